@@ -1,0 +1,64 @@
+/**
+ * Big-endian numbers in bytes. 64-bit values are JavaScript numbers: offsets, timestamps and ids that Millrace itself
+ * makes stay below 2^53 (docs/adr/0002-numbers-for-offsets.md); a value from outside that does not fit reads as NaN, so
+ * that every comparison with it is false and range checks refuse it.
+ */
+
+const TWO_32 = 0x1_0000_0000;
+
+/** Signed 64-bit at `position`; NaN where it does not fit a double exactly. */
+export function readInt64(bytes: Uint8Array, position: number): number {
+  const high =
+    ((bytes[position] as number) << 24) |
+    ((bytes[position + 1] as number) << 16) |
+    ((bytes[position + 2] as number) << 8) |
+    (bytes[position + 3] as number);
+  const low = readUint32(bytes, position + 4);
+  const value = high * TWO_32 + low;
+  return value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER ? Number.NaN : value;
+}
+
+export function writeInt64(bytes: Uint8Array, position: number, value: number): void {
+  const high = Math.floor(value / TWO_32);
+  writeUint32(bytes, position, high);
+  writeUint32(bytes, position + 4, value - high * TWO_32);
+}
+
+export function readUint32(bytes: Uint8Array, position: number): number {
+  return (
+    (((bytes[position] as number) << 24) |
+      ((bytes[position + 1] as number) << 16) |
+      ((bytes[position + 2] as number) << 8) |
+      (bytes[position + 3] as number)) >>>
+    0
+  );
+}
+
+export function readInt32(bytes: Uint8Array, position: number): number {
+  return readUint32(bytes, position) | 0;
+}
+
+export function writeUint32(bytes: Uint8Array, position: number, value: number): void {
+  bytes[position] = value >>> 24;
+  bytes[position + 1] = value >>> 16;
+  bytes[position + 2] = value >>> 8;
+  bytes[position + 3] = value;
+}
+
+export function readInt16(bytes: Uint8Array, position: number): number {
+  return (((bytes[position] as number) << 24) >> 16) | (bytes[position + 1] as number);
+}
+
+export function readUint16(bytes: Uint8Array, position: number): number {
+  return ((bytes[position] as number) << 8) | (bytes[position + 1] as number);
+}
+
+export function writeUint16(bytes: Uint8Array, position: number, value: number): void {
+  bytes[position] = value >>> 8;
+  bytes[position + 1] = value;
+}
+
+/** A Buffer over the same memory, for the encodings and the socket; no copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,27 @@
+/**
+ * Time, passed in: nothing above this file calls Date.now or setTimeout by itself, so tests move time by hand
+ * (`test/kit/manual-clock.ts`).
+ */
+export interface Clock {
+  /** Wall clock, milliseconds since 1970. May jump. */
+  now(): number;
+  /** Milliseconds from an arbitrary start; never goes back. For durations and timeouts. */
+  monotonic(): number;
+  /** Calls back once after `delayMs`. The timer does not keep the process alive. */
+  schedule(delayMs: number, callback: () => void): Timer;
+}
+
+export interface Timer {
+  /** Safe to call twice and after the timer fired. */
+  cancel(): void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  schedule(delayMs, callback) {
+    const handle = setTimeout(callback, delayMs);
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  },
+};

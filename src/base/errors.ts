@@ -1,0 +1,134 @@
+/**
+ * The one error type of Millrace and the closed list of its codes.
+ *
+ * `code` and `kind` are API: programs may branch on them. Messages are for people and may change.
+ * Every code stands here, at the bottom, because every layer makes some and the listeners translate all of them;
+ * `docs/errors.md` is checked against this table.
+ */
+
+/** What the caller should do: the answer to "and now?". */
+export type ErrorKind =
+  /** The same call may succeed later, unchanged. */
+  | 'retry'
+  /** The caller's view is old: refresh it (metadata, generation, position), then call again. */
+  | 'refresh'
+  /** The request is wrong and stays wrong. */
+  | 'fix-request'
+  /** A newer incarnation of the caller exists; this one must stop. */
+  | 'fenced'
+  /** The thing called has been closed or has stopped. */
+  | 'closed'
+  /** Stored bytes are not what was written. */
+  | 'data-corrupt'
+  /** A defect of Millrace. */
+  | 'internal';
+
+/** Code to kind. Append only: a code that was published keeps its meaning. */
+export const ERROR_KINDS = {
+  // base, model, wire: what arrived cannot be read.
+  WIRE_TRUNCATED: 'fix-request',
+  WIRE_MALFORMED: 'fix-request',
+  WIRE_UNSUPPORTED_VERSION: 'fix-request',
+  WIRE_FRAME_TOO_LARGE: 'fix-request',
+  MODEL_TOPIC_NAME_INVALID: 'fix-request',
+  MODEL_BATCH_CORRUPT: 'retry',
+  MODEL_BATCH_INVALID: 'fix-request',
+  MODEL_BATCH_UNSUPPORTED: 'fix-request',
+  MODEL_BATCH_TOO_LARGE: 'fix-request',
+  MODEL_CODEC_UNSUPPORTED: 'fix-request',
+  MODEL_DECOMPRESSED_TOO_LARGE: 'fix-request',
+  MODEL_RECORD_INVALID: 'fix-request',
+  // journal
+  JOURNAL_LOCKED: 'fix-request',
+  JOURNAL_CORRUPT: 'data-corrupt',
+  JOURNAL_FORMAT_UNSUPPORTED: 'fix-request',
+  JOURNAL_NO_SPACE: 'retry',
+  JOURNAL_IO: 'retry',
+  JOURNAL_SYNC_FAILED: 'retry',
+  JOURNAL_STOPPED: 'closed',
+  JOURNAL_CLOSED: 'closed',
+  JOURNAL_OVERLOADED: 'retry',
+  JOURNAL_COMMAND_TOO_LARGE: 'fix-request',
+  // store
+  STORE_OFFSET_OUT_OF_RANGE: 'refresh',
+  STORE_CORRUPT: 'data-corrupt',
+  STORE_IO: 'retry',
+  STORE_CLOSED: 'closed',
+  // broker: topics and settings
+  BROKER_TOPIC_NOT_FOUND: 'refresh',
+  BROKER_TOPIC_ID_UNKNOWN: 'refresh',
+  BROKER_TOPIC_EXISTS: 'fix-request',
+  BROKER_PARTITION_NOT_FOUND: 'refresh',
+  BROKER_PARTITIONS_INVALID: 'fix-request',
+  BROKER_REPLICATION_INVALID: 'fix-request',
+  BROKER_ASSIGNMENT_INVALID: 'fix-request',
+  BROKER_CONFIG_INVALID: 'fix-request',
+  BROKER_CONFIG_UNSUPPORTED: 'fix-request',
+  BROKER_LIMIT_REACHED: 'fix-request',
+  BROKER_REQUEST_INVALID: 'fix-request',
+  // broker: produce and fetch
+  BROKER_ACKS_INVALID: 'fix-request',
+  BROKER_TIMESTAMP_INVALID: 'fix-request',
+  BROKER_SEQUENCE_GAP: 'fix-request',
+  BROKER_PRODUCER_EPOCH_OLD: 'fenced',
+  BROKER_PRODUCER_UNKNOWN: 'fix-request',
+  BROKER_TRANSACTION_STATE_INVALID: 'fix-request',
+  BROKER_TRANSACTIONS_UNSUPPORTED: 'fix-request',
+  BROKER_TRANSACTION_TIMEOUT_INVALID: 'fix-request',
+  BROKER_FETCH_SESSION_UNKNOWN: 'refresh',
+  BROKER_TIMED_OUT: 'retry',
+  BROKER_OVERLOADED: 'retry',
+  BROKER_CLOSED: 'closed',
+  // broker: groups
+  BROKER_GROUP_ID_INVALID: 'fix-request',
+  BROKER_GROUP_NOT_FOUND: 'fix-request',
+  BROKER_GROUP_NOT_EMPTY: 'fix-request',
+  BROKER_GROUP_FULL: 'fix-request',
+  BROKER_COORDINATOR_UNAVAILABLE: 'retry',
+  BROKER_MEMBER_UNKNOWN: 'refresh',
+  BROKER_MEMBER_ID_REQUIRED: 'refresh',
+  BROKER_MEMBER_FENCED: 'fenced',
+  BROKER_GENERATION_ILLEGAL: 'refresh',
+  BROKER_REBALANCE_IN_PROGRESS: 'refresh',
+  BROKER_PROTOCOL_INCONSISTENT: 'fix-request',
+  BROKER_SESSION_TIMEOUT_INVALID: 'fix-request',
+  BROKER_OFFSET_METADATA_TOO_LARGE: 'fix-request',
+  // server, command line, client
+  CONFIG_INVALID: 'fix-request',
+  CLIENT_NETWORK: 'retry',
+  CLIENT_TIMED_OUT: 'retry',
+  CLIENT_ABORTED: 'closed',
+  CLIENT_REFUSED: 'fix-request',
+  INTERNAL: 'internal',
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_KINDS;
+
+/** Facts that make an error actionable: names, numbers, places. No secrets. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | null>>;
+
+export class MillraceError extends Error {
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'MillraceError';
+    this.code = code;
+    this.kind = ERROR_KINDS[code];
+    this.details = options.details ?? {};
+  }
+}
+
+/** Wraps what a callee threw; our own errors pass unchanged. */
+export function asMillraceError(error: unknown, code: ErrorCode = 'INTERNAL'): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new MillraceError(code, message, { cause: error });
+}
+
+/** A broken invariant of our own: not for input that others control. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new MillraceError('INTERNAL', `Invariant broken: ${message}`);
+}

@@ -1,0 +1,32 @@
+/**
+ * The file system as the journal and the store use it, so that tests replace it by one that loses, tears and refuses
+ * (`test/kit/fake-disk.ts`). Paths are absolute or relative to the process, as in node:fs.
+ *
+ * Errors are those of node:fs (`code` ENOSPC, EIO, ENOENT...); the callers translate them.
+ */
+export interface Disk {
+  /** Opens for reading and writing; `create` fails where the file exists. */
+  open(path: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile>;
+  /** Names (not paths) in a directory, in no order; an absent directory is empty. */
+  list(directory: string): Promise<string[]>;
+  makeDirectory(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** An absent file is no error. */
+  remove(path: string): Promise<void>;
+  /** Makes creations, renames and removals in the directory survive a power loss. */
+  syncDirectory(path: string): Promise<void>;
+}
+
+export interface DiskFile {
+  /** Reads up to `into.length` bytes; fewer only at the end of the file. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** Writes all bytes of all pieces, back to back. Not durable before `sync`. */
+  write(pieces: readonly Uint8Array[], position: number): Promise<void>;
+  /** The same, blocking: cheaper than the thread pool below some tens of KiB. */
+  writeSync(pieces: readonly Uint8Array[], position: number): void;
+  /** fdatasync. What was written before the call began is durable when it resolves. */
+  sync(): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  size(): Promise<number>;
+  close(): Promise<void>;
+}
