@@ -1,0 +1,171 @@
+/**
+ * Writing and reading the bodies of state commands and checkpoint sections: big-endian, strings as u32 length and UTF-8.
+ * For our own durable state only; the Kafka wire has its own codec in `src/wire`.
+ */
+import { MillraceError } from './errors.ts';
+
+/** Grows as needed; `finish` hands out a copy of exactly the bytes written. */
+export class StateWriter {
+  #bytes: Buffer;
+  #end = 0;
+
+  constructor(initialBytes = 256) {
+    this.#bytes = Buffer.allocUnsafe(initialBytes);
+  }
+
+  get sizeBytes(): number {
+    return this.#end;
+  }
+
+  u8(value: number): this {
+    this.#end = this.#room(1).writeUInt8(value, this.#end);
+    return this;
+  }
+
+  u16(value: number): this {
+    this.#end = this.#room(2).writeUInt16BE(value, this.#end);
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#end = this.#room(4).writeUInt32BE(value, this.#end);
+    return this;
+  }
+
+  i32(value: number): this {
+    this.#end = this.#room(4).writeInt32BE(value, this.#end);
+    return this;
+  }
+
+  /** A safe integer, as signed 64-bit. */
+  i64(value: number): this {
+    const high = Math.floor(value / 0x1_0000_0000);
+    return this.i32(high).u32(value - high * 0x1_0000_0000);
+  }
+
+  bool(value: boolean): this {
+    return this.u8(value ? 1 : 0);
+  }
+
+  string(value: string): this {
+    const length = Buffer.byteLength(value);
+    this.u32(length);
+    this.#room(length).write(value, this.#end);
+    this.#end += length;
+    return this;
+  }
+
+  /** `null` and the empty string stay apart. */
+  nullableString(value: string | null): this {
+    this.bool(value !== null);
+    return value === null ? this : this.string(value);
+  }
+
+  bytes(value: Uint8Array): this {
+    this.u32(value.length);
+    this.#room(value.length).set(value, this.#end);
+    this.#end += value.length;
+    return this;
+  }
+
+  list<T>(items: Iterable<T> & { readonly length?: number; readonly size?: number }, write: (item: T) => void): this {
+    this.u32(items.length ?? items.size ?? 0);
+    for (const item of items) write(item);
+    return this;
+  }
+
+  finish(): Uint8Array {
+    return Uint8Array.prototype.slice.call(this.#bytes, 0, this.#end);
+  }
+
+  #room(size: number): Buffer {
+    if (this.#end + size > this.#bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#end + size));
+      this.#bytes.copy(grown, 0, 0, this.#end);
+      this.#bytes = grown;
+    }
+    return this.#bytes;
+  }
+}
+
+/** Reads what `StateWriter` wrote. @throws STORE_CORRUPT past the end, with the place. */
+export class StateReader {
+  readonly #bytes: Buffer;
+  readonly #what: string;
+  #position = 0;
+
+  /** @param what names the thing read, for errors. */
+  constructor(bytes: Uint8Array, what: string) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#what = what;
+  }
+
+  get atEnd(): boolean {
+    return this.#position === this.#bytes.length;
+  }
+
+  u8(): number {
+    return this.#bytes.readUInt8(this.#advance(1));
+  }
+
+  u16(): number {
+    return this.#bytes.readUInt16BE(this.#advance(2));
+  }
+
+  u32(): number {
+    return this.#bytes.readUInt32BE(this.#advance(4));
+  }
+
+  i32(): number {
+    return this.#bytes.readInt32BE(this.#advance(4));
+  }
+
+  i64(): number {
+    return this.i32() * 0x1_0000_0000 + this.u32();
+  }
+
+  bool(): boolean {
+    return this.u8() === 1;
+  }
+
+  string(): string {
+    const length = this.u32();
+    const start = this.#advance(length);
+    return this.#bytes.toString('utf8', start, start + length);
+  }
+
+  nullableString(): string | null {
+    return this.bool() ? this.string() : null;
+  }
+
+  /** A copy: state outlives the buffer it was read from. */
+  bytes(): Uint8Array {
+    const length = this.u32();
+    const start = this.#advance(length);
+    return Uint8Array.prototype.slice.call(this.#bytes, start, start + length);
+  }
+
+  list<T>(read: () => T): T[] {
+    const count = this.u32();
+    // Each item takes a byte at least, so a count beyond the bytes left is damage, not a size to allocate.
+    if (count > this.#bytes.length - this.#position) this.#fail(`a list of ${count} items`);
+    const items: T[] = [];
+    for (let i = 0; i < count; i++) items.push(read());
+    return items;
+  }
+
+  #advance(size: number): number {
+    const at = this.#position;
+    if (at + size > this.#bytes.length) this.#fail(`${size} bytes`);
+    this.#position = at + size;
+    return at;
+  }
+
+  #fail(wanted: string): never {
+    throw new MillraceError(
+      'STORE_CORRUPT',
+      `${this.#what} ends early: ${wanted} wanted at byte ${this.#position} of ${this.#bytes.length}.`,
+      { details: { what: this.#what, position: this.#position, sizeBytes: this.#bytes.length } },
+    );
+  }
+}

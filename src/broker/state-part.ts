@@ -1,0 +1,42 @@
+/**
+ * A part of the broker's state that is folded from journal commands, and nothing else: no timer, no socket, no clock.
+ *
+ * The same part runs live, in recovery, and in the checkpoint worker, which folds the last checkpoint and a closed
+ * journal file into the next checkpoint; so whatever `apply` does must depend on the part's state and the body alone.
+ */
+import type { StateReader, StateWriter } from '../base/state-bytes.ts';
+import type { CommitNumber } from '../journal/journal.ts';
+
+export interface StatePart {
+  /** Id of the part's section in a checkpoint; on disk, never renumbered (`CHECKPOINT_SECTION`). */
+  readonly section: number;
+  /** Command types this part applies; each type belongs to one part. */
+  readonly commands: readonly number[];
+  apply(type: number, body: Uint8Array, commit: CommitNumber): void;
+  snapshot(writer: StateWriter): void;
+  /** Called once, on an empty part. */
+  restore(reader: StateReader): void;
+}
+
+/** Command types. On disk: never renumber, never reuse. Bodies are versioned by their first byte. */
+export const COMMAND = {
+  TOPIC_CREATED: 1,
+  TOPIC_DELETED: 2,
+  PARTITIONS_ADDED: 3,
+  TOPIC_CONFIGURED: 4,
+  RECORDS_DELETED: 5,
+  PRODUCER_IDS_RESERVED: 6,
+  CLUSTER_FORMATTED: 7,
+  GROUP_CHANGED: 10,
+  OFFSETS_COMMITTED: 11,
+  GROUP_DELETED: 12,
+} as const;
+
+/** Checkpoint sections. On disk: never renumber, never reuse. */
+export const CHECKPOINT_SECTION = {
+  CLUSTER: 1,
+  TOPICS: 2,
+  PARTITIONS: 3,
+  PRODUCERS: 4,
+  GROUPS: 5,
+} as const;
