@@ -93,13 +93,16 @@ export interface BatchRun {
   file: number;
   position: number;
   commit: CommitNumber;
+  /** `createdAt` of the commit, milliseconds: fixed when the commit opens, so that live and replay see the same. */
+  committedAt: number;
 }
 
 /** Keeps the most recent bytes of the journal, so that readers of the tail never touch the disk. */
 export interface CommitMemory {
   /**
    * Takes over a verbatim image of the journal at `file`/`position`; the pieces come in journal order, gapless within a
-   * file, before the bytes are published. `lease` is held by the memory from here on (already retained for it).
+   * file, before the bytes are published. `bytes` lies inside `lease.bytes`; no body straddles two pieces. `lease` is
+   * held by the memory from here on (already retained for it).
    */
   hold(file: number, position: number, bytes: Uint8Array, lease: Lease): void;
 }

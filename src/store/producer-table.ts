@@ -1,0 +1,125 @@
+/**
+ * Sequence state of idempotent producers in one partition: what makes a retry a no-op.
+ *
+ * A producer numbers its records per partition from 0 and wraps after 2^31 - 1. The broker remembers the last five
+ * batches of each producer (a client keeps at most five requests in flight), so a repeated batch is answered with the
+ * offset it got the first time. The state is folded from batch headers alone, so it survives a restart for free.
+ *
+ * Source: KIP-98, "Idempotent producer guarantees"; error codes as Kafka 2.7 and later.
+ */
+import type { ErrorCode } from '../base/errors.ts';
+import type { StateReader, StateWriter } from '../base/state-bytes.ts';
+
+const REMEMBERED_BATCHES = 5;
+const SEQUENCE_WRAP = 0x8000_0000;
+
+/** Columns of one remembered batch: first sequence, last sequence, base offset. */
+const STRIDE = 3;
+
+interface ProducerEntry {
+  epoch: number;
+  lastTimestamp: number;
+  count: number;
+  /** Ring of the last batches, newest at `(next - 1) mod 5`. */
+  next: number;
+  readonly batches: Float64Array;
+}
+
+/** What an append with a producer id comes to. */
+export type SequenceCheck =
+  | { readonly outcome: 'append' }
+  | { readonly outcome: 'duplicate'; readonly baseOffset: number }
+  | { readonly outcome: 'refuse'; readonly error: ErrorCode };
+
+const APPEND: SequenceCheck = { outcome: 'append' };
+const SEQUENCE_GAP: SequenceCheck = { outcome: 'refuse', error: 'BROKER_SEQUENCE_GAP' };
+const EPOCH_OLD: SequenceCheck = { outcome: 'refuse', error: 'BROKER_PRODUCER_EPOCH_OLD' };
+
+export class ProducerTable {
+  readonly #producers = new Map<number, ProducerEntry>();
+
+  get size(): number {
+    return this.#producers.size;
+  }
+
+  /**
+   * @param expiredBefore producers that wrote last before this time (ms) count as unknown, and any sequence is taken
+   *   from them, as Kafka does.
+   */
+  check(producerId: number, epoch: number, baseSequence: number, lastOffsetDelta: number, expiredBefore: number): SequenceCheck {
+    const entry = this.#producers.get(producerId);
+    if (entry === undefined || entry.lastTimestamp < expiredBefore) return APPEND;
+    if (epoch < entry.epoch) return EPOCH_OLD;
+    if (epoch > entry.epoch) return baseSequence === 0 ? APPEND : SEQUENCE_GAP;
+    const lastSequence = (baseSequence + lastOffsetDelta) % SEQUENCE_WRAP;
+    for (let i = 0; i < entry.count; i++) {
+      const at = i * STRIDE;
+      if (entry.batches[at] === baseSequence && entry.batches[at + 1] === lastSequence) {
+        return { outcome: 'duplicate', baseOffset: entry.batches[at + 2] as number };
+      }
+    }
+    const newest = ((entry.next + REMEMBERED_BATCHES - 1) % REMEMBERED_BATCHES) * STRIDE;
+    const expected = ((entry.batches[newest + 1] as number) + 1) % SEQUENCE_WRAP;
+    return baseSequence === expected ? APPEND : SEQUENCE_GAP;
+  }
+
+  /** Folds an accepted batch in. */
+  record(
+    producerId: number,
+    epoch: number,
+    baseSequence: number,
+    lastOffsetDelta: number,
+    baseOffset: number,
+    timestamp: number,
+  ): void {
+    let entry = this.#producers.get(producerId);
+    if (entry === undefined) {
+      entry = { epoch, lastTimestamp: timestamp, count: 0, next: 0, batches: new Float64Array(REMEMBERED_BATCHES * STRIDE) };
+      this.#producers.set(producerId, entry);
+    } else if (epoch !== entry.epoch) {
+      entry.epoch = epoch;
+      entry.count = 0;
+      entry.next = 0;
+    }
+    const at = entry.next * STRIDE;
+    entry.batches[at] = baseSequence;
+    entry.batches[at + 1] = (baseSequence + lastOffsetDelta) % SEQUENCE_WRAP;
+    entry.batches[at + 2] = baseOffset;
+    entry.next = (entry.next + 1) % REMEMBERED_BATCHES;
+    if (entry.count < REMEMBERED_BATCHES) entry.count += 1;
+    entry.lastTimestamp = timestamp;
+  }
+
+  /** Drops producers that wrote last before this time; returns how many stay. */
+  expire(before: number): number {
+    for (const [producerId, entry] of this.#producers) {
+      if (entry.lastTimestamp < before) this.#producers.delete(producerId);
+    }
+    return this.#producers.size;
+  }
+
+  snapshot(writer: StateWriter): void {
+    writer.list(this.#producers, ([producerId, entry]) => {
+      writer.i64(producerId).u16(entry.epoch).i64(entry.lastTimestamp).u8(entry.count).u8(entry.next);
+      for (let i = 0; i < entry.count; i++) {
+        const at = i * STRIDE;
+        writer.i64(entry.batches[at] as number).i64(entry.batches[at + 1] as number).i64(entry.batches[at + 2] as number);
+      }
+    });
+  }
+
+  restore(reader: StateReader): void {
+    reader.list(() => {
+      const producerId = reader.i64();
+      const entry: ProducerEntry = {
+        epoch: reader.u16(),
+        lastTimestamp: reader.i64(),
+        count: reader.u8(),
+        next: reader.u8(),
+        batches: new Float64Array(REMEMBERED_BATCHES * STRIDE),
+      };
+      for (let i = 0; i < entry.count * STRIDE; i++) entry.batches[i] = reader.i64();
+      this.#producers.set(producerId, entry);
+    });
+  }
+}
