@@ -84,6 +84,7 @@ export const ERROR_KINDS = {
   BROKER_GROUP_NOT_FOUND: 'fix-request',
   BROKER_GROUP_NOT_EMPTY: 'fix-request',
   BROKER_GROUP_FULL: 'fix-request',
+  BROKER_GROUP_SUBSCRIBED: 'fix-request',
   BROKER_COORDINATOR_UNAVAILABLE: 'retry',
   BROKER_MEMBER_UNKNOWN: 'refresh',
   BROKER_MEMBER_ID_REQUIRED: 'refresh',
