@@ -2,6 +2,7 @@
  * How a command ends: exit code 0 for done, 1 for failed, 2 for a command line that makes no sense.
  * Every failure is one line on stderr that says what was wrong, where, and what to do; `--debug` adds the stacks.
  */
+import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { MillraceError } from '../base/errors.ts';
 
@@ -24,17 +25,16 @@ export function reportFailure(error: unknown, debug: boolean, write: (text: stri
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return [error.message, ...error.errors.map(describe)].filter(Boolean).join('; ');
   if (error instanceof MillraceError) return `${error.message} (${error.code})`;
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message : inspect(error);
 }
 
+/** The error, what caused it, and so on down, each with its stack. */
 function stacks(error: unknown): string {
-  const lines: string[] = [];
-  for (let current: unknown = error; current !== undefined; current = current instanceof Error ? current.cause : undefined) {
-    const text = current instanceof Error ? (current.stack ?? current.message) : String(current);
-    lines.push(lines.length === 0 ? text : `caused by: ${text}`);
-    if (current instanceof MillraceError) lines.push(`  code ${current.code}, details ${JSON.stringify(current.details)}`);
-    if (current instanceof AggregateError) lines.push(...current.errors.map(stacks));
-  }
+  if (!(error instanceof Error)) return inspect(error);
+  const lines = [error.stack ?? error.message];
+  if (error instanceof MillraceError) lines.push(`  code ${error.code}, details ${JSON.stringify(error.details)}`);
+  if (error instanceof AggregateError) lines.push(...error.errors.map(stacks));
+  if (error.cause !== undefined) lines.push(`caused by: ${stacks(error.cause)}`);
   return lines.join('\n');
 }
 

@@ -18,7 +18,11 @@ interface CommandEntry {
 
 const COMMANDS: readonly CommandEntry[] = [
   { name: 'serve', summary: 'run a broker', load: () => import('./serve.ts') },
-  { name: 'demo', summary: 'run a broker on defaults and replay real earthquakes into it', load: () => import('./demo.ts') },
+  {
+    name: 'demo',
+    summary: 'run a broker on defaults and replay real earthquakes into it',
+    load: () => import('./demo.ts'),
+  },
   { name: 'topics', summary: 'create, list, describe, configure and delete topics', load: () => import('./topics.ts') },
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },

@@ -1,0 +1,139 @@
+/**
+ * `npm test`: types, lint, format, then every `*.test.ts` under node:test, and one summary at the end.
+ *
+ *   npm test                      everything
+ *   npm test -- src/journal       checks, and the test files whose path contains one of the words
+ *   npm test -- --slices          the long runs alone (`*.slice.ts`), as CI does after the rest
+ *   npm test -- --only-tests ...  no checks
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installMissingTools } from '../test/kit/tools.ts';
+import { add, type Counts, NO_COUNTS } from './count-reporter.ts';
+import { findTestFiles } from './tests.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const SCRATCH = path.join(ROOT, '.tmp');
+const COUNTS_FILE = path.join(SCRATCH, 'test-counts.json');
+/** What `npm test` came to; a following `--slices` run adds itself, so that CI ends with one sum. */
+const TOTAL_FILE = path.join(SCRATCH, 'test-total.json');
+/** Test files run at the same time; more would make tests with clients and disks miss their deadlines on two cores. */
+const CONCURRENCY = 2;
+/** Per test, where a test sets no deadline of its own. */
+const TEST_TIMEOUT_MS = 120_000;
+const SLICE_TIMEOUT_MS = 1_200_000;
+
+interface Check {
+  readonly name: string;
+  /** Module of a package in node_modules, or undefined for a native program there. */
+  readonly program: readonly [packageName: string, bin: string];
+  readonly args: readonly string[];
+}
+
+const CHECKS: readonly Check[] = [
+  { name: 'types (tsc)', program: ['typescript', 'tsc'], args: ['-p', '.', '--noEmit'] },
+  { name: 'lint (oxlint)', program: ['oxlint', 'oxlint'], args: ['--type-aware', '--quiet'] },
+  { name: 'format (biome)', program: ['@biomejs/biome', 'biome'], args: ['check'] },
+];
+
+process.exitCode = main(process.argv.slice(2));
+
+function main(args: readonly string[]): number {
+  const startedAt = performance.now();
+  const slices = args.includes('--slices');
+  const words = args.filter((arg) => !arg.startsWith('--'));
+  mkdirSync(SCRATCH, { recursive: true });
+  const notes = installMissingTools(say);
+  const failedChecks = slices || args.includes('--only-tests') ? [] : CHECKS.filter((check) => !runCheck(check));
+  const checkCount = slices || args.includes('--only-tests') ? 0 : CHECKS.length;
+  const files = findTestFiles(ROOT, slices ? '.slice.ts' : '.test.ts').filter(
+    (file) => words.length === 0 || words.some((word) => file.includes(word)),
+  );
+  if (files.length === 0 && words.length > 0) {
+    say(`no test file matches ${words.join(' ')}`);
+    return 1;
+  }
+  const passed = files.length === 0 || runTests(files, slices ? SLICE_TIMEOUT_MS : TEST_TIMEOUT_MS);
+  const counts = files.length === 0 ? NO_COUNTS : readCounts(COUNTS_FILE);
+  const checks: Counts = {
+    ...NO_COUNTS,
+    tests: checkCount,
+    passed: checkCount - failedChecks.length,
+    failed: failedChecks.length,
+    durationMs: performance.now() - startedAt - counts.durationMs,
+    failures: failedChecks.map((check) => check.name),
+  };
+  const total = [checks, counts, ...(slices ? [readCounts(TOTAL_FILE, NO_COUNTS)] : [])].reduce(add);
+  writeFileSync(TOTAL_FILE, JSON.stringify(total));
+  printSummary(total, notes);
+  return passed && failedChecks.length === 0 ? 0 : 1;
+}
+
+function runCheck(check: Check): boolean {
+  const startedAt = performance.now();
+  const [packageName, bin] = check.program;
+  const result = spawnSync(process.execPath, [binOf(packageName, bin), ...check.args], { cwd: ROOT, encoding: 'utf8' });
+  const passed = result.status === 0;
+  if (!passed) process.stdout.write(`${result.stdout}${result.stderr}`);
+  say(`${passed ? '✔' : '✖'} ${check.name} (${Math.round(performance.now() - startedAt)} ms)`);
+  return passed;
+}
+
+/** Started without npx, which costs half a second each and may ask the network. */
+function binOf(packageName: string, bin: string): string {
+  const manifestFile = path.join(ROOT, 'node_modules', packageName, 'package.json');
+  const manifest = createRequire(import.meta.url)(manifestFile) as { bin: string | Record<string, string> };
+  const relative = typeof manifest.bin === 'string' ? manifest.bin : manifest.bin[bin];
+  if (relative === undefined) throw new Error(`package ${packageName} has no program ${bin}`);
+  return path.join(path.dirname(manifestFile), relative);
+}
+
+function runTests(files: readonly string[], timeoutMs: number): boolean {
+  rmSync(COUNTS_FILE, { force: true });
+  const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout'];
+  const counter = [
+    `--test-reporter=${path.join(ROOT, 'scripts/count-reporter.ts')}`,
+    `--test-reporter-destination=${COUNTS_FILE}`,
+  ];
+  const limits = [`--test-concurrency=${CONCURRENCY}`, `--test-timeout=${timeoutMs}`];
+  const result = spawnSync(process.execPath, ['--test', ...limits, ...reporters, ...counter, ...files], {
+    cwd: ROOT,
+    stdio: 'inherit',
+  });
+  return result.status === 0;
+}
+
+/** A runner that died before its end counts as one failed test. */
+function readCounts(
+  file: string,
+  absent: Counts = { ...NO_COUNTS, tests: 1, failed: 1, failures: ['the test runner'] },
+): Counts {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Counts;
+  } catch {
+    return absent;
+  }
+}
+
+/** Closes with the lines that node's test runner ends with, the checks counted as tests. */
+function printSummary(counts: Counts, notes: readonly string[]): void {
+  const loud = [...notes, ...counts.skips.map((skip) => `skipped: ${skip}`)];
+  if (loud.length > 0) say(['', ...loud.map((line) => `!!! ${line}`)].join('\n'));
+  if (counts.failures.length > 0)
+    say(['', 'failed:', ...counts.failures.map((failure) => `  ✖ ${failure}`)].join('\n'));
+  say(`
+# tests ${counts.tests}
+# pass ${counts.passed}
+# fail ${counts.failed}
+# cancelled ${counts.cancelled}
+# skipped ${counts.skipped}
+# todo ${counts.todo}
+# duration_ms ${Math.round(counts.durationMs)}`);
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,144 @@
+/**
+ * Proves that the rooms of src/ stand in layers: no file imports upward, none is forgotten, and time and chance enter
+ * through the clock alone. It reads the text of the sources, so it cannot see an import whose path is computed.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findImports, findInCode, readSources, type SourceFile, withoutComments } from './source-tree.ts';
+
+/** Room to the rooms below that it may import; docs/architecture.md draws the same table. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  model: ['base'],
+  wire: ['base', 'model'],
+  journal: ['base', 'model'],
+  store: ['base', 'model', 'journal'],
+  tier: ['base', 'model', 'journal', 'store'],
+  cluster: ['base', 'model', 'journal', 'store', 'tier'],
+  broker: ['base', 'model', 'journal', 'store'],
+  'listeners/kafka': ['base', 'model', 'journal', 'store', 'broker', 'listeners', 'wire'],
+  'listeners/http': ['base', 'model', 'journal', 'store', 'broker', 'listeners'],
+  'listeners/ws': ['base', 'model', 'journal', 'store', 'broker', 'listeners'],
+  'listeners/quic': ['base', 'model', 'journal', 'store', 'broker', 'listeners', 'listeners/kafka', 'wire'],
+  listeners: ['base', 'model', 'journal', 'store', 'broker'],
+  server: [
+    'base',
+    'model',
+    'journal',
+    'store',
+    'tier',
+    'cluster',
+    'broker',
+    'listeners',
+    'listeners/kafka',
+    'listeners/http',
+    'listeners/ws',
+    'listeners/quic',
+  ],
+  client: ['base', 'model', 'wire'],
+  cli: ['base', 'model', 'wire', 'journal', 'store', 'broker', 'server', 'client'],
+};
+
+/** Started by the runtime or by programs that embed Millrace, not by another file. */
+const ENTRY_POINTS = [/^src\/cli\/main\.ts$/, /^src\/(\w+\/)?index\.ts$/];
+
+/** These rooms make the real clock, or stand above it. */
+const MAY_READ_TIME = [/^src\/base\/clock\.ts$/, /^src\/server\//, /^src\/cli\//];
+const TIME_AND_CHANCE =
+  /\b(?:Date\.now|performance\.now|process\.hrtime|Math\.random)\b|\bnew Date\(\)|\b(?:setTimeout|setInterval)\(|\bfrom 'node:timers(?:\/promises)?'/g;
+
+const sources = readSources('src');
+const product = sources.filter((file) => !file.isTest);
+
+test('no file imports from a layer above its own', () => {
+  const upward = product.flatMap((file) =>
+    file.imports.filter((target) => !isAllowed(file.name, target)).map((target) => `${file.name} imports ${target}`),
+  );
+  assert.deepEqual(upward, []);
+});
+
+test('every imported file exists', () => {
+  const known = new Set(
+    readSources('test')
+      .concat(sources)
+      .map((file) => file.name),
+  );
+  const missing = sources.flatMap((file) =>
+    file.imports
+      .filter((target) => target.startsWith('src/') && !known.has(target))
+      .map((target) => `${file.name} imports ${target}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
+test('product files import no test files', () => {
+  const edges = product.flatMap((file) =>
+    file.imports
+      .filter((target) => target.startsWith('test/') || /\.(test|slice)\.ts$/.test(target))
+      .map((target) => `${file.name} imports ${target}`),
+  );
+  assert.deepEqual(edges, []);
+});
+
+test('every file is imported by another, or is an entry point', () => {
+  const imported = new Set(product.flatMap((file) => file.imports.filter((target) => target !== file.name)));
+  const forgotten = product.filter(
+    (file) => !imported.has(file.name) && !ENTRY_POINTS.some((entry) => entry.test(file.name)),
+  );
+  assert.deepEqual(names(forgotten), []);
+});
+
+test('time and chance come from the clock that is passed in', () => {
+  const files = product.filter((file) => !MAY_READ_TIME.some((place) => place.test(file.name)));
+  assert.deepEqual(
+    files.flatMap((file) => findInCode(file, TIME_AND_CHANCE)),
+    [],
+  );
+});
+
+test('sources run unbuilt on the oldest supported Node.js, which has no `using` declarations', () => {
+  assert.deepEqual(
+    product.flatMap((file) => findInCode(file, /^\s*(?:await )?using \w+ =/gm)),
+    [],
+  );
+});
+
+test('the walker sees every form of import and no commented one', () => {
+  const code = withoutComments(`
+    import type { A } from './a.ts'; // import './not.ts'
+    export { b } from "../b.ts";
+    import './c.ts';
+    const d = await import('./d.ts');
+    new Worker(new URL('./e.ts', import.meta.url));
+    const url = 'https://example.org/x'; /* import './nor.ts' */ import { f } from
+      './f.ts';
+  `);
+  assert.deepEqual(findImports('src/x/y.ts', code), [
+    'src/x/a.ts',
+    'src/b.ts',
+    'src/x/c.ts',
+    'src/x/d.ts',
+    'src/x/e.ts',
+    'src/x/f.ts',
+  ]);
+  assert.equal(isAllowed('src/base/x.ts', 'src/broker/y.ts'), false);
+  assert.equal(isAllowed('src/listeners/http/x.ts', 'src/wire/y.ts'), false);
+  assert.equal(isAllowed('src/broker/x.ts', 'src/base/y.ts'), true);
+});
+
+function isAllowed(from: string, to: string): boolean {
+  // Reading a file of the repository (package.json, an example) is no edge between rooms.
+  if (!to.startsWith('src/')) return true;
+  const [fromRoom, toRoom] = [roomOf(from), roomOf(to)];
+  return fromRoom === toRoom || (MAY_IMPORT[fromRoom] ?? []).includes(toRoom);
+}
+
+/** `src/listeners/http/x.ts` stands in `listeners/http`, `src/store/chunk/x.ts` in `store`. */
+function roomOf(name: string): string {
+  const [, room = '', next = ''] = name.split('/');
+  return room === 'listeners' && !next.endsWith('.ts') ? `${room}/${next}` : room;
+}
+
+function names(files: readonly SourceFile[]): string[] {
+  return files.map((file) => file.name);
+}
