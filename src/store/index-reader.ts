@@ -1,0 +1,88 @@
+/** Looks extents up in index files of closed journal files. */
+import { MillraceError } from '../base/errors.ts';
+import type { FileHandles } from './file-handles.ts';
+import type { FileRange } from './file-ranges.ts';
+import { decodeRow, INDEX_HEADER_BYTES, INDEX_ROW_BYTES, type IndexRow } from './index-file.ts';
+import type { Piece } from './read-plan.ts';
+import type { ReadPaths } from './reader.ts';
+
+/** Rows read at a time: 6 KB, one page cache read either way. */
+const BLOCK_ROWS = 256;
+
+export class IndexReader {
+  readonly #handles: FileHandles;
+  readonly #paths: ReadPaths;
+
+  constructor(handles: FileHandles, paths: ReadPaths) {
+    this.#handles = handles;
+    this.#paths = paths;
+  }
+
+  /** Extents of the range from the one that contains `offset`, until they are `maxBytes` together; one at least. */
+  async pieces(range: FileRange, offset: number, endOffset: number, maxBytes: number): Promise<Piece[]> {
+    const first = await this.#search(range, (row) => row.baseOffset <= offset);
+    const pieces: Piece[] = [];
+    let planned = 0;
+    for (let from = first; from < range.rowCount && planned < maxBytes; from += BLOCK_ROWS) {
+      // One row more than the block: its base is the end of the block's last extent.
+      const rows = await this.#rows(range, from, Math.min(BLOCK_ROWS + 1, range.rowCount - from));
+      for (let i = 0; i < Math.min(BLOCK_ROWS, rows.length) && planned < maxBytes; i++) {
+        const row = rows[i] as IndexRow;
+        if (row.baseOffset >= endOffset) return pieces;
+        pieces.push({ ...row, file: range.file, endOffset: rows[i + 1]?.baseOffset ?? range.endOffset });
+        planned += row.sizeBytes;
+      }
+    }
+    return pieces;
+  }
+
+  /** Extents of the range whose largest timestamp is at or after `timestamp`, the first such one only. */
+  async firstAtOrAfter(range: FileRange, timestamp: number): Promise<Piece | undefined> {
+    for (let from = 0; from < range.rowCount; from += BLOCK_ROWS) {
+      const rows = await this.#rows(range, from, Math.min(BLOCK_ROWS + 1, range.rowCount - from));
+      for (let i = 0; i < Math.min(BLOCK_ROWS, rows.length); i++) {
+        const row = rows[i] as IndexRow;
+        if (row.maxTimestamp < timestamp) continue;
+        return { ...row, file: range.file, endOffset: rows[i + 1]?.baseOffset ?? range.endOffset };
+      }
+    }
+    return undefined;
+  }
+
+  /** Last row of the range for which `before` holds, which must hold for the first rows and for none after; 0 if none. */
+  async #search(range: FileRange, before: (row: IndexRow) => boolean): Promise<number> {
+    let low = 0;
+    let high = range.rowCount;
+    while (high - low > BLOCK_ROWS) {
+      const middle = (low + high) >>> 1;
+      const [row] = await this.#rows(range, middle, 1);
+      if (before(row as IndexRow)) low = middle;
+      else high = middle;
+    }
+    const rows = await this.#rows(range, low, high - low);
+    let last = 0;
+    while (last + 1 < rows.length && before(rows[last + 1] as IndexRow)) last += 1;
+    return low + last;
+  }
+
+  async #rows(range: FileRange, from: number, count: number): Promise<IndexRow[]> {
+    const path = this.#paths.indexFile(range.file);
+    const bytes = new Uint8Array(count * INDEX_ROW_BYTES);
+    await this.#handles.read(path, bytes, INDEX_HEADER_BYTES + (range.firstRow + from) * INDEX_ROW_BYTES);
+    const rows: IndexRow[] = [];
+    for (let i = 0; i < count; i++) rows.push(decodeRow(bytes, i * INDEX_ROW_BYTES));
+    // Rows were checked when the file was written and opened; this catches a file that changed since, before it is served.
+    const outside = rows.find((row) => !(row.baseOffset >= range.baseOffset && row.baseOffset < range.endOffset));
+    if (outside !== undefined) throw damaged(path, range, outside);
+    return rows;
+  }
+}
+
+function damaged(path: string, range: FileRange, row: IndexRow): MillraceError {
+  return new MillraceError(
+    'STORE_CORRUPT',
+    `Index file ${path} is damaged: a row says offset ${row.baseOffset}, but offsets ${range.baseOffset} to ` +
+      `${range.endOffset - 1} were indexed. Stop the broker and remove the file: it is built again.`,
+    { details: { path, file: range.file, baseOffset: row.baseOffset } },
+  );
+}

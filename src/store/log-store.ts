@@ -1,0 +1,176 @@
+/**
+ * All partitions of a lane, folded from the journal's batches. The same class folds live, in recovery and in the
+ * checkpoint worker; reading (`reader.ts`) and deciding what may be appended (`src/broker`) stand beside it.
+ */
+import { assert, MillraceError } from '../base/errors.ts';
+import type { StateReader, StateWriter } from '../base/state-bytes.ts';
+import type { BatchRun, CommitNumber } from '../journal/journal.ts';
+import {
+  BATCH_HEADER_BYTES,
+  baseOffset,
+  baseSequence,
+  batchSizeBytes,
+  lastOffsetDelta,
+  maxTimestamp,
+  producerEpoch,
+  producerId,
+} from '../model/record-batch.ts';
+import type { FileRange } from './file-ranges.ts';
+import { Partition } from './partition.ts';
+import { Publisher } from './publisher.ts';
+
+/** Producers that wrote nothing for this long are forgotten (`producer.id.expiration.ms`, as in Kafka). */
+export const PRODUCER_EXPIRATION_MS = 24 * 60 * 60 * 1000;
+
+export class LogStore {
+  /** By number; numbers are dense but for deleted partitions. */
+  readonly #partitions: (Partition | undefined)[] = [];
+  readonly #publisher = new Publisher();
+  #lastCommittedAt = 0;
+
+  /** Number that the next new partition gets. */
+  get nextPartitionNumber(): number {
+    return this.#partitions.length;
+  }
+
+  /** Appended and not yet published, in entries of (commit, partition). */
+  get unpublished(): number {
+    return this.#publisher.pending;
+  }
+
+  partition(number: number): Partition | undefined {
+    return this.#partitions[number];
+  }
+
+  *partitions(): Iterable<Partition> {
+    for (const partition of this.#partitions) if (partition !== undefined) yield partition;
+  }
+
+  /** Folds a creation in: numbers are given out in order, so a replay gives the same ones. */
+  create(number: number, index: number): Partition {
+    assert(number === this.#partitions.length, `partition ${number} created where ${this.#partitions.length} is next`);
+    const partition = new Partition(number, index);
+    this.#partitions.push(partition);
+    return partition;
+  }
+
+  /** Folds a deletion in. The bytes stay in the journal until their files go. */
+  remove(partition: Partition): void {
+    this.#partitions[partition.number] = undefined;
+    partition.deleted = true;
+    for (const waiter of [...(partition.waiters ?? [])]) waiter.gone(partition);
+  }
+
+  /** Folds a run of batches in. @throws STORE_CORRUPT where it does not continue its partition. */
+  batches(run: BatchRun): void {
+    const partition = this.#partitions[run.partition];
+    if (partition === undefined || run.baseOffset !== partition.endOffset) throw misplaced(run, partition);
+    const latest = this.#foldHeaders(run, partition);
+    partition.append(run.offsetCount, run.file, run.position, run.bytes.length, latest);
+    this.#publisher.staged(run.commit, partition, partition.endOffset, run.bytes.length);
+    this.#lastCommittedAt = run.committedAt;
+  }
+
+  published(commit: CommitNumber): void {
+    this.#publisher.publish(commit);
+  }
+
+  /** Section PARTITIONS of a checkpoint: what is folded up to the end of a closed file, whose extents are indexed. */
+  snapshotPartitions(writer: StateWriter): void {
+    writer.u32(this.#partitions.length);
+    const live = [...this.partitions()];
+    writer.list(live, (partition) => {
+      assert(partition.extents === undefined, 'a checkpoint is taken when every extent is indexed');
+      writer.u32(partition.number).u32(partition.index).i64(partition.logStartOffset).i64(partition.endOffset);
+      const ranges = partition.ranges;
+      writer.u32(ranges?.count ?? 0);
+      for (let i = 0; i < (ranges?.count ?? 0); i++) {
+        const range = ranges?.at(i) as FileRange;
+        writer.u32(range.file).i64(range.baseOffset).i64(range.endOffset);
+        writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp);
+      }
+    });
+  }
+
+  restorePartitions(reader: StateReader): void {
+    const total = reader.u32();
+    reader.list(() => {
+      const partition = new Partition(reader.u32(), reader.u32());
+      const logStartOffset = reader.i64();
+      partition.endOffset = reader.i64();
+      partition.highWatermark = partition.endOffset;
+      for (let count = reader.u32(); count > 0; count--) {
+        partition.indexed({
+          file: reader.u32(),
+          baseOffset: reader.i64(),
+          endOffset: reader.i64(),
+          firstRow: reader.u32(),
+          rowCount: reader.u32(),
+          maxTimestamp: reader.i64(),
+        });
+      }
+      partition.moveStart(logStartOffset);
+      this.#partitions[partition.number] = partition;
+    });
+    this.#partitions.length = total;
+  }
+
+  /** Section PRODUCERS: sequence state of every partition that has any; expired producers are left out. */
+  snapshotProducers(writer: StateWriter): void {
+    this.expireProducers(this.#lastCommittedAt - PRODUCER_EXPIRATION_MS);
+    const withProducers = [...this.partitions()].filter((partition) => partition.producers !== undefined);
+    writer.i64(this.#lastCommittedAt);
+    writer.list(withProducers, (partition) => {
+      writer.u32(partition.number);
+      partition.producersForUpdate().snapshot(writer);
+    });
+  }
+
+  restoreProducers(reader: StateReader): void {
+    this.#lastCommittedAt = reader.i64();
+    reader.list(() => {
+      const partition = this.#partitions[reader.u32()];
+      assert(partition !== undefined, 'a checkpoint has producers of a partition that it does not have');
+      partition.producersForUpdate().restore(reader);
+    });
+  }
+
+  /** Drops producers that wrote last before this time (ms since 1970). */
+  expireProducers(before: number): void {
+    for (const partition of this.partitions()) {
+      if (partition.producers?.expire(before) === 0) partition.dropProducers();
+    }
+  }
+
+  /** Sequences of idempotent producers into the partition's table; returns the latest timestamp of the run. */
+  #foldHeaders(run: BatchRun, partition: Partition): number {
+    const { bytes } = run;
+    let latest = -1;
+    for (let at = 0; at + BATCH_HEADER_BYTES <= bytes.length; at += batchSizeBytes(bytes, at)) {
+      latest = Math.max(latest, maxTimestamp(bytes, at));
+      const id = producerId(bytes, at);
+      if (id < 0) continue;
+      partition
+        .producersForUpdate()
+        .record(
+          id,
+          producerEpoch(bytes, at),
+          baseSequence(bytes, at),
+          lastOffsetDelta(bytes, at),
+          baseOffset(bytes, at),
+          run.committedAt,
+        );
+    }
+    return latest;
+  }
+}
+
+function misplaced(run: BatchRun, partition: Partition | undefined): MillraceError {
+  const expected = partition === undefined ? 'no such partition' : `its end is ${partition.endOffset}`;
+  return new MillraceError(
+    'STORE_CORRUPT',
+    `Journal file ${run.file}, position ${run.position}, commit ${run.commit}: batches of partition ${run.partition} ` +
+      `begin at offset ${run.baseOffset}, but ${expected}.`,
+    { details: { file: run.file, position: run.position, commit: run.commit, partition: run.partition } },
+  );
+}

@@ -1,0 +1,116 @@
+/**
+ * A partition as a view of the journal: three offsets, and where its batches stand. It owns no file and no timer, so an
+ * idle one costs a few hundred bytes (`bench/suite.ts` measures it).
+ *
+ * ```
+ *   logStartOffset          highWatermark        endOffset
+ *        │  readable                │  staged, not yet durable │
+ *  ──────┼──────────────────────────┼──────────────────────────┼──► offsets
+ *   deleted                      readers wait here          next append
+ * ```
+ *
+ * Older batches stand in closed journal files (`ranges`, with their extents in index files), newer ones in files that
+ * have no index yet (`extents`). Ranges end where extents begin.
+ */
+import { ExtentList } from './extent-list.ts';
+import { type FileRange, FileRanges } from './file-ranges.ts';
+import { ProducerTable } from './producer-table.ts';
+
+/** Told when records become readable. Called after every partition of the commit has its new high watermark. */
+export interface PartitionWaiter {
+  /** @param bytes size of what became readable since the last call for this partition. */
+  advanced(partition: Partition, bytes: number): void;
+  /** The partition is deleted: nothing more will come. */
+  gone(partition: Partition): void;
+}
+
+export class Partition {
+  /** Number in the lane: in every journal row, never reused. */
+  readonly number: number;
+  /** Index in its topic. */
+  readonly index: number;
+  /** Oldest readable offset. */
+  logStartOffset = 0;
+  /** Next offset to be written, staged or not. Exclusive. */
+  endOffset = 0;
+  /** End (exclusive) of what readers may see: durable to the promised degree. */
+  highWatermark = 0;
+  deleted = false;
+  #extents: ExtentList | undefined;
+  #ranges: FileRanges | undefined;
+  #producers: ProducerTable | undefined;
+  #waiters: Set<PartitionWaiter> | undefined;
+
+  constructor(number: number, index: number) {
+    this.number = number;
+    this.index = index;
+  }
+
+  /** End (exclusive) of what read-committed consumers may see. */
+  get lastStableOffset(): number {
+    return this.highWatermark;
+  }
+
+  get extents(): ExtentList | undefined {
+    return this.#extents;
+  }
+
+  get ranges(): FileRanges | undefined {
+    return this.#ranges;
+  }
+
+  get producers(): ProducerTable | undefined {
+    return this.#producers;
+  }
+
+  get waiters(): ReadonlySet<PartitionWaiter> | undefined {
+    return this.#waiters;
+  }
+
+  /** Folds a run of batches in at the head; the caller has checked that it begins at `endOffset`. */
+  append(offsetCount: number, file: number, position: number, sizeBytes: number, maxTimestamp: number): void {
+    this.#extents ??= new ExtentList();
+    this.#extents.append(this.endOffset, file, position, sizeBytes, maxTimestamp);
+    this.endOffset += offsetCount;
+  }
+
+  producersForUpdate(): ProducerTable {
+    this.#producers ??= new ProducerTable();
+    return this.#producers;
+  }
+
+  dropProducers(): void {
+    this.#producers = undefined;
+  }
+
+  /** A closed file has its index: its extents leave memory, the range that finds them again comes in. */
+  indexed(range: FileRange): void {
+    this.#ranges ??= new FileRanges();
+    this.#ranges.append(range);
+    this.#extents?.dropThrough(range.file);
+    if (this.#extents?.count === 0) this.#extents = undefined;
+    if (this.logStartOffset > 0) this.#dropBeforeStart();
+  }
+
+  /** Moves the log start; never back. Offsets up to `highWatermark` only. */
+  moveStart(offset: number): void {
+    if (offset <= this.logStartOffset) return;
+    this.logStartOffset = offset;
+    this.#dropBeforeStart();
+  }
+
+  wait(waiter: PartitionWaiter): void {
+    this.#waiters ??= new Set();
+    this.#waiters.add(waiter);
+  }
+
+  stopWaiting(waiter: PartitionWaiter): void {
+    this.#waiters?.delete(waiter);
+    if (this.#waiters?.size === 0) this.#waiters = undefined;
+  }
+
+  #dropBeforeStart(): void {
+    this.#ranges?.dropBefore(this.logStartOffset);
+    if (this.#ranges?.count === 0) this.#ranges = undefined;
+  }
+}

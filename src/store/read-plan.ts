@@ -1,0 +1,51 @@
+/**
+ * Which bytes to read: pieces (extents) joined to spans (reads). Extents of one topic lie between those of others, and a
+ * read of 10 KB costs as much as one of 500 KB: from the page cache, pieces of 10 KB one by one come at 0.22 GB/s, one
+ * read of a megabyte at 10 GB/s. So neighbours are read together, with what lies between.
+ */
+export interface Piece {
+  readonly file: number;
+  readonly position: number;
+  readonly sizeBytes: number;
+  readonly baseOffset: number;
+  /** Exclusive. */
+  readonly endOffset: number;
+  readonly maxTimestamp: number;
+}
+
+export interface Span {
+  readonly file: number;
+  readonly position: number;
+  readonly sizeBytes: number;
+  readonly pieces: readonly Piece[];
+}
+
+/** A gap up to this is cheaper to read than to skip. */
+const MAX_GAP_BYTES = 128 * 1024;
+/** Longest joined read; a single larger piece is its own span. */
+const MAX_SPAN_BYTES = 2 * 1024 * 1024;
+
+/** @param pieces in offset order, so in journal order. */
+export function planSpans(pieces: readonly Piece[]): Span[] {
+  const spans: Span[] = [];
+  let from = 0;
+  for (let i = 1; i <= pieces.length; i++) {
+    if (i < pieces.length && joins(pieces[from] as Piece, pieces[i - 1] as Piece, pieces[i] as Piece)) continue;
+    const first = pieces[from] as Piece;
+    const last = pieces[i - 1] as Piece;
+    spans.push({
+      file: first.file,
+      position: first.position,
+      sizeBytes: last.position + last.sizeBytes - first.position,
+      pieces: pieces.slice(from, i),
+    });
+    from = i;
+  }
+  return pieces.length === 0 ? [] : spans;
+}
+
+function joins(first: Piece, last: Piece, next: Piece): boolean {
+  if (next.file !== first.file) return false;
+  const gap = next.position - (last.position + last.sizeBytes);
+  return gap <= MAX_GAP_BYTES && next.position + next.sizeBytes - first.position <= MAX_SPAN_BYTES;
+}

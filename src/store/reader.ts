@@ -1,0 +1,214 @@
+/**
+ * Reads batches of a partition, wherever they stand. What the tail cache holds is answered at once, without a promise;
+ * the rest is planned (which extents), read in a few large reads, and cut.
+ *
+ * ```
+ *  offset ──► extents (files without index)  ──► tail cache ──► slices          (synchronous)
+ *        └──► ranges ──► index file ──► rows ─┴─► spans ──► disk ──► slices     (promise)
+ * ```
+ */
+import type { BufferPool, Lease } from '../base/buffer-pool.ts';
+import { MillraceError } from '../base/errors.ts';
+import type { FileHandles } from './file-handles.ts';
+import { IndexReader } from './index-reader.ts';
+import type { Partition } from './partition.ts';
+import { cutBatches, type ReadResult } from './read-result.ts';
+import { type Piece, planSpans, type Span } from './read-plan.ts';
+import type { TailCache } from './tail-cache.ts';
+
+export interface ReadPaths {
+  journalFile(file: number): string;
+  indexFile(file: number): string;
+}
+
+export interface ReadLimits {
+  /** Exclusive: readers see nothing at or past it. */
+  readonly endOffset: number;
+  readonly maxBytes: number;
+  /** The first batch is returned even where it alone exceeds `maxBytes`, so that a consumer always moves on. */
+  readonly atLeastOne: boolean;
+}
+
+export class PartitionReader {
+  readonly #tail: TailCache;
+  readonly #handles: FileHandles;
+  readonly #pool: BufferPool;
+  readonly #paths: ReadPaths;
+  readonly #index: IndexReader;
+  readonly #views: Uint8Array[] = [];
+  readonly #viewLeases: Lease[] = [];
+
+  constructor(options: { tail: TailCache; handles: FileHandles; pool: BufferPool; paths: ReadPaths }) {
+    this.#tail = options.tail;
+    this.#handles = options.handles;
+    this.#pool = options.pool;
+    this.#paths = options.paths;
+    this.#index = new IndexReader(options.handles, options.paths);
+  }
+
+  /**
+   * Adds whole batches to `result`, the first one containing `offset`, which must lie between the partition's log start
+   * (inclusive) and `limits.endOffset` (exclusive).
+   *
+   * @returns undefined when all came from memory and `result` is complete; else a promise that resolves when it is.
+   * @throws (or rejects) STORE_CORRUPT, STORE_IO.
+   */
+  read(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> | undefined {
+    const first = partition.extents?.find(offset) ?? -1;
+    if (first >= 0 && this.#readTail(partition, first, offset, limits, result)) return undefined;
+    return this.#readDisk(partition, offset, limits, result);
+  }
+
+  /** The extents that hold offsets from `offset` on, until they are `maxBytes` together; one at least. */
+  async plan(partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Piece[]> {
+    const pieces: Piece[] = [];
+    let planned = 0;
+    let next = offset;
+    // The index is read while the journal goes on: a file may get its index meanwhile, so every step looks anew.
+    while (next < endOffset && planned < maxBytes) {
+      const at = partition.extents?.find(next) ?? -1;
+      const more =
+        at >= 0
+          ? extentPieces(partition, at, endOffset, maxBytes - planned)
+          : await this.#indexPieces(partition, next, endOffset, maxBytes - planned);
+      if (more.length === 0) break;
+      for (const piece of more) {
+        pieces.push(piece);
+        planned += piece.sizeBytes;
+        next = piece.endOffset;
+      }
+    }
+    return pieces;
+  }
+
+  /** Reads one span of a plan; the caller releases the lease. */
+  async readSpan(span: Span): Promise<Lease> {
+    const lease = this.#pool.acquire(span.sizeBytes);
+    try {
+      const path = this.#paths.journalFile(span.file);
+      await this.#handles.read(path, lease.bytes.subarray(0, span.sizeBytes), span.position);
+      return lease;
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
+  }
+
+  /** The extent of the first record at or after the time that has an index already, or undefined. */
+  get index(): IndexReader {
+    return this.#index;
+  }
+
+  #readTail(partition: Partition, first: number, offset: number, limits: ReadLimits, result: ReadResult): boolean {
+    const extents = partition.extents;
+    if (extents === undefined) return false;
+    let budget = limits.maxBytes;
+    for (let i = first; i < extents.count; i++) {
+      const base = extents.baseOffset(i);
+      if (base >= limits.endOffset || (i > first && budget <= 0)) break;
+      const views = this.#views;
+      const leases = this.#viewLeases;
+      views.length = 0;
+      leases.length = 0;
+      if (!this.#tail.view(extents.file(i), extents.position(i), extents.sizeBytes(i), views, leases)) {
+        // The window moves forward only, so whatever is not in memory comes first: nothing was added yet.
+        return i > first;
+      }
+      const end = i + 1 < extents.count ? extents.baseOffset(i + 1) : partition.endOffset;
+      const whole = base >= offset && end <= limits.endOffset && extents.sizeBytes(i) <= budget;
+      const added = addViews(views, leases, whole ? undefined : { offset, budget, limits }, i === first, result);
+      for (const lease of leases) lease.release();
+      budget -= added;
+      if (!whole && i > first) break;
+    }
+    return true;
+  }
+
+  async #readDisk(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> {
+    const pieces = await this.plan(partition, offset, limits.endOffset, limits.maxBytes);
+    const spans = planSpans(pieces);
+    const reads = spans.map((span) => this.readSpan(span));
+    const settled = await Promise.allSettled(reads);
+    try {
+      let budget = limits.maxBytes;
+      let first = true;
+      for (const [at, span] of spans.entries()) {
+        const read = settled[at] as PromiseSettledResult<Lease>;
+        if (read.status === 'rejected') throw read.reason as Error;
+        for (const piece of span.pieces) {
+          if (!first && budget <= 0) return;
+          const from = piece.position - span.position;
+          const bytes = read.value.bytes.subarray(from, from + piece.sizeBytes);
+          const cut = cutBatches(bytes, offset, limits.endOffset, budget, first && limits.atLeastOne);
+          if (cut === undefined) throw notBatches(span.file, piece);
+          if (cut.length > 0) result.add(cut, read.value);
+          budget -= cut.length;
+          first = false;
+          if (cut.byteOffset + cut.length < bytes.byteOffset + bytes.length) return;
+        }
+      }
+    } finally {
+      for (const read of settled) if (read.status === 'fulfilled') read.value.release();
+    }
+  }
+
+  async #indexPieces(partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Piece[]> {
+    const ranges = partition.ranges;
+    const at = ranges?.find(offset) ?? 0;
+    if (ranges === undefined || at >= ranges.count) return [];
+    const range = ranges.at(at);
+    return await this.#index.pieces(range, Math.max(offset, range.baseOffset), endOffset, maxBytes);
+  }
+}
+
+function extentPieces(partition: Partition, first: number, endOffset: number, maxBytes: number): Piece[] {
+  const pieces: Piece[] = [];
+  const extents = partition.extents;
+  let planned = 0;
+  for (let i = first; i < (extents?.count ?? 0) && planned < maxBytes; i++) {
+    if (extents === undefined || extents.baseOffset(i) >= endOffset) break;
+    pieces.push({
+      file: extents.file(i),
+      position: extents.position(i),
+      sizeBytes: extents.sizeBytes(i),
+      baseOffset: extents.baseOffset(i),
+      endOffset: i + 1 < extents.count ? extents.baseOffset(i + 1) : partition.endOffset,
+      maxTimestamp: extents.maxTimestamp(i),
+    });
+    planned += extents.sizeBytes(i);
+  }
+  return pieces;
+}
+
+/** Adds the views of one extent, cut where `cut` says so; returns the bytes added. */
+function addViews(
+  views: readonly Uint8Array[],
+  leases: readonly Lease[],
+  cut: { offset: number; budget: number; limits: ReadLimits } | undefined,
+  first: boolean,
+  result: ReadResult,
+): number {
+  let added = 0;
+  for (const [at, view] of views.entries()) {
+    let bytes = view;
+    if (cut !== undefined) {
+      const one = first && added === 0 && cut.limits.atLeastOne;
+      const part = cutBatches(view, cut.offset, cut.limits.endOffset, cut.budget - added, one);
+      if (part === undefined) throw new MillraceError('STORE_CORRUPT', 'The tail cache holds bytes that are no batches.');
+      bytes = part;
+    }
+    if (bytes.length > 0) result.add(bytes, leases[at] as Lease);
+    added += bytes.length;
+    if (bytes.byteOffset + bytes.length < view.byteOffset + view.length) break;
+  }
+  return added;
+}
+
+function notBatches(file: number, piece: Piece): MillraceError {
+  return new MillraceError(
+    'STORE_CORRUPT',
+    `Journal file ${file}, position ${piece.position}: ${piece.sizeBytes} bytes that should be batches of offsets ` +
+      `${piece.baseOffset} to ${piece.endOffset - 1} are not. Run 'millrace journal verify'.`,
+    { details: { file, position: piece.position, sizeBytes: piece.sizeBytes, baseOffset: piece.baseOffset } },
+  );
+}
