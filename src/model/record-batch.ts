@@ -42,6 +42,8 @@ export const LOG_OVERHEAD_BYTES = 12;
 /** Bytes before the first record; also the smallest possible batch. */
 export const BATCH_HEADER_BYTES = 61;
 export const BATCH_MAGIC = 2;
+/** Kafka's default of max.message.bytes: 1 MiB of records and the 12 bytes before the batch length. Inclusive. */
+export const DEFAULT_MAX_BATCH_BYTES = 1024 * 1024 + LOG_OVERHEAD_BYTES;
 /** One byte each of length, attributes, timestamp delta, offset delta, key length, value length, header count. */
 export const MIN_RECORD_BYTES = 7;
 
