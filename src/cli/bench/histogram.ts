@@ -6,7 +6,6 @@
  */
 
 const HALF_BITS = 6;
-const HALF = 1 << HALF_BITS;
 /** 2^31 µs is 36 minutes; later values count as that. */
 const MAX_MICROS = 0x7fff_ffff;
 const BUCKET_COUNT = bucketOf(MAX_MICROS) + 1;

@@ -1,0 +1,167 @@
+/** `millrace bench <mode>`: puts load on a Kafka-speaking broker from a process of its own and reports what came of it. */
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import { BENCH_MODES, type BenchMode, type BenchOptions, DEFAULT_PLAN, makePlan } from './bench/plan.ts';
+import type { Address } from './bench/raw-socket.ts';
+import { formatProgress, formatReport } from './bench/report.ts';
+import { type BenchProgress, runBench } from './bench/run-bench.ts';
+
+const SUMMARIES: Readonly<Record<BenchMode, string>> = {
+  produce: 'send pre-encoded batches, as fast as answers come or at a given rate',
+  consume: 'fetch what a topic holds, over and over, or what arrives with --tail',
+  'end-to-end': 'time from a send to its arrival at a tailing consumer',
+  'fan-out': 'one producer, many tailing consumers',
+};
+
+const EXAMPLES = `
+Examples:
+  $ millrace bench produce --batch 1000 --connections 4 --acks all
+  $ millrace bench consume --topic bench --fetch-bytes 1m
+  $ millrace bench end-to-end --rate 500 --acks 1
+  $ millrace bench fan-out --consumers 100 --seconds 5 --json
+
+Topics are created as needed and kept; delete them with \`millrace topics delete\`.
+Rates count whole batches as they are stored. CPU and memory of the broker are shown when it runs on this machine.`;
+
+interface RawOptions {
+  readonly broker: Address;
+  readonly size?: number;
+  readonly batch?: number;
+  readonly topic?: string;
+  readonly topics?: number;
+  readonly partitions?: number;
+  readonly connections?: number;
+  readonly consumers?: number;
+  readonly inFlight?: number;
+  readonly acks?: -1 | 0 | 1;
+  readonly records?: number;
+  readonly seconds?: number;
+  readonly rate?: number;
+  readonly warmup?: number;
+  readonly fetchBytes?: number;
+  readonly window?: number;
+  readonly tail?: boolean;
+  readonly timeout?: number;
+  readonly processes?: number;
+  readonly pid?: number;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  const bench = program.command('bench').description('measure a broker under load').addHelpText('after', EXAMPLES);
+  for (const mode of BENCH_MODES) {
+    const command = bench.command(mode).description(SUMMARIES[mode]).addHelpText('after', EXAMPLES);
+    addOptions(command, mode).action(async (options: RawOptions) => await run(mode, options));
+  }
+}
+
+export { register as registerBench };
+
+function addOptions(command: Command, mode: BenchMode): Command {
+  const { size, topic, topics, partitions, fetchBytes, warmup, timeout, window } = DEFAULT_PLAN;
+  command
+    .option('--broker <host:port>', 'Kafka address of the broker', parseAddress, { host: '127.0.0.1', port: 9092 })
+    .option('--topic <name>', `topics are <name>-0, <name>-1, ... (default "${topic}")`)
+    .option('--topics <n>', `number of topics (default ${topics})`, parseCount)
+    .option('--partitions <n>', `partitions of each topic (default ${partitions})`, parseCount)
+    .option('--connections <n>', mode === 'consume' ? 'consuming connections' : 'producing connections', parseCount)
+    .option('--seconds <n>', 'length of the measured window (default 10)', parseNumber)
+    .option('--records <n>', 'end after so many records instead', parseCount)
+    .option('--warmup <seconds>', `load before the window (default ${warmup})`, parseNumber)
+    .option('--timeout <seconds>', `give up when nothing moves for so long (default ${timeout})`, parseCount)
+    .option('--pid <pid>', 'process of the broker, for CPU and memory; a local one is found by its port', parseCount)
+    .option('--json', 'print the report as JSON');
+  if (mode !== 'produce')
+    command.option('--fetch-bytes <bytes>', `bytes of one fetch (default ${fetchBytes})`, parseBytes);
+  if (mode === 'consume') command.option('--tail', 'only records that arrive from now on');
+  if (mode === 'produce' || mode === 'consume')
+    command.option('--processes <n>', 'generator processes (default 1)', parseCount);
+  if (mode === 'consume') return command;
+  command
+    .option('--size <bytes>', `bytes of a record's value (default ${size})`, parseBytes)
+    .option('--batch <records>', 'records in a batch; a batch is a request', parseCount)
+    .option('--in-flight <n>', 'unanswered requests per connection', parseCount)
+    .option('--acks <0|1|all>', 'when the broker answers (default all: after sync)', parseAcks)
+    .option(
+      '--rate <records>',
+      'records a second offered over all connections (default: as fast as answers come)',
+      parseNumber,
+    );
+  if (mode === 'produce') return command;
+  command.option('--consumers <n>', 'tailing consumers, each reading everything', parseCount);
+  if (mode === 'fan-out') {
+    command.option(
+      '--window <bytes>',
+      `bytes the producer may be ahead of the slowest consumer (default ${window})`,
+      parseBytes,
+    );
+  }
+  return command;
+}
+
+async function run(mode: BenchMode, raw: RawOptions): Promise<void> {
+  const { broker, pid, json, records, seconds, ...rest } = raw;
+  const length = records !== undefined ? { records } : seconds !== undefined ? { seconds } : DEFAULT_PLAN.length;
+  const plan = makePlan({ mode, broker, length, ...rest } satisfies BenchOptions);
+  const progress = process.stderr.isTTY ? new ProgressLine() : undefined;
+  const report = await runBench(plan, { pid, ...(progress && { onProgress: (now) => progress.show(now) }) }).finally(
+    () => progress?.clear(),
+  );
+  process.stdout.write(json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report));
+}
+
+/** Overwrites one line of the terminal. */
+class ProgressLine {
+  #phase: BenchProgress['phase'] | undefined;
+  #phaseAt = 0;
+
+  show(progress: BenchProgress): void {
+    if (progress.phase !== this.#phase) {
+      this.#phase = progress.phase;
+      this.#phaseAt = performance.now();
+    }
+    process.stderr.write(`\r\x1b[K${formatProgress(progress, (performance.now() - this.#phaseAt) / 1000)}`);
+  }
+
+  clear(): void {
+    process.stderr.write('\r\x1b[K');
+  }
+}
+
+function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError('It must be a number, 0 or more.');
+  return value;
+}
+
+function parseCount(text: string): number {
+  const value = parseNumber(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+function parseBytes(text: string): number {
+  const match = /^(\d+)([bkmg]?)$/i.exec(text.trim());
+  const unit = BYTE_UNITS[match?.[2]?.toLowerCase() ?? 'none'];
+  if (match === null || unit === undefined)
+    throw new InvalidArgumentError('It must be a number of bytes, like 1000, 64k or 1m.');
+  return Number(match[1]) * unit;
+}
+
+function parseAcks(text: string): -1 | 0 | 1 {
+  if (text === 'all' || text === '-1') return -1;
+  if (text === '0') return 0;
+  if (text === '1') return 1;
+  throw new InvalidArgumentError('It must be 0, 1 or all.');
+}
+
+function parseAddress(text: string): Address {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port < 1 || port > 65_535)
+    throw new InvalidArgumentError('It must be HOST:PORT, like 127.0.0.1:9092.');
+  return { host: match[1] ?? (match[2] as string), port };
+}

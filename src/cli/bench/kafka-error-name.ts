@@ -1,0 +1,32 @@
+/** Names of the error codes a broker may answer a load generator with; others read as their number. */
+const NAMES: Readonly<Record<number, string>> = {
+  [-1]: 'UNKNOWN_SERVER_ERROR',
+  1: 'OFFSET_OUT_OF_RANGE',
+  2: 'CORRUPT_MESSAGE',
+  3: 'UNKNOWN_TOPIC_OR_PARTITION',
+  5: 'LEADER_NOT_AVAILABLE',
+  6: 'NOT_LEADER_OR_FOLLOWER',
+  7: 'REQUEST_TIMED_OUT',
+  10: 'MESSAGE_TOO_LARGE',
+  17: 'INVALID_TOPIC_EXCEPTION',
+  18: 'RECORD_LIST_TOO_LARGE',
+  19: 'NOT_ENOUGH_REPLICAS',
+  21: 'INVALID_REQUIRED_ACKS',
+  29: 'TOPIC_AUTHORIZATION_FAILED',
+  31: 'CLUSTER_AUTHORIZATION_FAILED',
+  35: 'UNSUPPORTED_VERSION',
+  36: 'TOPIC_ALREADY_EXISTS',
+  37: 'INVALID_PARTITIONS',
+  38: 'INVALID_REPLICATION_FACTOR',
+  41: 'NOT_CONTROLLER',
+  42: 'INVALID_REQUEST',
+  44: 'POLICY_VIOLATION',
+  56: 'KAFKA_STORAGE_ERROR',
+  76: 'UNSUPPORTED_COMPRESSION_TYPE',
+  87: 'INVALID_RECORD',
+  89: 'THROTTLING_QUOTA_EXCEEDED',
+};
+
+export function kafkaErrorName(code: number): string {
+  return NAMES[code] ?? `error code ${code}`;
+}
