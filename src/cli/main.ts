@@ -26,6 +26,7 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: 'topics', summary: 'create, list, describe, configure and delete topics', load: () => import('./topics.ts') },
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },
+  { name: 'bench', summary: 'measure a broker under load', load: () => import('./bench.ts') },
   { name: 'journal', summary: 'look into journal files and check them', load: () => import('./journal.ts') },
 ];
 

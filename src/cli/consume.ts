@@ -1,0 +1,153 @@
+/** `millrace consume`: reads records to the end of the topic, or follows it. */
+import { once } from 'node:events';
+import type { Command } from 'commander';
+import { MillraceError } from '../base/errors.ts';
+import { type ApiClient, type Query, topicPath } from './api-client.ts';
+import { type ClientOptions, integer, oneOf, withClient, withClientOptions } from './options.ts';
+import { print } from './output.ts';
+import { parsePosition } from './position.ts';
+import { type Problem, problemError } from './problem.ts';
+import { Progress } from './progress.ts';
+import { readLines } from './read-lines.ts';
+import { type RecordFormatter, recordFormatter } from './record-format.ts';
+import type { PartitionState, TopicDetail } from './topic-answers.ts';
+
+/** Records and bytes asked for in one request; the broker sends fewer where its own limits say so. */
+const PAGE_RECORDS = 10_000;
+const PAGE_BYTES = 4 * 1024 * 1024;
+/** A record in base64 with its headers may be a good deal larger than the largest line of input. */
+const MAX_STREAM_LINE_BYTES = 64 * 1024 * 1024;
+const NDJSON = 'application/x-ndjson';
+/** First bytes of the line that ends a stream which failed after it had begun. */
+const ERROR_LINE = '{"error":';
+
+interface Options extends ClientOptions {
+  readonly from?: string;
+  readonly partition?: number;
+  readonly follow?: true;
+  readonly limit?: number;
+  readonly values: 'text' | 'json' | 'base64';
+  readonly keySeparator?: string;
+}
+
+const EXAMPLES = `
+Examples:
+  $ millrace consume demo/earthquakes --limit 10
+  $ millrace consume demo/earthquakes --from -5 --follow
+  $ millrace consume shop/orders --from 2026-11-20T08:00:00Z --json | jq .key
+  $ millrace consume shop/orders --json | millrace produce shop/orders-copy --ndjson
+
+--from takes earliest (the default), latest (the default with --follow), an offset, an ISO 8601 time or @milliseconds,
+or -N for the last N of each partition. Without --follow it ends at what was the end when it began.`;
+
+export function register(program: Command): void {
+  withClientOptions(program.command('consume <topic>').description('read records: values as they are, one a line'))
+    .option('--from <position>', 'where to start')
+    .option('--partition <number>', 'read one partition (default: all)', integer('--partition', 0, 2_147_483_647))
+    .option('-f, --follow', 'go on with records as they come')
+    .option('-n, --limit <count>', 'stop after so many records', integer('--limit', 1, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--values <form>',
+      'with --json: values as text, json (nested) or base64',
+      oneOf('--values', ['text', 'json', 'base64']),
+      'text',
+    )
+    .option('--key-separator <text>', 'print the key, this text, and the value')
+    .addHelpText('after', EXAMPLES)
+    .action(consume);
+}
+
+async function consume(topic: string, options: Options): Promise<void> {
+  const start = parsePosition(options.from ?? (options.follow ? 'latest' : 'earliest'));
+  const format = recordFormatter({ json: options.json === true, keySeparator: options.keySeparator });
+  await withClient(options, async (client) => {
+    const path = topicPath(topic, 'records');
+    const query: Query = {
+      ...start,
+      partition: options.partition ?? 'all',
+      // Values that are no UTF-8 come in base64 in every form, so plain output can restore their bytes.
+      format: options.json ? options.values : 'text',
+    };
+    if (options.follow) await follow(client, path, { ...query, limit: options.limit }, format);
+    else await readToEnd(client, topic, query, format, options.limit ?? Number.POSITIVE_INFINITY);
+  });
+}
+
+async function follow(client: ApiClient, path: string, query: Query, format: RecordFormatter): Promise<void> {
+  const response = await client.stream('GET', path, { query: { ...query, follow: true }, accept: NDJSON });
+  // A reader that leaves (EPIPE) ends the process; one that closes the terminal's output ends the request.
+  process.stdout.once('close', () => response.destroy());
+  try {
+    for await (const block of readLines(response as AsyncIterable<Buffer>, 'the stream', MAX_STREAM_LINE_BYTES))
+      await printRecords(block.lines, format);
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    const message = `The stream broke off: ${(error as Error).message}. Start again with --from and the next offset.`;
+    throw new MillraceError('CLIENT_NETWORK', message, { cause: error });
+  }
+}
+
+/** Reads page by page to the ends that the partitions had at the beginning, so that it ends while others write. */
+async function readToEnd(
+  client: ApiClient,
+  topic: string,
+  start: Query,
+  format: RecordFormatter,
+  limit: number,
+): Promise<void> {
+  const detail = (await client.json('GET', topicPath(topic))) as TopicDetail;
+  const ends = endsOf(detail, start['partition']);
+  const progress = process.stdout.isTTY ? undefined : new Progress('records');
+  let query = start;
+  let count = 0;
+  try {
+    while (count < limit) {
+      const page = await client.text('GET', topicPath(topic, 'records'), {
+        query: { ...query, limit: Math.min(limit - count, PAGE_RECORDS), maxBytes: PAGE_BYTES },
+        accept: NDJSON,
+      });
+      const next = parseOffsets(String(page.headers['millrace-next-offsets'] ?? ''));
+      count += await printRecords(splitLines(page.text), format);
+      progress?.update(count);
+      if (next.every(([partition, offset]) => offset >= (ends.get(partition) ?? 0))) return;
+      const { offset: _offset, last: _last, timestamp: _timestamp, partition: _partition, ...rest } = query;
+      query = { ...rest, offsets: next.map(([partition, offset]) => `${partition}:${offset}`).join(',') };
+    }
+  } finally {
+    progress?.end();
+  }
+}
+
+/** Partition to the end (exclusive) of what could be read when this command began. */
+function endsOf(detail: TopicDetail, only: unknown): Map<number, number> {
+  const wanted = (state: PartitionState) => only === 'all' || state.partition === only;
+  return new Map(detail.partitions.filter(wanted).map((state) => [state.partition, state.highWatermark]));
+}
+
+/** `0:18,1:7`. */
+function parseOffsets(text: string): [partition: number, offset: number][] {
+  return text.split(',').flatMap((pair) => {
+    const [partition, offset] = pair.split(':').map(Number);
+    return partition !== undefined && offset !== undefined ? [[partition, offset] as [number, number]] : [];
+  });
+}
+
+function splitLines(text: string): string[] {
+  return text === '' ? [] : text.split('\n');
+}
+
+/** @returns how many there were; empty lines are signs of life. */
+async function printRecords(lines: readonly (string | Buffer)[], format: RecordFormatter): Promise<number> {
+  const output: Uint8Array[] = [];
+  let failure: MillraceError | undefined;
+  for (const line of lines) {
+    const text = line.toString();
+    if (text === '') continue;
+    if (text.startsWith(ERROR_LINE)) failure = problemError((JSON.parse(text) as { error: Problem }).error);
+    else output.push(format(text));
+  }
+  if (output.length > 0) await print(Buffer.concat(output));
+  if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+  if (failure !== undefined) throw failure;
+  return output.length;
+}

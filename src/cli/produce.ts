@@ -1,0 +1,181 @@
+/** `millrace produce`: lines or whole files become records, in order, a batch per request. */
+import { createReadStream, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import type { Query } from './api-client.ts';
+import { UsageError } from './failure.ts';
+import { assignment, type ClientOptions, collect, integer, oneOf, withClient, withClientOptions } from './options.ts';
+import { plural, printJson, printLine } from './output.ts';
+import { parseTimestamp } from './position.ts';
+import { Progress } from './progress.ts';
+import { readLines } from './read-lines.ts';
+import { lineConverter } from './record-lines.ts';
+import { RecordWriter } from './record-writer.ts';
+
+const STDIN = '-';
+const FILE_PIECE_BYTES = 256 * 1024;
+
+interface Options extends ClientOptions {
+  readonly key?: string;
+  readonly keySeparator?: string;
+  readonly header?: readonly string[];
+  readonly timestamp?: string;
+  readonly partition?: number;
+  readonly ndjson?: true;
+  readonly whole?: true;
+  readonly ack: 'durable' | 'written' | 'admitted';
+}
+
+const EXAMPLES = `
+Examples:
+  $ echo 'hello' | millrace produce demo/greetings
+  $ millrace produce shop/orders orders.txt --key-separator : --header source=import
+  $ echo '{"key":"o-17","value":{"total":12.5},"headers":{"trace":"1"}}' | millrace produce shop/orders --ndjson
+  $ millrace produce pictures cat.jpg dog.jpg --whole
+
+Each line is one record, its value as it is. With --ndjson each line is an object with value and optionally key,
+headers, partition and timestamp: what \`consume --json\` prints.`;
+
+export function register(program: Command): void {
+  const command = program
+    .command('produce <topic> [files...]')
+    .description('write records from files, or from stdin without files (or for -)');
+  withClientOptions(command)
+    .option('--key <key>', 'key of every record')
+    .option('--key-separator <text>', 'the key stands before the first <text> of a line, the value behind it')
+    .option('--header <name=value>', 'a header of every record; may be repeated', collect)
+    .option('--timestamp <time>', 'timestamp of every record: ISO 8601 or @milliseconds (default: now)')
+    .option(
+      '--partition <number>',
+      'partition of every record (default: by key, else spread)',
+      integer('--partition', 0, 2_147_483_647),
+    )
+    .option('--ndjson', 'every line is a record as a JSON object')
+    .option('--whole', 'every file is the value of one record')
+    .option(
+      '--ack <degree>',
+      'wait until records are durable, written or admitted',
+      oneOf('--ack', ['durable', 'written', 'admitted']),
+      'durable',
+    )
+    .addHelpText('after', EXAMPLES)
+    .action(produce);
+}
+
+async function produce(topic: string, files: readonly string[], options: Options): Promise<void> {
+  checkOptions(options);
+  const inputs = files.length === 0 ? [STDIN] : files;
+  await withClient(options, async (client) => {
+    const writer = new RecordWriter(client, topic, { ack: options.ack, partition: options.partition });
+    await (options.whole ? sendWhole(writer, inputs, options) : sendLines(writer, inputs, options));
+    await report(writer, topic, options);
+  });
+}
+
+function checkOptions(options: Options): void {
+  const perLine = ['key', 'keySeparator', 'header', 'timestamp'] as const;
+  const clash = perLine.find((name) => options.ndjson && options[name] !== undefined);
+  if (clash !== undefined)
+    throw new UsageError(`--ndjson lines carry key, headers and timestamp themselves: leave out --${kebab(clash)}.`);
+  if (options.key !== undefined && options.keySeparator !== undefined)
+    throw new UsageError('Give --key or --key-separator, not both.');
+  if (options.keySeparator === '') throw new UsageError('--key-separator must not be empty.');
+  if (options.whole && (options.ndjson || options.keySeparator !== undefined)) {
+    throw new UsageError('--whole takes no lines apart: leave out --ndjson and --key-separator.');
+  }
+}
+
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+async function sendLines(writer: RecordWriter, inputs: readonly string[], options: Options): Promise<void> {
+  const format = {
+    ndjson: options.ndjson === true,
+    key: options.key,
+    keySeparator: options.keySeparator,
+    headers: headersOf(options),
+    timestamp: timestampOf(options),
+  };
+  const progress = new Progress('bytes', totalBytes(inputs));
+  let bytesBefore = 0;
+  try {
+    for (const input of inputs) {
+      const name = input === STDIN ? 'stdin' : input;
+      const convert = lineConverter(format, name);
+      let bytesRead = 0;
+      for await (const block of readLines(openInput(input), name)) {
+        for (const [index, line] of block.lines.entries()) {
+          if (options.ndjson && line.length === 0) continue;
+          await writer.write(convert(line, block.firstLine + index));
+        }
+        // A person or a slow program at the other end of stdin wants each line to arrive, not the batch to fill.
+        if (input === STDIN) await writer.flush();
+        bytesRead = block.bytesRead;
+        progress.update(bytesBefore + bytesRead, plural(writer.count, 'record'));
+      }
+      bytesBefore += bytesRead;
+    }
+    await writer.flush();
+  } finally {
+    progress.end();
+  }
+}
+
+function openInput(input: string): AsyncIterable<Buffer> {
+  return input === STDIN ? process.stdin : createReadStream(input, { highWaterMark: FILE_PIECE_BYTES });
+}
+
+/** Known in advance only when all inputs are regular files. */
+function totalBytes(inputs: readonly string[]): number | undefined {
+  let total = 0;
+  for (const input of inputs) {
+    const stats = input === STDIN ? undefined : statSync(input);
+    if (stats === undefined || !stats.isFile()) return undefined;
+    total += stats.size;
+  }
+  return total;
+}
+
+async function sendWhole(writer: RecordWriter, inputs: readonly string[], options: Options): Promise<void> {
+  const progress = new Progress('files', inputs.length);
+  const timestamp = timestampOf(options);
+  const query: Query = { timestamp };
+  const headers: Record<string, string> = Object.fromEntries(
+    headersOf(options).map(([name, value]) => [`Millrace-Header-${name}`, encodeURIComponent(value)]),
+  );
+  if (options.key !== undefined) headers['Millrace-Key'] = encodeURIComponent(options.key);
+  try {
+    for (const [index, input] of inputs.entries()) {
+      const value = input === STDIN ? await buffer(process.stdin) : await readFile(input);
+      await writer.send({ body: value, contentType: 'application/octet-stream', query, headers });
+      progress.update(index + 1);
+    }
+  } finally {
+    progress.end();
+  }
+}
+
+function headersOf(options: Options): [string, string][] {
+  return (options.header ?? []).map((text) => assignment('--header', text));
+}
+
+function timestampOf(options: Options): number | undefined {
+  return options.timestamp === undefined ? undefined : parseTimestamp('--timestamp', options.timestamp);
+}
+
+async function report(writer: RecordWriter, topic: string, options: Options): Promise<void> {
+  const partitions = [...writer.partitions].sort((a, b) => a.partition - b.partition);
+  if (options.json) {
+    await printJson({ topic: writer.topic, count: writer.count, partitions });
+    return;
+  }
+  const MOST = 4;
+  const places = partitions
+    .slice(0, MOST)
+    .map((p) => `partition ${p.partition} offsets ${p.firstOffset}-${p.lastOffset}`);
+  if (partitions.length > MOST) places.push(`${partitions.length - MOST} more`);
+  const suffix = places.length > 0 ? ` (${places.join(', ')})` : '';
+  await printLine(`wrote ${plural(writer.count, 'record')} to ${writer.topic ?? topic}${suffix}`);
+}

@@ -1,0 +1,55 @@
+/** `millrace topics create`. */
+import type { Command } from 'commander';
+import { MillraceError } from '../base/errors.ts';
+import { assignment, type ClientOptions, collect, integer, withClient, withClientOptions } from './options.ts';
+import { plural, printJson, printLine } from './output.ts';
+import type { TopicDetail } from './topic-answers.ts';
+
+/** The broker decides on its own limit; this one catches slips of the finger before anything is sent. */
+const MAX_PARTITIONS = 1_000_000;
+
+interface Options extends ClientOptions {
+  readonly partitions?: number;
+  readonly config?: readonly string[];
+  readonly ifNotExists?: true;
+}
+
+const EXAMPLES = `
+Examples:
+  $ millrace topics create orders
+  $ millrace topics create shop/orders shop/returns --partitions 12 --config retention.ms=86400000`;
+
+export function registerCreate(topics: Command): void {
+  withClientOptions(topics.command('create <name...>').description('create topics; done when they are durable'))
+    .option(
+      '--partitions <count>',
+      "number of partitions (default: the broker's)",
+      integer('--partitions', 1, MAX_PARTITIONS),
+    )
+    .option(
+      '--config <name=value>',
+      'a setting of the topic, for instance retention.ms=86400000; may be repeated',
+      collect,
+    )
+    .option('--if-not-exists', 'leave a topic that exists as it is, without an error')
+    .addHelpText('after', EXAMPLES)
+    .action(create);
+}
+
+async function create(names: readonly string[], options: Options): Promise<void> {
+  const config = Object.fromEntries((options.config ?? []).map((text) => assignment('--config', text)));
+  await withClient(options, async (client) => {
+    for (const name of names) {
+      const body = { name, partitions: options.partitions, config };
+      try {
+        const topic = (await client.json('POST', '/v1/topics', { body })) as TopicDetail;
+        if (options.json) await printJson(topic);
+        else await printLine(`created ${topic.name} with ${plural(topic.partitionCount, 'partition')}`);
+      } catch (error) {
+        if (!(options.ifNotExists && error instanceof MillraceError && error.code === 'BROKER_TOPIC_EXISTS'))
+          throw error;
+        if (!options.json) await printLine(`${name} exists`);
+      }
+    }
+  });
+}

@@ -1,0 +1,16 @@
+/** `millrace topics …`: one file per verb. */
+import type { Command } from 'commander';
+import { registerConfig } from './topics-config.ts';
+import { registerCreate } from './topics-create.ts';
+import { registerDelete } from './topics-delete.ts';
+import { registerDescribe } from './topics-describe.ts';
+import { registerList } from './topics-list.ts';
+
+export function register(program: Command): void {
+  const topics = program.command('topics').description('create, list, describe, configure and delete topics');
+  registerCreate(topics);
+  registerList(topics);
+  registerDescribe(topics);
+  registerConfig(topics);
+  registerDelete(topics);
+}
