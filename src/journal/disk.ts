@@ -15,6 +15,16 @@ export interface Disk {
   remove(path: string): Promise<void>;
   /** Makes creations, renames and removals in the directory survive a power loss. */
   syncDirectory(path: string): Promise<void>;
+  /**
+   * Takes the data directory for this process alone; the kernel gives it back when the process dies, however it dies.
+   * @throws MillraceError JOURNAL_LOCKED, naming the holder, also for a second lock in the same process.
+   */
+  lockDirectory(path: string): Promise<DiskLock>;
+}
+
+export interface DiskLock {
+  /** Safe to call twice. */
+  release(): Promise<void>;
 }
 
 export interface DiskFile {

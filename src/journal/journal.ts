@@ -121,6 +121,8 @@ export interface JournalFile {
   readonly firstCommit: CommitNumber;
   /** Inclusive; firstCommit - 1 when the file is empty. */
   readonly lastCommit: CommitNumber;
+  /** Checksum of the last commit: where the chain goes on in the next file. A checkpoint keeps it. */
+  readonly lastChecksum: number;
 }
 
 export interface JournalStatus {
@@ -138,20 +140,28 @@ export interface Journal {
    *
    * Where the journal does not take entries (stopped, closed, or more than `maxStagedBytes` wait for the disk) the
    * transaction settles with JOURNAL_STOPPED, JOURNAL_CLOSED or JOURNAL_OVERLOADED and `build` is not called.
-   * Order: transactions are built in call order, and settle in call order per degree.
+   * Order: transactions are built in call order, and settle in call order per degree; only such a refusal settles at
+   * once, inside this call, ahead of those that wait. A `settled` may call `transact`; a `build` must not.
    */
   transact(transaction: Transaction): void;
   status(): JournalStatus;
   /** True while staged bytes exceed the soft limit: listeners stop reading sockets. */
   readonly congested: boolean;
-  /** Called when `congested` ends. */
+  /**
+   * Calls back once: when `congested` ends, or the journal stops or closes; soon, where it is not congested now.
+   * Who pauses again registers again.
+   */
   onRelief(callback: () => void): void;
   /** Stops intake, writes and syncs what was staged, settles it, marks the clean end. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /** Promise form of `transact` for everything that is not the hot path. Resolves with what `build` returns. */
-export function transactOnce<T>(journal: Journal, build: (commit: CommitBuilder) => T, degree: Degree = 'durable'): Promise<T> {
+export function transactOnce<T>(
+  journal: Journal,
+  build: (commit: CommitBuilder) => T,
+  degree: Degree = 'durable',
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     let result: { value: T } | undefined;
     let failure: { error: unknown } | undefined;
