@@ -116,7 +116,7 @@ export class Message<F extends Fields> {
 
   #check(version: number): void {
     const [first, last] = this.#versions;
-    if (version >= first && version <= last) return;
+    if (Number.isInteger(version) && version >= first && version <= last) return;
     throw new MillraceError(
       'WIRE_UNSUPPORTED_VERSION',
       `${this.name}: version ${version} is not among ${first} to ${last}.`,

@@ -104,11 +104,6 @@ export class Reader {
     return readInt64(this.buffer, at);
   }
 
-  float64(): number {
-    const at = this.#advance(8);
-    return this.buffer.readDoubleBE(at);
-  }
-
   /** 0..2^32-1. */
   uvarint(): number {
     const first = this.#take(1);

@@ -86,12 +86,6 @@ export class Writer {
     this.position += 8;
   }
 
-  float64(value: number): void {
-    this.ensure(8);
-    this.#buffer.writeDoubleBE(value, this.position);
-    this.position += 8;
-  }
-
   /** 0..2^32-1. */
   uvarint(value: number): void {
     this.ensure(5);
@@ -213,7 +207,8 @@ export class Writer {
   prefixSize(start: number): void {
     const size = this.position - start;
     const width = uvarintSize(size);
-    this.ensure(width);
+    // Room for the widest prefix, so that writing it cannot grow the buffer: growing keeps only what is before `position`.
+    this.ensure(5);
     this.#buffer.copyWithin(start + width, start, this.position);
     this.position = start;
     this.uvarint(size);
