@@ -1,0 +1,57 @@
+/** Records as clients read them (docs/protocol.md, "Record object"): JSON text, made by hand since most of it is fixed. */
+import { isUtf8 } from 'node:buffer';
+import { asBuffer } from '../../base/bytes.ts';
+import type { RecordCursor } from '../../model/record-codec.ts';
+import { encodeBase64 } from './base64.ts';
+import { JsonScan } from './json-scan.ts';
+
+export type RecordFormat = 'text' | 'json' | 'base64';
+
+/**
+ * @param topicJson name of the topic as a JSON string, made once per answer.
+ * @returns one JSON object without a line break.
+ */
+export function recordJson(cursor: RecordCursor, topicJson: string, partition: number, format: RecordFormat): string {
+  const key = memberJson('key', cursor.key, format);
+  const value = format === 'json' ? embeddedJson(cursor.value) : memberJson('value', cursor.value, format);
+  return (
+    `{"topic":${topicJson},"partition":${partition},"offset":${cursor.offset},"timestamp":${cursor.timestamp},` +
+    `${key},${value},"headers":${headersJson(cursor, format)}}`
+  );
+}
+
+/** A member that says by its name how to read it: text as it is, anything else in base64. */
+function memberJson(name: string, bytes: Uint8Array | null, format: RecordFormat): string {
+  if (bytes === null) return `"${name}":null`;
+  if (format === 'base64' || !isUtf8(bytes)) return `"${name}Base64":"${encodeBase64(bytes)}"`;
+  return `"${name}":${JSON.stringify(asBuffer(bytes).toString('utf8'))}`;
+}
+
+/** The value as the JSON it is, as stored but for line breaks between tokens, which NDJSON cannot carry. */
+function embeddedJson(bytes: Uint8Array | null): string {
+  if (bytes === null) return '"value":null';
+  if (!isUtf8(bytes)) return `"valueBase64":"${encodeBase64(bytes)}"`;
+  const text = asBuffer(bytes).toString('utf8');
+  // A stored `null` would look like a tombstone.
+  if (text !== 'null' && isJson(text)) return `"value":${/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, ' ') : text}`;
+  return `"valueText":${JSON.stringify(text)}`;
+}
+
+function headersJson(cursor: RecordCursor, format: RecordFormat): string {
+  if (cursor.headerCount === 0) return '[]';
+  const parts = cursor.headers.map(
+    (header) => `{"name":${JSON.stringify(header.key)},${memberJson('value', header.value, format)}}`,
+  );
+  return `[${parts.join(',')}]`;
+}
+
+function isJson(text: string): boolean {
+  try {
+    const scan = new JsonScan(text);
+    const value = scan.value();
+    scan.finish();
+    return value.trim() !== 'null';
+  } catch {
+    return false;
+  }
+}
