@@ -9,6 +9,7 @@ const PREFIXES = [
   'JOURNAL_',
   'STORE_',
   'BROKER_',
+  'HTTP_',
   'TIER_',
   'CLUSTER_',
   'CONFIG_',
