@@ -1,0 +1,158 @@
+/**
+ * What can be configured, declared as data: name, default, form, and what it means. The command line's help is made from
+ * this table, so a setting that is not here does not exist. Names are Kafka's where Kafka has the setting.
+ */
+import { MillraceError } from '../base/errors.ts';
+import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from '../broker/settings.ts';
+import type { Address } from './address.ts';
+
+export interface ServerConfig {
+  /** Holds the journal; one process at a time. Created where absent. */
+  readonly dataDirectory: string;
+  readonly kafka: Address;
+  readonly http: Address;
+  readonly broker: BrokerSettings;
+}
+
+/** Reachable from this machine alone: there is no authentication yet. */
+export const DEFAULT_SERVER_CONFIG: ServerConfig = {
+  dataDirectory: './data',
+  kafka: { host: '127.0.0.1', port: 9092 },
+  http: { host: '127.0.0.1', port: 7123 },
+  broker: DEFAULT_BROKER_SETTINGS,
+};
+
+type SettingForm =
+  | { readonly type: 'integer'; readonly min: number; readonly max: number }
+  | { readonly type: 'boolean' }
+  | { readonly type: 'word'; readonly words: readonly string[] };
+
+export interface Setting {
+  readonly name: string;
+  readonly key: keyof BrokerSettings;
+  readonly form: SettingForm;
+  readonly documentation: string;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+function bytes(min: number, max: number): SettingForm {
+  return { type: 'integer', min, max };
+}
+
+export const SETTINGS: readonly Setting[] = [
+  {
+    name: 'journal.sync',
+    key: 'sync',
+    form: { type: 'word', words: ['always', 'interval', 'never'] },
+    documentation:
+      'when written records are synced to stable storage; anything but always may lose acknowledged ones at a power loss',
+  },
+  {
+    name: 'journal.sync.interval.ms',
+    key: 'syncIntervalMs',
+    form: { type: 'integer', min: 1, max: 3_600_000 },
+    documentation: 'time between syncs with journal.sync=interval',
+  },
+  {
+    name: 'journal.file.bytes',
+    key: 'journalFileBytes',
+    form: bytes(MIB, 2 * GIB),
+    documentation: 'a journal file is closed at this size',
+  },
+  {
+    name: 'journal.staged.max.bytes',
+    key: 'maxStagedBytes',
+    form: bytes(MIB, 4 * GIB),
+    documentation: 'bytes that may wait for the disk; beyond them writes are refused as overload',
+  },
+  {
+    name: 'tail.cache.bytes',
+    key: 'tailCacheBytes',
+    form: bytes(MIB, 64 * GIB),
+    documentation: 'memory for the most recent records, which readers at the end of topics share',
+  },
+  {
+    name: 'auto.create.topics.enable',
+    key: 'autoCreateTopics',
+    form: { type: 'boolean' },
+    documentation: 'topics that a client names are created when they are missing',
+  },
+  {
+    name: 'num.partitions',
+    key: 'defaultPartitions',
+    form: { type: 'integer', min: 1, max: 10_000 },
+    documentation: 'partitions of a topic created without a number',
+  },
+  {
+    name: 'message.max.bytes',
+    key: 'maxMessageBytes',
+    form: bytes(KIB, GIB),
+    documentation: 'largest record batch, unless the topic says otherwise (max.message.bytes)',
+  },
+  {
+    name: 'fetch.max.bytes',
+    key: 'fetchMaxBytes',
+    form: bytes(KIB, GIB),
+    documentation: 'largest answer to a fetch, however much the client asks for',
+  },
+  {
+    name: 'group.initial.rebalance.delay.ms',
+    key: 'groupInitialRebalanceDelayMs',
+    form: { type: 'integer', min: 0, max: 60_000 },
+    documentation: 'how long a new consumer group waits for more members',
+  },
+  {
+    name: 'node.id',
+    key: 'brokerId',
+    form: { type: 'integer', min: 0, max: 2_147_483_647 },
+    documentation: 'id of this broker as Kafka clients see it',
+  },
+];
+
+/**
+ * Applies settings by name on the defaults.
+ *
+ * @throws MillraceError CONFIG_INVALID for a name that is not in the table or a value out of its form.
+ */
+export function brokerSettings(assignments: Iterable<readonly [name: string, value: string]>): BrokerSettings {
+  const changed: Record<string, string | number | boolean> = {};
+  for (const [name, value] of assignments) {
+    const setting = SETTINGS.find((candidate) => candidate.name === name);
+    if (setting === undefined) {
+      const known = SETTINGS.map((candidate) => candidate.name).join(', ');
+      throw new MillraceError('CONFIG_INVALID', `There is no setting \`${name}\`. Known ones are ${known}.`, {
+        details: { setting: name },
+      });
+    }
+    changed[setting.key] = parseValue(setting, value);
+  }
+  return { ...DEFAULT_BROKER_SETTINGS, ...changed };
+}
+
+function parseValue(setting: Setting, text: string): string | number | boolean {
+  const { form } = setting;
+  switch (form.type) {
+    case 'boolean':
+      if (text === 'true' || text === 'false') return text === 'true';
+      throw invalid(setting, text, 'true or false');
+    case 'word':
+      if (form.words.includes(text)) return text;
+      throw invalid(setting, text, form.words.join(', '));
+    case 'integer': {
+      const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+      if (value >= form.min && value <= form.max) return value;
+      throw invalid(setting, text, `a whole number from ${form.min} to ${form.max}`);
+    }
+    default:
+      return form satisfies never;
+  }
+}
+
+function invalid(setting: Setting, text: string, expected: string): MillraceError {
+  return new MillraceError('CONFIG_INVALID', `${setting.name} must be ${expected}, not \`${text}\`.`, {
+    details: { setting: setting.name, value: text },
+  });
+}
