@@ -8,11 +8,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installMissingTools } from '../test/kit/tools.ts';
 import { add, type Counts, NO_COUNTS } from './count-reporter.ts';
+import { programOf } from './programs.ts';
 import { findTestFiles } from './tests.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -28,7 +28,6 @@ const SLICE_TIMEOUT_MS = 1_200_000;
 
 interface Check {
   readonly name: string;
-  /** Module of a package in node_modules, or undefined for a native program there. */
   readonly program: readonly [packageName: string, bin: string];
   readonly args: readonly string[];
 }
@@ -75,20 +74,14 @@ function main(args: readonly string[]): number {
 function runCheck(check: Check): boolean {
   const startedAt = performance.now();
   const [packageName, bin] = check.program;
-  const result = spawnSync(process.execPath, [binOf(packageName, bin), ...check.args], { cwd: ROOT, encoding: 'utf8' });
+  const result = spawnSync(process.execPath, [programOf(ROOT, packageName, bin), ...check.args], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
   const passed = result.status === 0;
   if (!passed) process.stdout.write(`${result.stdout}${result.stderr}`);
   say(`${passed ? '✔' : '✖'} ${check.name} (${Math.round(performance.now() - startedAt)} ms)`);
   return passed;
-}
-
-/** Started without npx, which costs half a second each and may ask the network. */
-function binOf(packageName: string, bin: string): string {
-  const manifestFile = path.join(ROOT, 'node_modules', packageName, 'package.json');
-  const manifest = createRequire(import.meta.url)(manifestFile) as { bin: string | Record<string, string> };
-  const relative = typeof manifest.bin === 'string' ? manifest.bin : manifest.bin[bin];
-  if (relative === undefined) throw new Error(`package ${packageName} has no program ${bin}`);
-  return path.join(path.dirname(manifestFile), relative);
 }
 
 function runTests(files: readonly string[], timeoutMs: number): boolean {
