@@ -207,6 +207,8 @@ export class CommitWriter {
     const active = this.#active;
     const last = batch.at(-1) as ClosedCommit;
     active.writtenBytes += bytes;
+    // Again, since a sync that began during the write has taken the mark with it and may have missed the bytes.
+    active.dirty = true;
     active.lastCommit = last.commit;
     active.lastChecksum = last.checksum;
     this.#writtenCommit = last.commit;
