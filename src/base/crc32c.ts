@@ -37,7 +37,11 @@ export const crc32cPortable: Crc32c = (bytes, seed = 0) => {
   let i = 0;
   const end8 = bytes.length - (bytes.length % 8);
   for (; i < end8; i += 8) {
-    crc ^= (bytes[i] as number) | ((bytes[i + 1] as number) << 8) | ((bytes[i + 2] as number) << 16) | ((bytes[i + 3] as number) << 24);
+    crc ^=
+      (bytes[i] as number) |
+      ((bytes[i + 1] as number) << 8) |
+      ((bytes[i + 2] as number) << 16) |
+      ((bytes[i + 3] as number) << 24);
     crc =
       (t[1792 + (crc & 255)] as number) ^
       (t[1536 + ((crc >>> 8) & 255)] as number) ^

@@ -105,7 +105,13 @@ function rowsIn(partition: Partition, file: number): number {
   return count;
 }
 
-function encodeRows(bytes: Uint8Array, firstRow: number, partition: Partition, file: number, rowCount: number): FileRange {
+function encodeRows(
+  bytes: Uint8Array,
+  firstRow: number,
+  partition: Partition,
+  file: number,
+  rowCount: number,
+): FileRange {
   const extents = partition.extents;
   if (extents === undefined) throw new TypeError('a partition without extents has no rows');
   let maxTimestamp = -1;

@@ -36,14 +36,16 @@ export class IndexReader {
     return pieces;
   }
 
-  /** Extents of the range whose largest timestamp is at or after `timestamp`, the first such one only. */
-  async firstAtOrAfter(range: FileRange, timestamp: number): Promise<Piece | undefined> {
-    for (let from = 0; from < range.rowCount; from += BLOCK_ROWS) {
-      const rows = await this.#rows(range, from, Math.min(BLOCK_ROWS + 1, range.rowCount - from));
+  /** The first extent of the range that ends after offset `from` and whose largest timestamp is at or after the time. */
+  async firstAtOrAfter(range: FileRange, timestamp: number, from: number): Promise<Piece | undefined> {
+    const first = await this.#search(range, (row) => row.baseOffset <= from);
+    for (let at = first; at < range.rowCount; at += BLOCK_ROWS) {
+      const rows = await this.#rows(range, at, Math.min(BLOCK_ROWS + 1, range.rowCount - at));
       for (let i = 0; i < Math.min(BLOCK_ROWS, rows.length); i++) {
         const row = rows[i] as IndexRow;
-        if (row.maxTimestamp < timestamp) continue;
-        return { ...row, file: range.file, endOffset: rows[i + 1]?.baseOffset ?? range.endOffset };
+        const endOffset = rows[i + 1]?.baseOffset ?? range.endOffset;
+        if (row.maxTimestamp < timestamp || endOffset <= from) continue;
+        return { ...row, file: range.file, endOffset };
       }
     }
     return undefined;

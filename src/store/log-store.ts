@@ -63,12 +63,12 @@ export class LogStore {
 
   /** Folds a run of batches in. @throws STORE_CORRUPT where it does not continue its partition. */
   batches(run: BatchRun): void {
-    const partition = this.#partitions[run.partition];
-    if (partition === undefined || run.baseOffset !== partition.endOffset) throw misplaced(run, partition);
-    const latest = this.#foldHeaders(run, partition);
-    partition.append(run.offsetCount, run.file, run.position, run.bytes.length, latest);
-    this.#publisher.staged(run.commit, partition, partition.endOffset, run.bytes.length);
-    this.#lastCommittedAt = run.committedAt;
+    this.#fold(run, run.bytes.length, false);
+  }
+
+  /** The same for a run whose `bytes` are only its batch headers, back to back, as a scan of a closed file gives them. */
+  batchHeaders(run: BatchRun, sizeBytes: number): void {
+    this.#fold(run, sizeBytes, true);
   }
 
   published(commit: CommitNumber): void {
@@ -142,27 +142,40 @@ export class LogStore {
     }
   }
 
-  /** Sequences of idempotent producers into the partition's table; returns the latest timestamp of the run. */
-  #foldHeaders(run: BatchRun, partition: Partition): number {
-    const { bytes } = run;
-    let latest = -1;
-    for (let at = 0; at + BATCH_HEADER_BYTES <= bytes.length; at += batchSizeBytes(bytes, at)) {
-      latest = Math.max(latest, maxTimestamp(bytes, at));
-      const id = producerId(bytes, at);
-      if (id < 0) continue;
-      partition
-        .producersForUpdate()
-        .record(
-          id,
-          producerEpoch(bytes, at),
-          baseSequence(bytes, at),
-          lastOffsetDelta(bytes, at),
-          baseOffset(bytes, at),
-          run.committedAt,
-        );
-    }
-    return latest;
+  #fold(run: BatchRun, sizeBytes: number, headersOnly: boolean): void {
+    const partition = this.#partitions[run.partition];
+    if (partition === undefined || run.baseOffset !== partition.endOffset) throw misplaced(run, partition);
+    const latest = foldHeaders(run, partition, headersOnly);
+    partition.append(run.offsetCount, run.file, run.position, sizeBytes, latest);
+    this.#publisher.staged(run.commit, partition, partition.endOffset, sizeBytes);
+    this.#lastCommittedAt = run.committedAt;
   }
+}
+
+/** Sequences of idempotent producers into the partition's table; returns the latest timestamp of the run. */
+function foldHeaders(run: BatchRun, partition: Partition, headersOnly: boolean): number {
+  const { bytes } = run;
+  let latest = -1;
+  for (
+    let at = 0;
+    at + BATCH_HEADER_BYTES <= bytes.length;
+    at += headersOnly ? BATCH_HEADER_BYTES : batchSizeBytes(bytes, at)
+  ) {
+    latest = Math.max(latest, maxTimestamp(bytes, at));
+    const id = producerId(bytes, at);
+    if (id < 0) continue;
+    partition
+      .producersForUpdate()
+      .record(
+        id,
+        producerEpoch(bytes, at),
+        baseSequence(bytes, at),
+        lastOffsetDelta(bytes, at),
+        baseOffset(bytes, at),
+        run.committedAt,
+      );
+  }
+  return latest;
 }
 
 function misplaced(run: BatchRun, partition: Partition | undefined): MillraceError {

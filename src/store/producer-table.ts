@@ -46,7 +46,13 @@ export class ProducerTable {
    * @param expiredBefore producers that wrote last before this time (ms) count as unknown, and any sequence is taken
    *   from them, as Kafka does.
    */
-  check(producerId: number, epoch: number, baseSequence: number, lastOffsetDelta: number, expiredBefore: number): SequenceCheck {
+  check(
+    producerId: number,
+    epoch: number,
+    baseSequence: number,
+    lastOffsetDelta: number,
+    expiredBefore: number,
+  ): SequenceCheck {
     const entry = this.#producers.get(producerId);
     if (entry === undefined || entry.lastTimestamp < expiredBefore) return APPEND;
     if (epoch < entry.epoch) return EPOCH_OLD;
@@ -74,7 +80,13 @@ export class ProducerTable {
   ): void {
     let entry = this.#producers.get(producerId);
     if (entry === undefined) {
-      entry = { epoch, lastTimestamp: timestamp, count: 0, next: 0, batches: new Float64Array(REMEMBERED_BATCHES * STRIDE) };
+      entry = {
+        epoch,
+        lastTimestamp: timestamp,
+        count: 0,
+        next: 0,
+        batches: new Float64Array(REMEMBERED_BATCHES * STRIDE),
+      };
       this.#producers.set(producerId, entry);
     } else if (epoch !== entry.epoch) {
       entry.epoch = epoch;
@@ -103,7 +115,10 @@ export class ProducerTable {
       writer.i64(producerId).u16(entry.epoch).i64(entry.lastTimestamp).u8(entry.count).u8(entry.next);
       for (let i = 0; i < entry.count; i++) {
         const at = i * STRIDE;
-        writer.i64(entry.batches[at] as number).i64(entry.batches[at + 1] as number).i64(entry.batches[at + 2] as number);
+        writer
+          .i64(entry.batches[at] as number)
+          .i64(entry.batches[at + 1] as number)
+          .i64(entry.batches[at + 2] as number);
       }
     });
   }

@@ -1,6 +1,6 @@
 /** What a read collects: slices of whole batches, and the leases that keep them valid. Reused over partitions. */
 import { type BufferPool, Lease } from '../base/buffer-pool.ts';
-import { BATCH_HEADER_BYTES, batchSizeBytes, baseOffset, lastOffset } from '../model/record-batch.ts';
+import { BATCH_HEADER_BYTES, baseOffset, batchSizeBytes, lastOffset } from '../model/record-batch.ts';
 
 /** Pieces below this are gathered into one buffer: a slice each would cost more than the copy. */
 const GATHER_BELOW_BYTES = 16 * 1024;

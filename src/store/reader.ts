@@ -12,8 +12,8 @@ import { MillraceError } from '../base/errors.ts';
 import type { FileHandles } from './file-handles.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
-import { cutBatches, type ReadResult } from './read-result.ts';
 import { type Piece, planSpans, type Span } from './read-plan.ts';
+import { cutBatches, type ReadResult } from './read-result.ts';
 import type { TailCache } from './tail-cache.ts';
 
 export interface ReadPaths {
@@ -194,7 +194,8 @@ function addViews(
     if (cut !== undefined) {
       const one = first && added === 0 && cut.limits.atLeastOne;
       const part = cutBatches(view, cut.offset, cut.limits.endOffset, cut.budget - added, one);
-      if (part === undefined) throw new MillraceError('STORE_CORRUPT', 'The tail cache holds bytes that are no batches.');
+      if (part === undefined)
+        throw new MillraceError('STORE_CORRUPT', 'The tail cache holds bytes that are no batches.');
       bytes = part;
     }
     if (bytes.length > 0) result.add(bytes, leases[at] as Lease);

@@ -88,7 +88,8 @@ export class TailCache implements CommitMemory {
     while (low <= high) {
       const middle = (low + high) >>> 1;
       const region = this.#regions[middle] as Region;
-      if (region.file < file || (region.file === file && region.position + region.sizeBytes <= position)) low = middle + 1;
+      if (region.file < file || (region.file === file && region.position + region.sizeBytes <= position))
+        low = middle + 1;
       else if (region.file > file || region.position > position) high = middle - 1;
       else return middle;
     }

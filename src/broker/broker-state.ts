@@ -1,0 +1,106 @@
+/**
+ * Everything that is folded from the journal, put together: partitions, topics, groups, the cluster's own facts. Built the
+ * same way by the running broker, by recovery and by the checkpoint worker.
+ */
+import { MillraceError } from '../base/errors.ts';
+import { StateReader, StateWriter } from '../base/state-bytes.ts';
+import type { BatchRun, CommitNumber, Fold } from '../journal/journal.ts';
+import { LogStore } from '../store/log-store.ts';
+import { ClusterState } from './cluster-state.ts';
+import { GroupState } from './groups/group-state.ts';
+import type { BrokerSettings } from './settings.ts';
+import { CHECKPOINT_SECTION, type StatePart } from './state-part.ts';
+import { TopicsState } from './topics-state.ts';
+
+interface Section {
+  readonly id: number;
+  readonly snapshot: (writer: StateWriter) => void;
+  readonly restore: (reader: StateReader) => void;
+}
+
+export class BrokerState implements Fold {
+  readonly store = new LogStore();
+  readonly cluster = new ClusterState();
+  readonly groups = new GroupState();
+  readonly topics: TopicsState;
+  readonly #byCommand = new Map<number, StatePart>();
+  /** In the order of restoring: topics refer to partitions, producers belong to partitions. */
+  readonly #sections: readonly Section[];
+
+  constructor(settings: BrokerSettings) {
+    this.topics = new TopicsState(this.store, settings, (topic) => this.groups.topicDeleted(topic.name));
+    for (const part of [this.cluster, this.topics, this.groups] satisfies StatePart[]) {
+      for (const type of part.commands) this.#byCommand.set(type, part);
+    }
+    const { store } = this;
+    this.#sections = [
+      sectionOf(this.cluster),
+      {
+        id: CHECKPOINT_SECTION.PARTITIONS,
+        snapshot: (writer) => store.snapshotPartitions(writer),
+        restore: (reader) => store.restorePartitions(reader),
+      },
+      sectionOf(this.topics),
+      {
+        id: CHECKPOINT_SECTION.PRODUCERS,
+        snapshot: (writer) => store.snapshotProducers(writer),
+        restore: (reader) => store.restoreProducers(reader),
+      },
+      sectionOf(this.groups),
+    ];
+  }
+
+  batches(run: BatchRun): void {
+    this.store.batches(run);
+  }
+
+  command(type: number, body: Uint8Array, commit: CommitNumber): void {
+    const part = this.#byCommand.get(type);
+    // Skipping what we do not know would silently lose what a newer version did.
+    if (part === undefined) {
+      throw new MillraceError(
+        'JOURNAL_FORMAT_UNSUPPORTED',
+        `Commit ${commit} has a state command of type ${type}, which this version does not know. Start the version of ` +
+          'Millrace that wrote it, or a newer one.',
+        { details: { commit, type } },
+      );
+    }
+    part.apply(type, body, commit);
+  }
+
+  published(commit: CommitNumber): void {
+    this.store.published(commit);
+  }
+
+  snapshot(): Map<number, Uint8Array> {
+    const sections = new Map<number, Uint8Array>();
+    for (const section of this.#sections) {
+      const writer = new StateWriter(64 * 1024);
+      section.snapshot(writer);
+      sections.set(section.id, writer.finish());
+    }
+    return sections;
+  }
+
+  /** On an empty state only. @throws STORE_CORRUPT. */
+  restore(sections: ReadonlyMap<number, Uint8Array>): void {
+    const known = new Set(this.#sections.map((section) => section.id));
+    for (const id of sections.keys()) {
+      if (!known.has(id))
+        throw new MillraceError('STORE_CORRUPT', `The checkpoint has a section ${id}, made by a newer Millrace.`);
+    }
+    for (const section of this.#sections) {
+      const body = sections.get(section.id);
+      if (body === undefined) throw new MillraceError('STORE_CORRUPT', `The checkpoint lacks section ${section.id}.`);
+      section.restore(new StateReader(body, `Checkpoint section ${section.id}`));
+    }
+  }
+}
+
+function sectionOf(part: StatePart): Section {
+  return {
+    id: part.section,
+    snapshot: (writer) => part.snapshot(writer),
+    restore: (reader) => part.restore(reader),
+  };
+}

@@ -1,0 +1,284 @@
+/**
+ * The broker: one data directory, its journal, and everything that stands on it. No socket and no protocol here; listeners
+ * call these methods and translate.
+ */
+import { randomBytes } from 'node:crypto';
+import { BufferPool } from '../base/buffer-pool.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { MillraceError } from '../base/errors.ts';
+import { type Logger, silentLogger } from '../base/logger.ts';
+import type { Disk, DiskLock } from '../journal/disk.ts';
+import { type Journal, type JournalFile, transactOnce } from '../journal/journal.ts';
+import { LocalJournal } from '../journal/local-journal.ts';
+import { indexPath, journalPath } from '../journal/paths.ts';
+import type { TimestampMatch } from '../model/timestamp-search.ts';
+import { FileHandles } from '../store/file-handles.ts';
+import { PRODUCER_EXPIRATION_MS } from '../store/log-store.ts';
+import type { Partition } from '../store/partition.ts';
+import { PartitionReader } from '../store/reader.ts';
+import { TailCache } from '../store/tail-cache.ts';
+import { BrokerState } from './broker-state.ts';
+import { CheckpointStore } from './checkpoints/checkpoint-store.ts';
+import { Checkpointer } from './checkpoints/checkpointer.ts';
+import { clusterCommands } from './cluster-state.ts';
+import { Decompressor } from './decompressor/decompressor.ts';
+import { FetchPath, type FetchRequest } from './fetch.ts';
+import { GroupCoordinator } from './groups/group-coordinator.ts';
+import { ProducePath, type ProduceRequest } from './produce.ts';
+import { Producers } from './producers.ts';
+import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
+import { COMMAND } from './state-part.ts';
+import { Timestamps } from './timestamps.ts';
+import { Topics } from './topics.ts';
+
+export interface BrokerOptions {
+  /** Data directory; created where absent. Layout: docs/formats.md. */
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly logger?: Logger | undefined;
+  readonly settings?: Partial<BrokerSettings> | undefined;
+  /** Uniform in [0, 1); for names that need not be unpredictable. */
+  readonly random?: (() => number) | undefined;
+}
+
+export interface Health {
+  readonly ready: boolean;
+  /** For people, when not ready. */
+  readonly reason?: string | undefined;
+  readonly error?: MillraceError | undefined;
+}
+
+/** Producers that stopped are forgotten this often; each costs some 300 bytes a partition until then. */
+const EXPIRE_PRODUCERS_EVERY_MS = 10 * 60 * 1000;
+
+interface Parts {
+  readonly settings: BrokerSettings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly lock: DiskLock;
+  readonly pool: BufferPool;
+  readonly tail: TailCache;
+  readonly handles: FileHandles;
+  readonly state: BrokerState;
+  readonly journal: LocalJournal;
+  readonly checkpointer: Checkpointer;
+  readonly directory: string;
+}
+
+export class Broker {
+  readonly settings: BrokerSettings;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly pool: BufferPool;
+  readonly topics: Topics;
+  readonly producers: Producers;
+  readonly groups: GroupCoordinator;
+  readonly decompressor = new Decompressor();
+  /** Paths with their counters, for the metrics. */
+  readonly producePath: ProducePath;
+  readonly fetchPath: FetchPath;
+  readonly tail: TailCache;
+  readonly handles: FileHandles;
+  readonly checkpointer: Checkpointer;
+  readonly #parts: Parts;
+  readonly #timestamps: Timestamps;
+  #expiry: Timer | undefined;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Opens the directory: takes its lock, loads the newest checkpoint, replays the journal after it.
+   *
+   * @throws JOURNAL_LOCKED (another process has it), JOURNAL_CORRUPT, STORE_CORRUPT (the place is named, nothing was
+   *   changed), JOURNAL_FORMAT_UNSUPPORTED, JOURNAL_IO, JOURNAL_NO_SPACE.
+   */
+  static async open(options: BrokerOptions): Promise<Broker> {
+    const lock = await lockDirectory(options);
+    try {
+      const broker = new Broker(await recover(options, lock));
+      await broker.#start();
+      return broker;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    this.settings = parts.settings;
+    this.clock = parts.clock;
+    this.journal = parts.journal;
+    this.pool = parts.pool;
+    this.tail = parts.tail;
+    this.handles = parts.handles;
+    this.checkpointer = parts.checkpointer;
+    const { journal, state, clock, settings, directory, pool } = parts;
+    const reader = new PartitionReader({
+      tail: parts.tail,
+      handles: parts.handles,
+      pool,
+      paths: {
+        journalFile: (file) => journalPath(directory, file),
+        indexFile: (file) => indexPath(directory, file),
+      },
+    });
+    this.topics = new Topics({
+      journal,
+      state: state.topics,
+      store: state.store,
+      clock,
+      settings,
+      newId: () => randomBytes(16).toString('hex'),
+    });
+    this.producers = new Producers(journal, state.cluster);
+    this.producePath = new ProducePath(journal, clock);
+    this.fetchPath = new FetchPath({
+      reader,
+      pool,
+      clock,
+      maxBytes: settings.fetchMaxBytes,
+      maxWaitMs: settings.fetchMaxWaitMs,
+    });
+    this.#timestamps = new Timestamps(reader, this.decompressor);
+    this.groups = new GroupCoordinator({
+      journal,
+      state: state.groups,
+      clock,
+      settings,
+      newMemberId: (clientId) => `${clientId}-${randomBytes(16).toString('hex')}`,
+      partitionExists: (topic, partition) => this.topics.find(topic)?.partitions[partition] !== undefined,
+      logger: parts.logger,
+    });
+  }
+
+  get clusterId(): string {
+    return this.#parts.state.cluster.clusterId;
+  }
+
+  get brokerId(): number {
+    return this.settings.brokerId;
+  }
+
+  /** Hot path. Order: per partition in call order; one request is one transaction. See `ProduceRequest`. */
+  produce(request: ProduceRequest): void {
+    this.producePath.produce(request);
+  }
+
+  /** See `FetchRequest`. */
+  fetch(request: FetchRequest): void {
+    this.fetchPath.fetch(request);
+  }
+
+  /** First record at or after the time (ms since 1970), or -1 and -1. */
+  async offsetForTimestamp(partition: Partition, timestamp: number): Promise<TimestampMatch> {
+    return await this.#timestamps.firstAtOrAfter(partition, timestamp);
+  }
+
+  /** The record with the largest timestamp, or -1 and -1. */
+  async maxTimestampOffset(partition: Partition): Promise<TimestampMatch> {
+    return await this.#timestamps.latest(partition);
+  }
+
+  /** See `Topics.deleteRecords`. */
+  async deleteRecords(partition: Partition, beforeOffset: number): Promise<number> {
+    return await this.topics.deleteRecords(partition, beforeOffset);
+  }
+
+  health(): Health {
+    const status = this.journal.status();
+    if (status.state === 'running') return { ready: true };
+    if (status.error === undefined) return { ready: false, reason: `the journal is ${status.state}` };
+    return { ready: false, reason: status.error.message, error: status.error };
+  }
+
+  /** Answers what waits, syncs what was staged, ends the background work, gives the directory back. Safe to call twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #start(): Promise<void> {
+    const { state, journal, checkpointer, clock } = this.#parts;
+    if (state.cluster.clusterId === '') {
+      const clusterId = randomBytes(16).toString('base64url');
+      await transactOnce(journal, (commit) =>
+        commit.command(COMMAND.CLUSTER_FORMATTED, clusterCommands.formatted(clusterId, clock.now())),
+      );
+    }
+    for (const file of journal.recovery.files.slice(0, -1)) checkpointer.add(file.file, file.sizeBytes);
+    this.groups.start();
+    this.#scheduleExpiry();
+  }
+
+  async #close(): Promise<void> {
+    this.#expiry?.cancel();
+    this.groups.stop();
+    this.fetchPath.close();
+    try {
+      await this.journal.close();
+    } finally {
+      await this.checkpointer.close();
+      await this.decompressor.close();
+      await this.handles.close();
+      this.tail.clear();
+      await this.#parts.lock.release();
+    }
+  }
+
+  #scheduleExpiry(): void {
+    this.#expiry = this.clock.schedule(EXPIRE_PRODUCERS_EVERY_MS, () => {
+      this.#parts.state.store.expireProducers(this.clock.now() - PRODUCER_EXPIRATION_MS);
+      this.#scheduleExpiry();
+    });
+  }
+}
+
+async function lockDirectory(options: BrokerOptions): Promise<DiskLock> {
+  await options.disk.makeDirectory(options.directory);
+  return await options.disk.lockDirectory(options.directory);
+}
+
+async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
+  const { directory, disk, clock } = options;
+  const settings: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...options.settings };
+  const logger = options.logger ?? silentLogger;
+  const pool = new BufferPool(settings.poolBytes);
+  const tail = new TailCache(settings.tailCacheBytes);
+  const state = new BrokerState(settings);
+  const checkpoint = await new CheckpointStore(disk, directory).newest(Number.MAX_SAFE_INTEGER, (problem) =>
+    logger.error(problem),
+  );
+  if (checkpoint !== undefined) state.restore(checkpoint.sections);
+  const report = (problem: string): void => logger.error(problem);
+  const checkpointer = new Checkpointer({ directory, settings, store: state.store, clock, report });
+  const journal = await LocalJournal.open({
+    directory,
+    disk,
+    fold: state,
+    clock,
+    pool,
+    memory: tail,
+    observer: {
+      rolled: (closed: JournalFile) => checkpointer.add(closed.file, closed.sizeBytes),
+      stopped: (error) => logger.error(error.message, { code: error.code }),
+    },
+    sync: settings.sync,
+    syncIntervalMs: settings.syncIntervalMs,
+    fileBytes: settings.journalFileBytes,
+    maxStagedBytes: settings.maxStagedBytes,
+    from:
+      checkpoint === undefined
+        ? undefined
+        : { file: checkpoint.file + 1, commit: checkpoint.commit, checksum: checkpoint.commitChecksum },
+    random: options.random ?? Math.random,
+    lock,
+  });
+  const { recovery } = journal;
+  if (recovery.torn !== undefined) {
+    const { file, position, bytes } = recovery.torn;
+    logger.info('A torn tail that was never acknowledged was cut off the journal.', { file, position, bytes });
+  }
+  const handles = new FileHandles(disk);
+  return { settings, clock, logger, lock, pool, tail, handles, state, journal, checkpointer, directory };
+}

@@ -1,0 +1,60 @@
+/** Checkpoints on disk: which there are, the newest that is sound, writing one, dropping old ones. */
+import { asMillraceError } from '../../base/errors.ts';
+import type { Disk } from '../../journal/disk.ts';
+import { checkpointDirectory, checkpointPath, numberedFiles } from '../../journal/paths.ts';
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  readWhole,
+  writeWhole,
+} from '../../store/checkpoint-file.ts';
+
+/** One more than needed: should the newest turn out damaged, the one before serves, with more to replay. */
+const KEPT = 2;
+
+export class CheckpointStore {
+  readonly #disk: Disk;
+  readonly #directory: string;
+
+  constructor(disk: Disk, directory: string) {
+    this.#disk = disk;
+    this.#directory = directory;
+  }
+
+  /**
+   * The newest sound checkpoint of a file at or before `lastFile`.
+   *
+   * @param passedOver told of each damaged one, which stays where it is.
+   */
+  async newest(lastFile: number, passedOver: (problem: string) => void): Promise<Checkpoint | undefined> {
+    for (const file of (await this.#files()).toReversed()) {
+      if (file > lastFile) continue;
+      const path = checkpointPath(this.#directory, file);
+      try {
+        return decodeCheckpoint(await readWhole(this.#disk, path), path);
+      } catch (error) {
+        passedOver(asMillraceError(error, 'STORE_IO').message);
+      }
+    }
+    return undefined;
+  }
+
+  async write(checkpoint: Checkpoint): Promise<void> {
+    const directory = checkpointDirectory(this.#directory);
+    await this.#disk.makeDirectory(directory);
+    await writeWhole(
+      this.#disk,
+      directory,
+      checkpointPath(this.#directory, checkpoint.file),
+      encodeCheckpoint(checkpoint),
+    );
+    for (const file of (await this.#files()).slice(0, -KEPT)) {
+      await this.#disk.remove(checkpointPath(this.#directory, file));
+    }
+  }
+
+  async #files(): Promise<number[]> {
+    return numberedFiles(await this.#disk.list(checkpointDirectory(this.#directory)), 'checkpoint');
+  }
+}

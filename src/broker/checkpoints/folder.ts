@@ -1,0 +1,112 @@
+/**
+ * Folds closed journal files into a state of its own, beside the running broker: the fold is pure, so the last checkpoint
+ * and the files after it give the same state that the broker has, without the broker pausing to be copied.
+ *
+ * Per file: fold, write the index, hand out the ranges; now and then, write a checkpoint.
+ */
+import type { Disk } from '../../journal/disk.ts';
+import { scanFile } from '../../journal/file-scan.ts';
+import { indexPath, journalDirectory, journalPath } from '../../journal/paths.ts';
+import { writeWhole } from '../../store/checkpoint-file.ts';
+import type { FileRange } from '../../store/file-ranges.ts';
+import { buildIndex } from '../../store/index-file.ts';
+import { BrokerState } from '../broker-state.ts';
+import type { BrokerSettings } from '../settings.ts';
+import { CheckpointStore } from './checkpoint-store.ts';
+
+export class Folder {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #settings: BrokerSettings;
+  readonly #checkpoints: CheckpointStore;
+  #state: BrokerState | undefined;
+  /** Last file folded in; 0 before the first. */
+  #file = 0;
+  #commit = 0;
+  #commitChecksum = 0;
+  #bytesSinceCheckpoint = 0;
+
+  constructor(disk: Disk, directory: string, settings: BrokerSettings) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#settings = settings;
+    this.#checkpoints = new CheckpointStore(disk, directory);
+  }
+
+  /** True when a checkpoint is worth its writing. */
+  get due(): boolean {
+    return this.#bytesSinceCheckpoint >= this.#settings.checkpointBytes;
+  }
+
+  get hasNews(): boolean {
+    return this.#bytesSinceCheckpoint > 0;
+  }
+
+  /** Folds the file in (and those before it that no checkpoint has), and writes its index. */
+  async fold(file: number, sizeBytes: number): Promise<{ partition: number; range: FileRange }[]> {
+    const state = this.#state ?? (await this.#load(file - 1));
+    while (this.#file < file - 1) {
+      const before = this.#file + 1;
+      await this.#foldOne(state, before, await this.#sizeOf(before));
+    }
+    return await this.#foldOne(state, file, sizeBytes);
+  }
+
+  async checkpoint(): Promise<number> {
+    if (this.#state !== undefined && this.hasNews) {
+      await this.#checkpoints.write({
+        file: this.#file,
+        commit: this.#commit,
+        commitChecksum: this.#commitChecksum,
+        sections: this.#state.snapshot(),
+      });
+      this.#bytesSinceCheckpoint = 0;
+    }
+    return this.#file;
+  }
+
+  async #load(lastFile: number): Promise<BrokerState> {
+    const state = new BrokerState(this.#settings);
+    const checkpoint = await this.#checkpoints.newest(lastFile, () => undefined);
+    if (checkpoint !== undefined) {
+      state.restore(checkpoint.sections);
+      this.#file = checkpoint.file;
+      this.#commit = checkpoint.commit;
+      this.#commitChecksum = checkpoint.commitChecksum;
+    }
+    this.#state = state;
+    return state;
+  }
+
+  async #foldOne(
+    state: BrokerState,
+    file: number,
+    sizeBytes: number,
+  ): Promise<{ partition: number; range: FileRange }[]> {
+    const path = journalPath(this.#directory, file);
+    const end = await scanFile(this.#disk, path, file, sizeBytes, {
+      batchHeaders: (run, size) => state.store.batchHeaders(run, size),
+      command: (type, body, commit) => state.command(type, body, commit),
+    });
+    if (end.commit > 0) {
+      this.#commit = end.commit;
+      this.#commitChecksum = end.checksum;
+      state.published(end.commit);
+    }
+    const built = buildIndex(file, state.store.partitions());
+    await writeWhole(this.#disk, journalDirectory(this.#directory), indexPath(this.#directory, file), [built.bytes]);
+    for (const { partition, range } of built.ranges) state.store.partition(partition)?.indexed(range);
+    this.#file = file;
+    this.#bytesSinceCheckpoint += sizeBytes;
+    return [...built.ranges];
+  }
+
+  async #sizeOf(file: number): Promise<number> {
+    const handle = await this.#disk.open(journalPath(this.#directory, file), 'read');
+    try {
+      return await handle.size();
+    } finally {
+      await handle.close();
+    }
+  }
+}

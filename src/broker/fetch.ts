@@ -1,0 +1,303 @@
+/**
+ * Reading: collects whole batches from several partitions, and waits for more where there are too few.
+ *
+ * ```
+ *  fetch ──► collect ──► enough, an error, or no wait? ──yes──► settled
+ *                │ no                                             ▲
+ *                └──► parked: waits on every partition ──advanced / time up──► collect
+ * ```
+ * An answer that memory can give is given inside the call; only disk reads and waiting involve promises and timers.
+ */
+import type { BufferPool } from '../base/buffer-pool.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { asMillraceError, type ErrorCode } from '../base/errors.ts';
+import type { Partition, PartitionWaiter } from '../store/partition.ts';
+import { ReadResult } from '../store/read-result.ts';
+import type { PartitionReader } from '../store/reader.ts';
+
+export interface FetchRequest {
+  /** Wait until this many bytes are there in sum; 0: never wait. */
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+  /** Stop at the last stable offset instead of the high watermark. */
+  readonly readCommitted: boolean;
+  readonly items: readonly FetchItem[];
+  /** Once, perhaps inside `fetch`; then the items hold the answer until `releaseFetch`. Not after `cancelFetch`. */
+  settled(): void;
+  /** Kept by the fetch path. */
+  operation?: FetchOperation | undefined;
+}
+
+/** One partition of a fetch, and what was read. */
+export class FetchItem {
+  readonly partition: Partition | undefined;
+  readonly offset: number;
+  readonly maxBytes: number;
+  /** Set beforehand (unknown topic...) the item is skipped. */
+  error: ErrorCode | undefined;
+  highWatermark = -1;
+  lastStableOffset = -1;
+  logStartOffset = -1;
+  /** Whole batches, verbatim; the first one contains `offset`. Valid until `releaseFetch`. */
+  slices: readonly Uint8Array[] = [];
+  sizeBytes = 0;
+  /** Kept by the fetch path. */
+  result: ReadResult | undefined;
+
+  constructor(partition: Partition | undefined, offset: number, maxBytes: number) {
+    this.partition = partition;
+    this.offset = offset;
+    this.maxBytes = maxBytes;
+  }
+}
+
+/** After the answer's bytes were written, or its socket died. Safe to call twice. */
+export function releaseFetch(request: FetchRequest): void {
+  for (const item of request.items) {
+    item.result?.release();
+    item.result = undefined;
+    item.slices = [];
+  }
+}
+
+/** The client went away: a parked fetch is dropped; `settled` is not called any more. */
+export function cancelFetch(request: FetchRequest): void {
+  request.operation?.cancel();
+}
+
+export interface FetchCounters {
+  requests: number;
+  bytes: number;
+  parked: number;
+}
+
+export interface FetchPathOptions {
+  readonly reader: PartitionReader;
+  readonly pool: BufferPool;
+  readonly clock: Clock;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+}
+
+export class FetchPath {
+  /** `parked` counts the fetches that wait now. */
+  readonly counters: FetchCounters = { requests: 0, bytes: 0, parked: 0 };
+  readonly options: FetchPathOptions;
+  readonly #parked = new Set<FetchOperation>();
+
+  constructor(options: FetchPathOptions) {
+    this.options = options;
+  }
+
+  fetch(request: FetchRequest): void {
+    this.counters.requests += 1;
+    const operation = new FetchOperation(this, request);
+    request.operation = operation;
+    operation.start();
+  }
+
+  /** For operations only. */
+  park(operation: FetchOperation): void {
+    this.#parked.add(operation);
+    this.counters.parked = this.#parked.size;
+  }
+
+  /** For operations only. */
+  unpark(operation: FetchOperation): void {
+    this.#parked.delete(operation);
+    this.counters.parked = this.#parked.size;
+  }
+
+  /** Answers everything that waits, with what there is. */
+  close(): void {
+    for (const operation of [...this.#parked]) operation.answerNow();
+  }
+}
+
+type State = 'collecting' | 'parked' | 'done';
+
+export class FetchOperation implements PartitionWaiter {
+  readonly #path: FetchPath;
+  readonly #request: FetchRequest;
+  #state: State = 'collecting';
+  #timer: Timer | undefined;
+  #deadline = 0;
+  /** Bytes that became readable while parked, on top of those collected before. */
+  #arrivedBytes = 0;
+  #collectedBytes = 0;
+  #roundBytes = 0;
+  #lastRound = false;
+
+  constructor(path: FetchPath, request: FetchRequest) {
+    this.#path = path;
+    this.#request = request;
+  }
+
+  start(): void {
+    const { clock, maxWaitMs } = this.#path.options;
+    this.#deadline = clock.monotonic() + Math.min(this.#request.maxWaitMs, maxWaitMs);
+    this.#collect();
+  }
+
+  advanced(_partition: Partition, bytes: number): void {
+    if (this.#state !== 'parked') return;
+    this.#arrivedBytes += bytes;
+    if (this.#collectedBytes + this.#arrivedBytes >= this.#request.minBytes) this.#resume();
+  }
+
+  gone(): void {
+    if (this.#state === 'parked') this.answerNow();
+  }
+
+  cancel(): void {
+    if (this.#state === 'parked') this.#unpark();
+    // A read that is under way ends by itself; its bytes are released when it does.
+    if (this.#state !== 'collecting') releaseFetch(this.#request);
+    this.#state = 'done';
+  }
+
+  answerNow(): void {
+    this.#lastRound = true;
+    if (this.#state === 'parked') this.#resume();
+  }
+
+  #resume(): void {
+    this.#unpark();
+    this.#state = 'collecting';
+    this.#collect();
+  }
+
+  /** Reads what there is; goes on without a promise as long as memory has it. */
+  #collect(): void {
+    this.#roundBytes = 0;
+    this.#collectFrom(0, Math.min(this.#request.maxBytes, this.#path.options.maxBytes));
+  }
+
+  #collectFrom(first: number, budgetBytes: number): void {
+    let budget = budgetBytes;
+    const { items } = this.#request;
+    for (let i = first; i < items.length; i++) {
+      const item = items[i] as FetchItem;
+      const pending = this.#readItem(item, budget);
+      if (pending !== undefined) {
+        const before = budget;
+        pending.then(
+          () => this.#collectedLater(item, i, before),
+          (error: unknown) => this.#failedLater(item, i, before, error),
+        );
+        return;
+      }
+      budget -= item.sizeBytes;
+      this.#roundBytes += item.sizeBytes;
+    }
+    this.#collected();
+  }
+
+  #collectedLater(item: FetchItem, index: number, budget: number): void {
+    if (this.#state === 'done') {
+      releaseFetch(this.#request);
+      return;
+    }
+    finishItem(item);
+    this.#roundBytes += item.sizeBytes;
+    this.#collectFrom(index + 1, budget - item.sizeBytes);
+  }
+
+  #failedLater(item: FetchItem, index: number, budget: number, error: unknown): void {
+    fail(item, error);
+    this.#collectedLater(item, index, budget);
+  }
+
+  /** Reads one partition; undefined when its answer stands. */
+  #readItem(item: FetchItem, budgetBytes: number): Promise<void> | undefined {
+    const { partition } = item;
+    if (partition === undefined || item.result !== undefined) return undefined;
+    if (item.error !== undefined && item.highWatermark < 0) return undefined;
+    item.error = partition.deleted ? 'BROKER_PARTITION_NOT_FOUND' : undefined;
+    if (item.error !== undefined) return undefined;
+    item.highWatermark = partition.highWatermark;
+    item.lastStableOffset = partition.lastStableOffset;
+    item.logStartOffset = partition.logStartOffset;
+    const endOffset = this.#request.readCommitted ? item.lastStableOffset : item.highWatermark;
+    if (!(item.offset >= item.logStartOffset && item.offset <= item.highWatermark)) {
+      item.error = 'STORE_OFFSET_OUT_OF_RANGE';
+      return undefined;
+    }
+    const maxBytes = Math.min(item.maxBytes, budgetBytes);
+    // The first partition with data answers with a batch at least; the others only while there is room.
+    const atLeastOne = this.#roundBytes === 0;
+    if (item.offset >= endOffset || (maxBytes <= 0 && !atLeastOne)) return undefined;
+    item.result = new ReadResult(this.#path.options.pool);
+    try {
+      const limits = { endOffset, maxBytes, atLeastOne };
+      const pending = this.#path.options.reader.read(partition, item.offset, limits, item.result);
+      if (pending === undefined) finishItem(item);
+      return pending;
+    } catch (error) {
+      fail(item, error);
+      return undefined;
+    }
+  }
+
+  #collected(): void {
+    let sizeBytes = 0;
+    let failed = false;
+    for (const item of this.#request.items) {
+      sizeBytes += item.sizeBytes;
+      if (item.error !== undefined) failed = true;
+    }
+    const remaining = this.#deadline - this.#path.options.clock.monotonic();
+    if (this.#lastRound || failed || sizeBytes >= this.#request.minBytes || remaining <= 0) {
+      this.#settle(sizeBytes);
+      return;
+    }
+    this.#collectedBytes = sizeBytes;
+    const moved = this.#request.items.some((item) => hasMoved(item));
+    // What was collected is read again when more is there: holding it would pin memory for the whole wait.
+    releaseFetch(this.#request);
+    for (const item of this.#request.items) item.sizeBytes = 0;
+    // While the disk was read, more may have come that nobody told us of, since we were not waiting yet.
+    if (moved) this.#collect();
+    else this.#park(remaining);
+  }
+
+  #settle(sizeBytes: number): void {
+    this.#state = 'done';
+    this.#path.counters.bytes += sizeBytes;
+    this.#request.settled();
+  }
+
+  #park(waitMs: number): void {
+    this.#state = 'parked';
+    this.#arrivedBytes = 0;
+    for (const item of this.#request.items) item.partition?.wait(this);
+    this.#timer = this.#path.options.clock.schedule(waitMs, () => this.answerNow());
+    this.#path.park(this);
+  }
+
+  #unpark(): void {
+    this.#timer?.cancel();
+    for (const item of this.#request.items) item.partition?.stopWaiting(this);
+    this.#path.unpark(this);
+  }
+}
+
+function hasMoved(item: FetchItem): boolean {
+  const { partition } = item;
+  return partition !== undefined && (partition.highWatermark !== item.highWatermark || partition.deleted);
+}
+
+function finishItem(item: FetchItem): void {
+  item.result?.finish();
+  item.slices = item.result?.slices ?? [];
+  item.sizeBytes = item.result?.sizeBytes ?? 0;
+}
+
+function fail(item: FetchItem, error: unknown): void {
+  item.error = asMillraceError(error).code;
+  item.result?.release();
+  item.result = undefined;
+  item.slices = [];
+  item.sizeBytes = 0;
+}

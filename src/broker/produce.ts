@@ -1,0 +1,167 @@
+/**
+ * Appending: the hot path. A request is checked batch by batch, staged as one transaction, and settled when its commit
+ * has reached the asked degree. Nothing is done per record, and per request there are one transaction object and no
+ * promise.
+ */
+import type { Lease } from '../base/buffer-pool.ts';
+import type { Clock } from '../base/clock.ts';
+import type { ErrorCode, MillraceError } from '../base/errors.ts';
+import type { CommitBuilder, Degree, Journal, Transaction } from '../journal/journal.ts';
+import {
+  baseSequence,
+  isTransactional,
+  lastOffsetDelta,
+  producerEpoch,
+  producerId,
+  recordCount,
+  stampBatch,
+  stampLogAppendTime,
+  validateBatch,
+} from '../model/record-batch.ts';
+import { PRODUCER_EXPIRATION_MS } from '../store/log-store.ts';
+import type { Partition } from '../store/partition.ts';
+import type { Topic } from './topic.ts';
+
+/** One broker holds every partition from its creation on, so leadership never changes. */
+export const LEADER_EPOCH = 0;
+
+export interface ProduceRequest {
+  /** How far the commit must be before `settled`: acks=0, 1, all. */
+  readonly degree: Degree;
+  /** Appended in this order, in one commit. */
+  readonly items: readonly ProduceItem[];
+  /** Owner of the memory that the batches lie in; undefined: they are borrowed for the call and copied. */
+  readonly lease: Lease | undefined;
+  /**
+   * Once; perhaps inside `produce`. With an error the journal failed for the whole request (JOURNAL_SYNC_FAILED and
+   * JOURNAL_IO: unknown whether it was written); without, each item tells.
+   */
+  settled(error: MillraceError | undefined): void;
+}
+
+/** One batch for one partition, and what became of it. */
+export class ProduceItem {
+  readonly topic: Topic | undefined;
+  readonly partition: Partition | undefined;
+  /** Exactly one batch. Offsets are written into it in place. */
+  readonly batch: Uint8Array;
+  /** Set beforehand (unknown topic...) the item is skipped. */
+  error: ErrorCode | undefined;
+  /** Offset of the first record; -1 with an error. A repeated batch has the offset of its first arrival. */
+  baseOffset = -1;
+  /** Time the broker gave the batch, milliseconds; -1 where the producer's timestamps stay. */
+  logAppendTimeMs = -1;
+  logStartOffset = -1;
+
+  constructor(topic: Topic | undefined, partition: Partition | undefined, batch: Uint8Array) {
+    this.topic = topic;
+    this.partition = partition;
+    this.batch = batch;
+  }
+}
+
+export interface ProduceCounters {
+  requests: number;
+  batches: number;
+  records: number;
+  bytes: number;
+  duplicates: number;
+  refused: number;
+}
+
+export class ProducePath {
+  readonly counters: ProduceCounters = { requests: 0, batches: 0, records: 0, bytes: 0, duplicates: 0, refused: 0 };
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+
+  constructor(journal: Journal, clock: Clock) {
+    this.#journal = journal;
+    this.#clock = clock;
+  }
+
+  /** Order: requests are appended in call order, and settle in call order per degree. */
+  produce(request: ProduceRequest): void {
+    const now = this.#clock.now();
+    this.counters.requests += 1;
+    for (const item of request.items) this.#check(item, now);
+    this.#journal.transact(new Append(request, now, this.counters));
+  }
+
+  /** What can be judged by the batch alone; the checksum is most of the work. */
+  #check(item: ProduceItem, now: number): void {
+    if (item.error !== undefined) return;
+    const { topic, partition, batch } = item;
+    if (topic === undefined || partition === undefined) item.error = 'BROKER_PARTITION_NOT_FOUND';
+    else item.error = validateBatch(batch, topic.limits.maxBatchBytes);
+    if (item.error !== undefined) return;
+    if (isTransactional(batch, 0)) item.error = 'BROKER_TRANSACTION_STATE_INVALID';
+    else if (topic?.limits.logAppendTime === true) {
+      stampLogAppendTime(batch, 0, now);
+      item.logAppendTimeMs = now;
+    }
+  }
+}
+
+class Append implements Transaction {
+  readonly degree: Degree;
+  readonly #request: ProduceRequest;
+  readonly #now: number;
+  readonly #counters: ProduceCounters;
+
+  constructor(request: ProduceRequest, now: number, counters: ProduceCounters) {
+    this.degree = request.degree;
+    this.#request = request;
+    this.#now = now;
+    this.#counters = counters;
+  }
+
+  build(commit: CommitBuilder): void {
+    for (const item of this.#request.items) {
+      if (item.error === undefined) this.#append(commit, item, item.partition as Partition);
+      else this.#counters.refused += 1;
+    }
+  }
+
+  settled(error: MillraceError | undefined): void {
+    this.#request.settled(error);
+  }
+
+  #append(commit: CommitBuilder, item: ProduceItem, partition: Partition): void {
+    const { batch } = item;
+    item.logStartOffset = partition.logStartOffset;
+    if (partition.deleted) {
+      item.error = 'BROKER_PARTITION_NOT_FOUND';
+      return;
+    }
+    if (producerId(batch, 0) >= 0 && !this.#continuesSequence(item, partition)) return;
+    const offset = partition.endOffset;
+    stampBatch(batch, 0, offset, LEADER_EPOCH);
+    item.baseOffset = offset;
+    commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch, this.#request.lease);
+    this.#counters.batches += 1;
+    this.#counters.records += recordCount(batch, 0);
+    this.#counters.bytes += batch.length;
+  }
+
+  #continuesSequence(item: ProduceItem, partition: Partition): boolean {
+    const { batch } = item;
+    const producers = partition.producers;
+    if (producers === undefined) return true;
+    const check = producers.check(
+      producerId(batch, 0),
+      producerEpoch(batch, 0),
+      baseSequence(batch, 0),
+      lastOffsetDelta(batch, 0),
+      this.#now - PRODUCER_EXPIRATION_MS,
+    );
+    if (check.outcome === 'append') return true;
+    if (check.outcome === 'duplicate') {
+      item.baseOffset = check.baseOffset;
+      this.#counters.duplicates += 1;
+    } else {
+      item.error = check.error;
+      this.#counters.refused += 1;
+    }
+    return false;
+  }
+}

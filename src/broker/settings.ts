@@ -1,0 +1,62 @@
+/** Settings of the broker core, with the reason for each default. Listeners and server have their own. */
+import { totalmem } from 'node:os';
+import type { SyncPolicy } from '../journal/journal.ts';
+
+export interface BrokerSettings {
+  /** Id that Kafka clients see; an address book entry, not a process. */
+  readonly brokerId: number;
+  /** `journal.sync`: when commits are synced (`src/journal/journal.ts`). */
+  readonly sync: SyncPolicy;
+  /** Time between syncs with `sync` = `interval`. */
+  readonly syncIntervalMs: number;
+  /** A journal file is closed at this size; less means more files, more means more to replay after a crash. */
+  readonly journalFileBytes: number;
+  /** Staged bytes that wait for the disk; beyond them appends are refused (JOURNAL_OVERLOADED). */
+  readonly maxStagedBytes: number;
+  /** Most recent journal bytes kept in memory for readers of the tail. */
+  readonly tailCacheBytes: number;
+  /** Freed large buffers kept for reuse. */
+  readonly poolBytes: number;
+  /** Topics that a Kafka client names are created when they are missing (`auto.create.topics.enable`). */
+  readonly autoCreateTopics: boolean;
+  /** Partitions of a topic created without a number (`num.partitions`). */
+  readonly defaultPartitions: number;
+  /** Largest number of partitions of one topic; protects against a typing error. */
+  readonly maxPartitionsPerTopic: number;
+  /** Largest number of partitions of the broker. */
+  readonly maxPartitions: number;
+  /** Default of `max.message.bytes`. */
+  readonly maxMessageBytes: number;
+  /** Largest fetch answer, however much the client asks for (`fetch.max.bytes`). */
+  readonly fetchMaxBytes: number;
+  /** Longest a fetch may be parked. */
+  readonly fetchMaxWaitMs: number;
+  /** A checkpoint is written when at least this much journal came since the last. */
+  readonly checkpointBytes: number;
+  /** `group.initial.rebalance.delay.ms`: how long a new group waits for more members; Kafka's 3 s makes every start slow. */
+  readonly groupInitialRebalanceDelayMs: number;
+  readonly groupMinSessionTimeoutMs: number;
+  readonly groupMaxSessionTimeoutMs: number;
+}
+
+export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
+  brokerId: 1,
+  sync: 'always',
+  syncIntervalMs: 1000,
+  journalFileBytes: 256 * 1024 * 1024,
+  maxStagedBytes: 64 * 1024 * 1024,
+  // A sixteenth of a small machine, and never more than serves a consumer that lags by a second.
+  tailCacheBytes: Math.min(64 * 1024 * 1024, Math.floor(totalmem() / 16)),
+  poolBytes: 32 * 1024 * 1024,
+  autoCreateTopics: true,
+  defaultPartitions: 1,
+  maxPartitionsPerTopic: 10_000,
+  maxPartitions: 4_000_000,
+  maxMessageBytes: 1_048_588,
+  fetchMaxBytes: 55 * 1024 * 1024,
+  fetchMaxWaitMs: 60_000,
+  checkpointBytes: 512 * 1024 * 1024,
+  groupInitialRebalanceDelayMs: 50,
+  groupMinSessionTimeoutMs: 6_000,
+  groupMaxSessionTimeoutMs: 1_800_000,
+};

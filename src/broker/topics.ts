@@ -1,0 +1,247 @@
+/**
+ * Topics as the listeners use them: look-ups, and the decisions behind every change. Each change is one transaction,
+ * decided on the head state and answered when it is durable.
+ */
+
+import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
+import { type CommitBuilder, type Journal, transactOnce } from '../journal/journal.ts';
+import { foldTopicName } from '../model/topic-name.ts';
+import type { LogStore } from '../store/log-store.ts';
+import type { Partition } from '../store/partition.ts';
+import type { ConfigEntry } from './config-entry.ts';
+import type { BrokerSettings } from './settings.ts';
+import { COMMAND } from './state-part.ts';
+import type { Topic } from './topic.ts';
+import { applyChanges, type ConfigChange, describeTopicConfig, type TopicOverrides } from './topic-config.ts';
+import { type TopicsState, topicCommands } from './topics-state.ts';
+
+export { Topic } from './topic.ts';
+
+export interface TopicSpec {
+  /** Slashes or dots; folded to the canonical form. */
+  readonly name: string;
+  /** Undefined or -1: the broker's default. */
+  readonly partitions?: number | undefined;
+  /** Undefined, -1 or 1: there is one copy, on stable storage. Other values are refused unless `clampReplication`. */
+  readonly replicationFactor?: number | undefined;
+  readonly config?: Readonly<Record<string, string | null>> | undefined;
+}
+
+export interface ChangeOptions {
+  /** Decides and answers as if, and changes nothing. */
+  readonly validateOnly?: boolean | undefined;
+}
+
+export interface TopicsOptions {
+  readonly journal: Journal;
+  readonly state: TopicsState;
+  readonly store: LogStore;
+  readonly clock: Clock;
+  readonly settings: BrokerSettings;
+  /** A fresh random id, 32 lower-case hex digits. */
+  readonly newId: () => string;
+}
+
+export class Topics {
+  readonly #options: TopicsOptions;
+  readonly #creating = new Map<string, Promise<Topic>>();
+
+  constructor(options: TopicsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#options.state.size;
+  }
+
+  get partitionCount(): number {
+    return this.#options.state.partitionCount;
+  }
+
+  /** @param name canonical; fold others first (`foldTopicName`). */
+  find(name: string): Topic | undefined {
+    return this.#options.state.find(name);
+  }
+
+  byId(id: string): Topic | undefined {
+    return this.#options.state.byId(id);
+  }
+
+  /** In order of creation. */
+  list(): Iterable<Topic> {
+    return this.#options.state.list();
+  }
+
+  /**
+   * Creates a topic; with `validateOnly` answers with undefined.
+   *
+   * @throws BROKER_TOPIC_EXISTS, MODEL_TOPIC_NAME_INVALID, BROKER_PARTITIONS_INVALID, BROKER_REPLICATION_INVALID,
+   *   BROKER_CONFIG_INVALID, BROKER_CONFIG_UNSUPPORTED, BROKER_LIMIT_REACHED, or what the journal refuses with.
+   */
+  create(spec: TopicSpec): Promise<Topic>;
+  create(spec: TopicSpec, options: ChangeOptions): Promise<Topic | undefined>;
+  async create(spec: TopicSpec, options: ChangeOptions = {}): Promise<Topic | undefined> {
+    const name = foldTopicName(spec.name);
+    const partitionCount = this.#partitionCount(spec.partitions);
+    checkReplication(spec.replicationFactor);
+    const changes = Object.entries(spec.config ?? {}).map(
+      ([key, value]): ConfigChange => ({ name: key, op: 'set', value }),
+    );
+    const overrides = applyChanges(undefined, changes);
+    return await transactOnce(this.#options.journal, (commit) => {
+      this.#checkNew(name, partitionCount);
+      if (options.validateOnly === true) return undefined;
+      this.#stageCreation(commit, name, partitionCount, overrides.size === 0 ? undefined : overrides);
+      return this.find(name);
+    });
+  }
+
+  /** Creates the topic with defaults, or joins a creation of it that is under way, or finds it. */
+  async autoCreate(name: string): Promise<Topic> {
+    const canonical = foldTopicName(name);
+    const known = this.find(canonical);
+    if (known !== undefined) return known;
+    const running = this.#creating.get(canonical);
+    if (running !== undefined) return await running;
+    const creation = this.create({ name: canonical }).finally(() => this.#creating.delete(canonical));
+    this.#creating.set(canonical, creation);
+    return await creation;
+  }
+
+  /** @throws BROKER_TOPIC_NOT_FOUND when it is gone already. */
+  async delete(topic: Topic): Promise<void> {
+    await transactOnce(this.#options.journal, (commit) => {
+      checkAlive(topic);
+      commit.command(COMMAND.TOPIC_DELETED, topicCommands.deleted(topic.id));
+    });
+  }
+
+  /** @param total partitions afterwards. @throws BROKER_PARTITIONS_INVALID where it is not more than now. */
+  async addPartitions(topic: Topic, total: number, options: ChangeOptions = {}): Promise<void> {
+    await transactOnce(this.#options.journal, (commit) => {
+      checkAlive(topic);
+      const before = topic.partitions.length;
+      if (!Number.isInteger(total) || total <= before) {
+        throw new MillraceError(
+          'BROKER_PARTITIONS_INVALID',
+          `Topic ${topic.name} has ${before} partitions; the new total must be larger, not ${total}.`,
+          { details: { topic: topic.name, partitions: before, requested: total } },
+        );
+      }
+      this.#partitionCount(total);
+      this.#checkRoom(total - before);
+      if (options.validateOnly === true) return;
+      const first = this.#options.store.nextPartitionNumber;
+      commit.command(COMMAND.PARTITIONS_ADDED, topicCommands.partitionsAdded(topic.id, first, total - before));
+    });
+  }
+
+  /** Changes settings; all or none. With `replaceAll` every setting not named goes back to its default. */
+  async configure(
+    topic: Topic,
+    changes: readonly ConfigChange[],
+    options: ChangeOptions & { readonly replaceAll?: boolean | undefined } = {},
+  ): Promise<void> {
+    await transactOnce(this.#options.journal, (commit) => {
+      checkAlive(topic);
+      const overrides = applyChanges(options.replaceAll === true ? undefined : topic.overrides, changes);
+      if (options.validateOnly === true) return;
+      commit.command(COMMAND.TOPIC_CONFIGURED, topicCommands.configured(topic.id, overrides));
+    });
+  }
+
+  describeConfig(topic: Topic): readonly ConfigEntry[] {
+    return describeTopicConfig(topic.overrides, this.#options.settings);
+  }
+
+  /**
+   * Deletes records before an offset: they are unreadable at once; their bytes go with their files.
+   *
+   * @param beforeOffset exclusive; -1 means the high watermark.
+   * @returns the log start afterwards, which never moves back.
+   * @throws STORE_OFFSET_OUT_OF_RANGE beyond the high watermark.
+   */
+  async deleteRecords(partition: Partition, beforeOffset: number): Promise<number> {
+    return await transactOnce(this.#options.journal, (commit) => {
+      if (partition.deleted) throw new MillraceError('BROKER_PARTITION_NOT_FOUND', 'The topic was deleted.');
+      const target = beforeOffset === -1 ? partition.highWatermark : beforeOffset;
+      if (!(target >= 0 && target <= partition.highWatermark)) {
+        throw new MillraceError(
+          'STORE_OFFSET_OUT_OF_RANGE',
+          `Records before offset ${beforeOffset} cannot be deleted: the partition holds ${partition.logStartOffset} ` +
+            `to ${partition.highWatermark} (exclusive).`,
+          { details: { logStartOffset: partition.logStartOffset, highWatermark: partition.highWatermark } },
+        );
+      }
+      if (target > partition.logStartOffset) {
+        commit.command(COMMAND.RECORDS_DELETED, topicCommands.recordsDeleted(partition.number, target));
+      }
+      return partition.logStartOffset;
+    });
+  }
+
+  #stageCreation(
+    commit: CommitBuilder,
+    name: string,
+    partitionCount: number,
+    overrides: TopicOverrides | undefined,
+  ): void {
+    commit.command(
+      COMMAND.TOPIC_CREATED,
+      topicCommands.created({
+        name,
+        id: this.#options.newId(),
+        createdAt: this.#options.clock.now(),
+        firstPartition: this.#options.store.nextPartitionNumber,
+        partitionCount,
+        overrides,
+      }),
+    );
+  }
+
+  #partitionCount(asked: number | undefined): number {
+    const { defaultPartitions, maxPartitionsPerTopic } = this.#options.settings;
+    if (asked === undefined || asked === -1) return defaultPartitions;
+    if (Number.isInteger(asked) && asked >= 1 && asked <= maxPartitionsPerTopic) return asked;
+    throw new MillraceError(
+      'BROKER_PARTITIONS_INVALID',
+      `A topic has 1 to ${maxPartitionsPerTopic} partitions, not ${asked} (-1 means the default, ${defaultPartitions}).`,
+      { details: { requested: asked, max: maxPartitionsPerTopic } },
+    );
+  }
+
+  #checkNew(name: string, partitionCount: number): void {
+    if (this.find(name) !== undefined) {
+      throw new MillraceError('BROKER_TOPIC_EXISTS', `Topic ${name} exists already.`, { details: { topic: name } });
+    }
+    this.#checkRoom(partitionCount);
+  }
+
+  #checkRoom(more: number): void {
+    const { maxPartitions } = this.#options.settings;
+    if (this.partitionCount + more <= maxPartitions) return;
+    throw new MillraceError(
+      'BROKER_LIMIT_REACHED',
+      `The broker has ${this.partitionCount} partitions and may have ${maxPartitions}; ${more} more do not fit.`,
+      { details: { partitions: this.partitionCount, max: maxPartitions } },
+    );
+  }
+}
+
+function checkAlive(topic: Topic): void {
+  if (!topic.deleted) return;
+  throw new MillraceError('BROKER_TOPIC_NOT_FOUND', `Topic ${topic.name} does not exist any more.`, {
+    details: { topic: topic.name },
+  });
+}
+
+function checkReplication(factor: number | undefined): void {
+  if (factor === undefined || factor === -1 || factor === 1) return;
+  throw new MillraceError(
+    'BROKER_REPLICATION_INVALID',
+    `Replication factor ${factor} is not possible on one broker; ask for 1 or -1. A record acknowledged with acks=all ` +
+      'is on stable storage.',
+    { details: { replicationFactor: factor } },
+  );
+}

@@ -1,0 +1,125 @@
+/**
+ * Checkpoint: the broker's state folded up to the end of one closed journal file. A start loads the newest one and
+ * replays the files after it.
+ *
+ * Big-endian. Header, 64 bytes:
+ *
+ * | position | size | type | name | meaning |
+ * |---|---|---|---|---|
+ * | 0 | 4 | u32 | magic | `0x4d524350` `MRCP` |
+ * | 4 | 1 | u8 | version | 1 |
+ * | 5 | 3 | - | reserved | zero |
+ * | 8 | 8 | u64 | file | last journal file that is folded in |
+ * | 16 | 8 | u64 | commit | its last commit |
+ * | 24 | 4 | u32 | commitChecksum | that commit's checksum: where the chain goes on |
+ * | 28 | 4 | u32 | sectionCount | sections that follow |
+ * | 32 | 28 | - | reserved | zero |
+ * | 60 | 4 | u32 | checksum | CRC-32C of bytes 0 to 59 |
+ *
+ * Then sections: u32 id, u32 CRC-32C of the body, u64 length of the body, body. Bodies: each state part's `snapshot`.
+ *
+ * To evolve: a section's body begins with what its part needs to tell versions apart; a new header is a new version byte.
+ */
+import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
+import { crc32c } from '../base/crc32c.ts';
+import { MillraceError } from '../base/errors.ts';
+import type { Disk } from '../journal/disk.ts';
+
+const MAGIC = 0x4d524350;
+const VERSION = 1;
+const HEADER_BYTES = 64;
+const SECTION_HEADER_BYTES = 16;
+
+export interface Checkpoint {
+  readonly file: number;
+  readonly commit: number;
+  readonly commitChecksum: number;
+  readonly sections: ReadonlyMap<number, Uint8Array>;
+}
+
+export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
+  const header = new Uint8Array(HEADER_BYTES);
+  writeUint32(header, 0, MAGIC);
+  header[4] = VERSION;
+  writeInt64(header, 8, checkpoint.file);
+  writeInt64(header, 16, checkpoint.commit);
+  writeUint32(header, 24, checkpoint.commitChecksum);
+  writeUint32(header, 28, checkpoint.sections.size);
+  writeUint32(header, 60, crc32c(header.subarray(0, 60)));
+  const pieces: Uint8Array[] = [header];
+  for (const [id, body] of checkpoint.sections) {
+    const sectionHeader = new Uint8Array(SECTION_HEADER_BYTES);
+    writeUint32(sectionHeader, 0, id);
+    writeUint32(sectionHeader, 4, crc32c(body));
+    writeInt64(sectionHeader, 8, body.length);
+    pieces.push(sectionHeader, body);
+  }
+  return pieces;
+}
+
+/** @throws STORE_CORRUPT with the place and the fault. */
+export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
+  if (bytes.length < HEADER_BYTES) throw damaged(path, `${bytes.length} bytes are fewer than its header`);
+  if (readUint32(bytes, 0) !== MAGIC) throw damaged(path, 'it does not begin as a checkpoint');
+  if (bytes[4] !== VERSION) throw damaged(path, `its version is ${bytes[4]}, known is ${VERSION}`);
+  if (readUint32(bytes, 60) !== crc32c(bytes.subarray(0, 60)))
+    throw damaged(path, 'the checksum of its header is wrong');
+  const sections = new Map<number, Uint8Array>();
+  let at = HEADER_BYTES;
+  for (let left = readUint32(bytes, 28); left > 0; left--) {
+    if (bytes.length - at < SECTION_HEADER_BYTES) throw damaged(path, `it ends at ${at}, inside a section header`);
+    const sizeBytes = readInt64(bytes, at + 8);
+    const start = at + SECTION_HEADER_BYTES;
+    if (!(sizeBytes >= 0 && sizeBytes <= bytes.length - start)) {
+      throw damaged(path, `section ${readUint32(bytes, at)} at ${at} is longer than the file`);
+    }
+    const body = bytes.subarray(start, start + sizeBytes);
+    if (crc32c(body) !== readUint32(bytes, at + 4)) {
+      throw damaged(path, `the checksum of section ${readUint32(bytes, at)} at ${at} is wrong`);
+    }
+    sections.set(readUint32(bytes, at), body);
+    at = start + sizeBytes;
+  }
+  return {
+    file: readInt64(bytes, 8),
+    commit: readInt64(bytes, 16),
+    commitChecksum: readUint32(bytes, 24),
+    sections,
+  };
+}
+
+/** A whole file in memory. @throws what the disk refuses with. */
+export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
+  const file = await disk.open(path, 'read');
+  try {
+    const bytes = new Uint8Array(await file.size());
+    const count = await file.read(bytes, 0);
+    return bytes.subarray(0, count);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes a file so that it is there whole or not at all, under its name, after a power loss at any point. */
+export async function writeWhole(
+  disk: Disk,
+  directory: string,
+  path: string,
+  pieces: readonly Uint8Array[],
+): Promise<void> {
+  const temporary = `${path}.tmp`;
+  await disk.remove(temporary);
+  const file = await disk.open(temporary, 'create');
+  try {
+    await file.write(pieces, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await disk.rename(temporary, path);
+  await disk.syncDirectory(directory);
+}
+
+function damaged(path: string, fault: string): MillraceError {
+  return new MillraceError('STORE_CORRUPT', `Checkpoint ${path} is damaged: ${fault}.`, { details: { path, fault } });
+}
