@@ -27,6 +27,7 @@ export interface SinkBrokerOptions {
   readonly silent?: boolean;
   /** Most bytes kept per partition; older batches go. */
   readonly keepBytes?: number;
+  readonly port?: number;
 }
 
 export class SinkBroker {
@@ -43,7 +44,7 @@ export class SinkBroker {
 
   static async start(options: SinkBrokerOptions = {}): Promise<SinkBroker> {
     const broker = new SinkBroker(options);
-    broker.#server.listen(0, '127.0.0.1');
+    broker.#server.listen(options.port ?? 0, '127.0.0.1');
     await once(broker.#server, 'listening');
     return broker;
   }

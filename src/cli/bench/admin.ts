@@ -12,11 +12,17 @@ const TOPICS_PER_REQUEST = 1000;
 const TOPIC_ALREADY_EXISTS = 36;
 
 export class AdminClient {
+  readonly #timeoutMs: number;
   #connection: RawSocket | undefined;
   #pending: { resolve: (frame: Buffer) => void; reject: (error: Error) => void } | undefined;
 
-  static async connect(address: Address): Promise<AdminClient> {
-    const client = new AdminClient();
+  private constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** @param timeoutMs for each answer; creating many topics takes a broker its time. */
+  static async connect(address: Address, timeoutMs = 60_000): Promise<AdminClient> {
+    const client = new AdminClient(timeoutMs);
     const splitter = new FrameSplitter(MAX_ADMIN_FRAME_BYTES, (bytes, start, end) => {
       client.#pending?.resolve(Buffer.from(bytes.subarray(start, end)));
     });
@@ -29,6 +35,11 @@ export class AdminClient {
 
   close(): void {
     this.#connection?.close();
+  }
+
+  /** One round trip: the broker answers requests. */
+  async ping(): Promise<void> {
+    await this.#ask(metadataFrame(0, []));
   }
 
   /**
@@ -98,11 +109,20 @@ export class AdminClient {
   }
 
   async #ask(frame: Buffer): Promise<[bytes: Buffer, start: number, end: number]> {
+    let timer: NodeJS.Timeout | undefined;
     const answer = await new Promise<Buffer>((resolve, reject) => {
       this.#pending = { resolve, reject };
+      timer = setTimeout(() => reject(this.#timedOut()), this.#timeoutMs);
       this.#connection?.socket.write(frame);
-    });
+    }).finally(() => clearTimeout(timer));
     return [answer, 0, answer.length];
+  }
+
+  #timedOut(): MillraceError {
+    return new MillraceError(
+      'CLIENT_TIMED_OUT',
+      `The broker did not answer within ${this.#timeoutMs / 1000} s. Is it stuck?`,
+    );
   }
 }
 

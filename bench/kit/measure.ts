@@ -1,0 +1,68 @@
+/** Small things every benchmark script needs: processes of their own, temporary directories, medians, options. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A directory that is removed when the work is done. */
+export class TemporaryDirectory {
+  readonly path: string;
+
+  /** @param parent on the disk to be measured; the system's own place for temporary files unless given. */
+  constructor(parent: string = tmpdir()) {
+    this.path = mkdtempSync(join(parent, 'millrace-bench-'));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** A helper process that answers in messages: `ready` first, then one `result`. It ends with the caller. */
+export class Helper {
+  readonly #child: ChildProcess;
+  readonly #messages: unknown[] = [];
+  #wake: (() => void) | undefined;
+  #ended = false;
+
+  constructor(script: URL, args: readonly string[]) {
+    this.#child = fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child.on('message', (message) => {
+      this.#messages.push(message);
+      this.#wake?.();
+    });
+    this.#child.on('exit', () => {
+      this.#ended = true;
+      this.#wake?.();
+    });
+  }
+
+  /** Next message in order. */
+  async receive<T>(timeoutMs = 60_000): Promise<T> {
+    const deadline = performance.now() + timeoutMs;
+    while (this.#messages.length === 0) {
+      if (this.#ended) throw new Error('A helper process ended early; its output says why.');
+      if (performance.now() > deadline) throw new Error(`A helper process said nothing for ${timeoutMs / 1000} s.`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 100);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    return this.#messages.shift() as T;
+  }
+
+  send(message: object): void {
+    this.#child.send(message);
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill('SIGKILL');
+  }
+}
