@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { createLogger } from './logger.ts';
+import { createLogger, errorFacts } from './logger.ts';
 
 function capture(isTTY: boolean) {
   const lines: string[] = [];
@@ -12,7 +12,7 @@ function capture(isTTY: boolean) {
 
 test('without a terminal each line is a JSON object with level, time and message', () => {
   const { lines, logger } = capture(false);
-  logger.info({ kafka: '127.0.0.1:9092' }, 'ready');
+  logger.info('ready', { kafka: '127.0.0.1:9092' });
   logger.debug('not shown');
   assert.equal(lines.length, 1);
   const { time, ...others } = JSON.parse(lines[0] ?? '');
@@ -22,8 +22,8 @@ test('without a terminal each line is a JSON object with level, time and message
 
 test('on a terminal facts follow the message, and errors bring their stack', () => {
   const { lines, logger } = capture(true);
-  logger.info({ kafka: '127.0.0.1:9092', topics: 3 }, 'ready');
-  logger.error({ err: new Error('disk full') }, 'journal stopped');
+  logger.info('ready', { kafka: '127.0.0.1:9092', topics: 3 });
+  logger.error('journal stopped', errorFacts(new Error('disk full', { cause: new Error('ENOSPC') })));
   assert.match(lines[0] ?? '', /^\d\d:\d\d:\d\d\.\d{3} ready kafka=127\.0\.0\.1:9092 topics=3\n$/);
-  assert.match(lines[1] ?? '', /error: journal stopped\nError: disk full\n\s+at /);
+  assert.match(lines[1] ?? '', /error: journal stopped\nError: disk full\n\s+at [\s\S]+caused by: Error: ENOSPC/);
 });

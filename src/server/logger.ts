@@ -1,12 +1,10 @@
 /**
- * The log: one JSON object a line, or short coloured lines where a terminal watches.
- *
- * Three levels by who must act: `error` (somebody looks into it), `info` (a state changed), `debug` (for us).
+ * The log: one JSON object a line, or short coloured lines where a terminal watches. Levels as in base/logger.ts.
  */
 import { styleText } from 'node:util';
-import { type Logger, pino } from 'pino';
-
-export type { Logger } from 'pino';
+import { pino } from 'pino';
+import type { ErrorDetails } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
 
 export const LOG_LEVELS = ['error', 'info', 'debug', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -18,35 +16,42 @@ export interface LogTarget {
 
 /** Lines go to stderr by default, because stdout belongs to what a command prints. */
 export function createLogger(level: LogLevel, target: LogTarget = process.stderr): Logger {
-  const options = {
-    level,
-    base: null,
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: nameLevel },
+  const write =
+    target.isTTY === true ? (line: string) => target.write(prettyLine(line)) : (line: string) => target.write(line);
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line) => void write(line) },
+  );
+  return {
+    error: (message, details) => logger.error(details ?? {}, message),
+    info: (message, details) => logger.info(details ?? {}, message),
+    debug: (message, details) => logger.debug(details ?? {}, message),
   };
-  if (target.isTTY !== true) return pino(options, { write: (line) => void target.write(line) });
-  return pino(options, { write: (line) => void target.write(prettyLine(line)) });
 }
 
-function nameLevel(label: string): { level: string } {
-  return { level: label };
+/** What of an error goes into the log; the stack names the place for whoever looks into it. */
+export function errorFacts(error: unknown): ErrorDetails {
+  if (!(error instanceof Error)) return { cause: String(error) };
+  const causes: string[] = [];
+  for (let current: unknown = error; current instanceof Error; current = current.cause)
+    causes.push(current.stack ?? current.message);
+  return { stack: causes.join('\ncaused by: ') };
 }
 
-interface LogLine {
-  readonly time: string;
-  readonly level: string;
-  readonly msg?: string;
-  readonly err?: { readonly message?: string; readonly stack?: string };
-}
-
-/** `10:15:02.123 ready  kafka=127.0.0.1:9092 http=127.0.0.1:7123`. */
+/** `10:15:02.123 ready kafka=127.0.0.1:9092 http=127.0.0.1:7123`; a stack follows on lines of its own. */
 export function prettyLine(json: string): string {
-  const { time, level, msg, err, ...facts } = JSON.parse(json) as LogLine & Record<string, unknown>;
-  const clock = styleText('dim', new Date(time).toTimeString().slice(0, 8) + time.slice(19, 23));
-  const message = level === 'error' || level === 'fatal' ? styleText('red', `error: ${msg ?? ''}`) : (msg ?? '');
+  const { time, level, msg, stack, ...facts } = JSON.parse(json) as Record<string, unknown>;
+  const at = new Date(String(time));
+  const clock = styleText('dim', `${at.toTimeString().slice(0, 8)}.${String(at.getMilliseconds()).padStart(3, '0')}`);
+  const message = level === 'error' ? styleText('red', `error: ${String(msg)}`) : String(msg);
   const details = Object.entries(facts).map(([name, value]) => `${styleText('dim', `${name}=`)}${plain(value)}`);
   const line = [clock, message, ...details].join(' ');
-  return err === undefined ? `${line}\n` : `${line}\n${styleText('dim', err.stack ?? err.message ?? '')}\n`;
+  return typeof stack === 'string' ? `${line}\n${styleText('dim', stack)}\n` : `${line}\n`;
 }
 
 function plain(value: unknown): string {

@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import { createLogger } from './logger.ts';
+import { silentLogger as logger } from '../base/logger.ts';
 import { closeOnSignal } from './signals.ts';
-
-const logger = createLogger('silent');
 
 class Source extends EventEmitter {
   readonly exitCodes: number[] = [];

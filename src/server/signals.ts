@@ -8,7 +8,7 @@
  */
 import type { EventEmitter } from 'node:events';
 import { constants } from 'node:os';
-import type { Logger } from './logger.ts';
+import type { Logger } from '../base/logger.ts';
 
 export interface Closable {
   close(): Promise<void>;
@@ -27,7 +27,7 @@ export async function closeOnSignal(server: Closable, logger: Logger, source: Si
   let closing = false;
   const onSignal = (signal: NodeJS.Signals) => {
     if (closing) {
-      logger.error({ signal }, 'second signal: ending at once, unfinished requests are cut off');
+      logger.error('second signal: ending at once, unfinished requests are cut off', { signal });
       source.exit(128 + constants.signals[signal]);
     } else {
       closing = true;
@@ -37,7 +37,7 @@ export async function closeOnSignal(server: Closable, logger: Logger, source: Si
   for (const signal of SIGNALS) source.on(signal, onSignal);
   try {
     const signal = await asked;
-    logger.info({ signal }, 'stopping: no new requests, finishing what waits; a second signal ends at once');
+    logger.info('stopping: no new requests, finishing what waits; a second signal ends at once', { signal });
     await server.close();
     logger.info('stopped');
   } finally {

@@ -1,0 +1,83 @@
+/** `millrace serve`: a broker in the foreground, until a signal ends it. */
+import type { Command } from 'commander';
+import { systemClock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
+import { formatAddress, parseAddress } from '../server/address.ts';
+import { brokerSettings, DEFAULT_SERVER_CONFIG, SETTINGS, type ServerConfig } from '../server/config.ts';
+import { createLogger, LOG_LEVELS, type LogLevel } from '../server/logger.ts';
+import { closeOnSignal } from '../server/signals.ts';
+import { startServer } from '../server/start-server.ts';
+import { UsageError } from './failure.ts';
+import { assignment, collect, oneOf } from './options.ts';
+
+export interface ServeOptions {
+  readonly data: string;
+  readonly kafka: string;
+  readonly http: string;
+  readonly sync?: string;
+  readonly set?: readonly string[];
+  readonly logLevel: LogLevel;
+}
+
+const EXAMPLES = `
+Examples:
+  $ millrace serve
+  $ millrace serve --data /var/lib/millrace --kafka 0.0.0.0:9092 --http 0.0.0.0:7123
+  $ millrace serve --sync interval --set num.partitions=6
+
+There is no authentication yet: listen on other addresses than 127.0.0.1 only where you trust the network.
+SIGTERM and SIGINT stop it gracefully, a second one at once.`;
+
+export function register(program: Command): void {
+  withServeOptions(
+    program.command('serve').description('run a broker: Kafka protocol and HTTP over one durable journal'),
+  )
+    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', settingsHelp())
+    .action(serve);
+}
+
+/** Options that `serve` and `demo` share. */
+export function withServeOptions(command: Command): Command {
+  const defaults = DEFAULT_SERVER_CONFIG;
+  return command
+    .option('--data <directory>', 'where the journal is kept', defaults.dataDirectory)
+    .option('--kafka <host:port>', 'address for Kafka clients', formatAddress(defaults.kafka))
+    .option('--http <host:port>', 'address for HTTP', formatAddress(defaults.http))
+    .option(
+      '--sync <policy>',
+      'sync records to stable storage always, at an interval, or never (journal.sync)',
+      oneOf('--sync', ['always', 'interval', 'never']),
+    )
+    .option('--set <name=value>', 'any setting below; may be repeated', collect)
+    .option('--log-level <level>', LOG_LEVELS.join(', '), oneOf('--log-level', LOG_LEVELS), 'info');
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const logger = createLogger(options.logLevel);
+  const server = await startServer(serverConfig(options), { clock: systemClock, logger });
+  await closeOnSignal(server, logger);
+}
+
+/** @throws UsageError: what is wrong here was typed into the command line. */
+export function serverConfig(options: ServeOptions): ServerConfig {
+  const assignments = (options.set ?? []).map((text) => assignment('--set', text));
+  if (options.sync !== undefined) assignments.push(['journal.sync', options.sync]);
+  try {
+    return {
+      dataDirectory: options.data,
+      kafka: parseAddress('--kafka', options.kafka),
+      http: parseAddress('--http', options.http),
+      broker: brokerSettings(assignments),
+    };
+  } catch (error) {
+    throw error instanceof MillraceError ? new UsageError(error.message, { cause: error }) : error;
+  }
+}
+
+function settingsHelp(): string {
+  const rows = SETTINGS.map(({ name, key, documentation }) => {
+    return `  ${name}=${DEFAULT_SERVER_CONFIG.broker[key]}\n      ${documentation}`;
+  });
+  return `\nSettings (--set), with their defaults:\n${rows.join('\n')}`;
+}

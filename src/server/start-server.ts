@@ -1,0 +1,81 @@
+/**
+ * The composition root: the real disk, a broker on it, its listeners.
+ *
+ * Start: broker (lock, recovery), Kafka listener, HTTP listener; the last answers `/health/ready`, so whoever hears it
+ * ready finds all the rest. Stop: listeners first (no new requests, what waits is answered), then the broker (what is
+ * staged is synced, the directory is released). What was started is closed again when a later part cannot start.
+ */
+import path from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { Broker } from '../broker/broker.ts';
+import { NodeDisk } from '../journal/node-disk.ts';
+import { HttpListener } from '../listeners/http/listener.ts';
+import { KafkaListener } from '../listeners/kafka/listener.ts';
+import { type Address, formatAddress, listenError } from './address.ts';
+import { type CloseStep, closeAll } from './close-all.ts';
+import type { ServerConfig } from './config.ts';
+
+export interface ServerParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Server {
+  /** Where the listeners really are: a configured port 0 is replaced by the one that the system chose. */
+  readonly kafkaAddress: Address;
+  readonly httpAddress: Address;
+  readonly broker: Broker;
+  /** Stops intake, drains, syncs, releases. Safe to call twice. @throws AggregateError with all that failed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a broker with its listeners; ready when it resolves.
+ *
+ * @throws MillraceError CONFIG_INVALID (an address that cannot be listened on), and what `Broker.open` throws:
+ *   JOURNAL_LOCKED, JOURNAL_CORRUPT and others. Nothing stays open then.
+ */
+export async function startServer(config: ServerConfig, { clock, logger }: ServerParts): Promise<Server> {
+  const startedAt = clock.monotonic();
+  const directory = path.resolve(config.dataDirectory);
+  const steps: CloseStep[] = [];
+  try {
+    const broker = await Broker.open({ directory, disk: new NodeDisk(), clock, logger, settings: config.broker });
+    steps.unshift({ name: 'broker', close: () => broker.close() });
+    const kafka = await listen('--kafka', config.kafka, (address) =>
+      KafkaListener.start({ broker, ...address, clock, logger }),
+    );
+    steps.unshift({ name: 'Kafka listener', close: () => kafka.close() });
+    const http = await listen('--http', config.http, (address) =>
+      HttpListener.start({ broker, ...address, clock, logger }),
+    );
+    steps.unshift({ name: 'HTTP listener', close: () => http.close() });
+    logger.info('ready', {
+      kafka: formatAddress(kafka.address),
+      http: formatAddress(http.address),
+      data: directory,
+      topics: broker.topics.count,
+      startMs: Math.round(clock.monotonic() - startedAt),
+    });
+    let closed: Promise<void> | undefined;
+    const close = (): Promise<void> => (closed ??= closeAll(steps));
+    return { kafkaAddress: kafka.address, httpAddress: http.address, broker, close };
+  } catch (error) {
+    await closeAfterFailedStart(steps, logger);
+    throw error;
+  }
+}
+
+async function listen<T>(setting: string, address: Address, start: (address: Address) => Promise<T>): Promise<T> {
+  try {
+    return await start(address);
+  } catch (error) {
+    throw listenError(setting, address, error);
+  }
+}
+
+/** The reason for the failed start matters more than a failure to clean up after it, so that one only goes to the log. */
+async function closeAfterFailedStart(steps: readonly CloseStep[], logger: Logger): Promise<void> {
+  await closeAll(steps).catch((error: unknown) => logger.error(String(error)));
+}
