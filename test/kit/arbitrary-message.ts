@@ -8,7 +8,7 @@ import type { Field, Fields, FieldType, ScalarType } from '../../src/wire/schema
 
 export type MessageValue = Readonly<Record<string, unknown>>;
 
-/** Replaces the generator of single fields, by name; for oracles that know fewer values than the wire. */
+/** Replaces the generator of single fields, by name at any depth; for oracles that know fewer values than the wire. */
 export type Overrides = Readonly<Record<string, fc.Arbitrary<unknown>>>;
 
 export function arbitraryMessage(
@@ -24,7 +24,9 @@ export function arbitraryMessage(
 }
 
 function arbitraryField(name: string, field: Field, version: number, overrides: Overrides): fc.Arbitrary<unknown> {
-  const value = overrides[name] ?? arbitraryType(field.type, version, overrides);
+  const override = overrides[name];
+  if (override !== undefined) return override;
+  const value = arbitraryType(field.type, version, overrides);
   if (field.tag !== undefined) return fc.oneof(fc.constant(field.default), value);
   return version >= field.nullable ? fc.option(value, { nil: null, freq: 4 }) : value;
 }
