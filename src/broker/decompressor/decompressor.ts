@@ -36,7 +36,12 @@ export interface DecompressorOptions {
   readonly maxQueuedJobs?: number;
   /** Compressed bytes that wait for a thread at most. */
   readonly maxQueuedBytes?: number;
+  /** What the threads run; tests put a broken one here. */
+  readonly script?: URL;
 }
+
+// Sources run as .ts, published builds as .js; the worker stands beside this file under the same ending.
+const SCRIPT = new URL(`./decompress-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
 
 /** A batch that expands beyond this is finished by a worker, however small it is compressed. */
 const INLINE_OUTPUT_BYTES = 1024 * 1024;
@@ -56,6 +61,7 @@ export class Decompressor {
   readonly #maxOutputBytes: number;
   readonly #maxQueuedJobs: number;
   readonly #maxQueuedBytes: number;
+  readonly #script: URL;
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Waiting>();
   /** In order of arrival. */
@@ -68,6 +74,7 @@ export class Decompressor {
     this.#maxOutputBytes = options.maxOutputBytes ?? MAX_DECOMPRESSED_BYTES;
     this.#maxQueuedJobs = options.maxQueuedJobs ?? DEFAULT_QUEUED_JOBS;
     this.#maxQueuedBytes = options.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES;
+    this.#script = options.script ?? SCRIPT;
   }
 
   /** Jobs waiting for a thread or running on one; for metrics. */
@@ -152,9 +159,7 @@ export class Decompressor {
   #takeWorker(): Worker | undefined {
     const idle = this.#idle.pop();
     if (idle !== undefined || this.#busy.size >= this.#threads) return idle;
-    // Sources run as .ts, published builds as .js; the worker stands beside this file under the same ending.
-    const name = import.meta.url.endsWith('.ts') ? './decompress-worker.ts' : './decompress-worker.js';
-    const worker = new Worker(new URL(name, import.meta.url), { name: 'millrace-decompress' });
+    const worker = new Worker(this.#script, { name: 'millrace-decompress' });
     worker.on('message', (answer: DecompressAnswer) => this.#answered(worker, answer));
     worker.on('error', (cause) => this.#died(worker, cause));
     worker.on('exit', () => this.#died(worker, undefined));
