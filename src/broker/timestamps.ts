@@ -91,10 +91,8 @@ export class Timestamps {
       if (maxTimestamp(bytes, position) < timestamp) return;
       const opens = needsRecords(bytes, position, timestamp);
       const records = opens ? await this.#decompressor.open(bytes, position) : NOTHING_TO_OPEN;
-      const match = findTimestamp(bytes, position, records, timestamp);
-      if (match !== undefined && match.offset >= partition.logStartOffset && match.offset < partition.highWatermark) {
-        found = match;
-      }
+      const match = findTimestamp(bytes, position, records, timestamp, partition.logStartOffset);
+      if (match !== undefined && match.offset < partition.highWatermark) found = match;
     });
     return found;
   }

@@ -13,6 +13,7 @@ export interface TimestampMatch {
  *
  * @param records what `openRecords` or the decompressor gave for this batch; not looked at where the header decides
  *   (`needsRecords`), so it may be empty then.
+ * @param fromOffset records before it do not count: they were deleted, and their batch is still here for the others.
  * @returns undefined where no record is that late, also where the header's maxTimestamp promised one.
  * @throws MODEL_RECORD_INVALID.
  * Source: KIP-33 and KIP-79, ListOffsets by timestamp.
@@ -22,13 +23,16 @@ export function findTimestamp(
   position: number,
   records: Uint8Array,
   timestamp: number,
+  fromOffset = 0,
 ): TimestampMatch | undefined {
   const latest = maxTimestamp(bytes, position);
   if (!(latest >= timestamp)) return undefined;
-  if (isLogAppendTime(bytes, position)) return { offset: baseOffset(bytes, position), timestamp: latest };
+  if (isLogAppendTime(bytes, position)) {
+    return { offset: Math.max(fromOffset, baseOffset(bytes, position)), timestamp: latest };
+  }
   const cursor = new RecordCursor(bytes, position, records);
   while (cursor.next()) {
-    if (cursor.timestamp >= timestamp) return { offset: cursor.offset, timestamp: cursor.timestamp };
+    if (cursor.timestamp >= timestamp && cursor.offset >= fromOffset) return { offset: cursor.offset, timestamp: cursor.timestamp };
   }
   return undefined;
 }

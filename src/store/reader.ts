@@ -55,7 +55,11 @@ export class PartitionReader {
    */
   read(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> | undefined {
     const first = partition.extents?.find(offset) ?? -1;
-    if (first >= 0 && this.#readTail(partition, first, offset, limits, result)) return undefined;
+    if (first >= 0 && this.#readTail(partition, first, offset, limits, result)) {
+      this.#tail.hits += 1;
+      return undefined;
+    }
+    this.#tail.misses += 1;
     return this.#readDisk(partition, offset, limits, result);
   }
 
@@ -94,7 +98,6 @@ export class PartitionReader {
     }
   }
 
-  /** The extent of the first record at or after the time that has an index already, or undefined. */
   get index(): IndexReader {
     return this.#index;
   }

@@ -23,7 +23,7 @@ export class TailCache implements CommitMemory {
   #regions: Region[] = [];
   #first = 0;
   #sizeBytes = 0;
-  /** Extents served from memory, and extents that had to be read; for the metrics. */
+  /** Reads served from memory, and reads that went to the disk; counted by the reader, for the metrics. */
   hits = 0;
   misses = 0;
 
@@ -56,11 +56,7 @@ export class TailCache implements CommitMemory {
    */
   view(file: number, position: number, sizeBytes: number, slices: Uint8Array[], leases: Lease[]): boolean {
     let index = this.#find(file, position);
-    if (index < 0 || !this.#covers(index, file, position, sizeBytes)) {
-      this.misses += 1;
-      return false;
-    }
-    this.hits += 1;
+    if (index < 0 || !this.#covers(index, file, position, sizeBytes)) return false;
     let at = position;
     const end = position + sizeBytes;
     while (at < end) {
