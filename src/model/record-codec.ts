@@ -80,6 +80,8 @@ export class RecordCursor {
   #valueEnd = 0;
   #headerCount = 0;
   #headersPosition = 0;
+  /** The records' memory again, for header keys; made once per batch that has headers. */
+  #text: Buffer | undefined;
 
   /**
    * @param bytes holds the batch header at `position`; read now, not kept.
@@ -147,7 +149,8 @@ export class RecordCursor {
   get headers(): RecordHeader[] {
     if (this.#headerCount === 0) return [];
     const { bytes } = this.#reader;
-    const text = asBuffer(bytes);
+    this.#text ??= asBuffer(bytes);
+    const text = this.#text;
     // `next` has walked these bytes, so every length in them holds.
     const reader = new VarintReader(bytes, this.#headersPosition);
     const headers: RecordHeader[] = [];
