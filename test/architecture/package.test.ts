@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { missingEntries } from '../../scripts/complete-lock.ts';
 import { ROOT } from './source-tree.ts';
 
 interface Manifest {
@@ -18,6 +19,7 @@ interface LockEntry {
   readonly dev?: boolean;
   readonly hasInstallScript?: boolean;
   readonly resolved?: string;
+  readonly optionalDependencies?: Record<string, string>;
 }
 
 const manifest = readJson('package.json') as Manifest;
@@ -52,6 +54,10 @@ test('versions are exact and the lock file names no registry', () => {
       .map(([name]) => name),
     [],
   );
+});
+
+test('the lock file has every platform package, or npm ci refuses it (scripts/complete-lock.ts adds them)', () => {
+  assert.deepEqual(Object.keys(missingEntries(lock)), []);
 });
 
 function readJson(name: string): unknown {
