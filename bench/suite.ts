@@ -4,7 +4,7 @@
  * directory; the limit that its bound names is measured right before, so that both see the same minute of the machine.
  * `--write` puts the table into docs/performance.md. Exit code 1 when a bound is missed.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { makePlan } from '../src/cli/bench/plan.ts';
@@ -12,6 +12,7 @@ import { runBench } from '../src/cli/bench/run-bench.ts';
 import { type Bound, type LimitName, SPEED_CASES, type SpeedCase } from './cases.ts';
 import { BrokerProcess } from './kit/broker-process.ts';
 import { TemporaryDirectory } from './kit/measure.ts';
+import { writeResultsBlock } from './kit/results-block.ts';
 import { type Limits, limitRows, measureEcho, measureLimits, measureNet, measureSync } from './limits.ts';
 import {
   describeBound,
@@ -25,8 +26,6 @@ import {
 import { measureFlatInTopics, measureIdleTopics } from './topic-count.ts';
 
 const RSS_BOUND_MB = 300;
-const RESULTS_FILE = new URL('../docs/performance.md', import.meta.url);
-const BLOCK = { start: '<!-- suite results: begin -->', end: '<!-- suite results: end -->' } as const;
 
 interface SuiteOptions {
   readonly directory: string;
@@ -133,14 +132,6 @@ function markdown({ limits, outcomes }: SuiteResult, options: SuiteOptions): str
   ].join('\n');
 }
 
-function writeResults(text: string): void {
-  const before = readFileSync(RESULTS_FILE, 'utf8');
-  const [start, end] = [before.indexOf(BLOCK.start), before.indexOf(BLOCK.end)];
-  if (start < 0 || end < start)
-    throw new Error(`docs/performance.md has no block between ${BLOCK.start} and ${BLOCK.end}.`);
-  writeFileSync(RESULTS_FILE, `${before.slice(0, start + BLOCK.start.length)}\n${text}${before.slice(end)}`);
-}
-
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -167,7 +158,7 @@ async function main(): Promise<void> {
   const text = markdown(result, options);
   console.log(text);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, undefined, 2)}\n`);
-  if (values.write) writeResults(text);
+  if (values.write) writeResultsBlock('suite', text);
   if (result.outcomes.some(({ verdict }) => verdict === 'miss' || verdict === 'failed')) process.exitCode = 1;
 }
 

@@ -80,12 +80,16 @@ export class SinkBroker {
         const end = 4 + pending.readInt32BE(0);
         const frame = new Cursor(pending.subarray(4, end));
         pending = pending.subarray(end);
-        turn = turn.then(async () => {
-          const answer = await this.#answer(frame);
-          if (answer !== undefined) socket.write(answer);
-        });
+        turn = this.#answerAfter(turn, frame, socket);
       }
     });
+  }
+
+  /** Requests of a connection are answered in their order, as a broker does. */
+  async #answerAfter(turn: Promise<void>, frame: Cursor, socket: net.Socket): Promise<void> {
+    await turn;
+    const answer = await this.#answer(frame);
+    if (answer !== undefined) socket.write(answer);
   }
 
   async #answer(request: Cursor): Promise<Buffer | undefined> {

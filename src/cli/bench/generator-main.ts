@@ -9,7 +9,9 @@ function tell(message: GeneratorMessage): Promise<void> {
 }
 
 process.once('disconnect', () => process.exit(1));
-process.once('message', async (plan: BenchPlan) => {
+process.once('message', (plan: BenchPlan) => void run(plan));
+
+async function run(plan: BenchPlan): Promise<void> {
   try {
     const result = await runScenario(plan, {
       onPhase: (phase) => void tell({ type: 'phase', phase }),
@@ -21,4 +23,4 @@ process.once('message', async (plan: BenchPlan) => {
     await tell({ type: 'error', code, message, details });
   }
   process.exit(0);
-});
+}
