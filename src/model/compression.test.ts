@@ -19,8 +19,11 @@ const MIB = 1024 * 1024;
 
 /** What the fixtures hold. */
 function plainText(): Buffer {
-  const line = (_: unknown, i: number) => `event ${i >> 4} at ${(i * i) % 97} km, magnitude ${(i % 70) / 10}\n`;
-  return Buffer.from(Array.from({ length: 3000 }, line).join(''));
+  const lines = Array.from(
+    { length: 3000 },
+    (_, i) => `event ${i >> 4} at ${(i * i) % 97} km, magnitude ${(i % 70) / 10}\n`,
+  );
+  return Buffer.from(lines.join(''));
 }
 
 /** Random bytes, repetition, and text that matches itself at many distances. */
@@ -150,18 +153,19 @@ test('snappy: a length of 2 GiB in six bytes is not believed', () => {
   assert.ok(process.memoryUsage().arrayBuffers - before < MIB);
 });
 
+function readSnappyHex(hex: string): string {
+  const got = outcome(CODEC.snappy, Buffer.from(hex.replaceAll(' ', ''), 'hex'), 1000);
+  return typeof got === 'string' ? got : Buffer.from(got).toString('latin1');
+}
+
 test('snappy elements that no encoder in reach writes: long literals, all three copies, chunk limits', () => {
-  const read = (hex: string): string => {
-    const got = outcome(CODEC.snappy, Buffer.from(hex.replaceAll(' ', ''), 'hex'), 1000);
-    return typeof got === 'string' ? got : Buffer.from(got).toString('latin1');
-  };
-  assert.equal(read('00'), '');
-  assert.equal(read('03 08 616263'), 'abc');
-  assert.equal(read('03 f002 616263'), 'abc', 'literal length in one extra byte');
-  assert.equal(read('03 fc02000000 616263'), 'abc', 'literal length in four extra bytes');
-  assert.equal(read('08 08 616263 05 03'), 'abcabcab', 'copy with 11 bits, overlapping');
-  assert.equal(read('08 08 616263 12 0300'), 'abcabcab', 'copy with 16 bits');
-  assert.equal(read('08 08 616263 13 03000000'), 'abcabcab', 'copy with 32 bits');
+  assert.equal(readSnappyHex('00'), '');
+  assert.equal(readSnappyHex('03 08 616263'), 'abc');
+  assert.equal(readSnappyHex('03 f002 616263'), 'abc', 'literal length in one extra byte');
+  assert.equal(readSnappyHex('03 fc02000000 616263'), 'abc', 'literal length in four extra bytes');
+  assert.equal(readSnappyHex('08 08 616263 05 03'), 'abcabcab', 'copy with 11 bits, overlapping');
+  assert.equal(readSnappyHex('08 08 616263 12 0300'), 'abcabcab', 'copy with 16 bits');
+  assert.equal(readSnappyHex('08 08 616263 13 03000000'), 'abcabcab', 'copy with 32 bits');
   for (const bad of [
     '08 08 616263 05 04',
     '08 08 616263 05 00',
@@ -174,36 +178,45 @@ test('snappy elements that no encoder in reach writes: long literals, all three 
     '8080808080 00',
     '',
   ]) {
-    assert.equal(read(bad), 'MODEL_RECORD_INVALID', bad);
+    assert.equal(readSnappyHex(bad), 'MODEL_RECORD_INVALID', bad);
   }
   const chunk = '82534e4150505900 00000001 00000001';
-  assert.equal(read(`${chunk} 00000005 03 08 616263`), 'abc');
-  assert.equal(read(`${chunk} 00000005 03 08 616263 ${chunk} 00000005 03 08 646566`), 'abcdef', 'joined streams');
+  assert.equal(readSnappyHex(`${chunk} 00000005 03 08 616263`), 'abc');
+  assert.equal(
+    readSnappyHex(`${chunk} 00000005 03 08 616263 ${chunk} 00000005 03 08 646566`),
+    'abcdef',
+    'joined streams',
+  );
   for (const bad of [
     '00000006 03 08 616263',
     'ffffffff 03 08 616263',
     '0000',
     '00000005 03 08 616263 00000003 04 01 03',
   ]) {
-    assert.equal(read(`${chunk} ${bad}`), 'MODEL_RECORD_INVALID', bad);
+    assert.equal(readSnappyHex(`${chunk} ${bad}`), 'MODEL_RECORD_INVALID', bad);
   }
 });
 
+function readLz4Hex(hex: string): string {
+  try {
+    return Buffer.from(decompress(CODEC.lz4, Buffer.from(hex.replaceAll(' ', ''), 'hex'), 1000)).toString('latin1');
+  } catch (error) {
+    assert.ok(error instanceof MillraceError);
+    return error.message;
+  }
+}
+
 test('lz4 frames by hand: headers and blocks that are refused, and why', () => {
-  const read = (hex: string): string => {
-    try {
-      return Buffer.from(decompress(CODEC.lz4, Buffer.from(hex.replaceAll(' ', ''), 'hex'), 1000)).toString('latin1');
-    } catch (error) {
-      assert.ok(error instanceof MillraceError);
-      return error.message;
-    }
-  };
   const frame = '04224d18 60 40 82';
-  assert.equal(read(`${frame} 04000000 30616263 00000000`), 'abc');
-  assert.equal(read(`${frame} 03000080 616263 00000000`), 'abc', 'stored');
-  assert.equal(read(`${frame} 07000000 31 616263 0300 00 00000000`), 'abcabcab', 'overlapping match');
-  assert.equal(read(`04224d18 70 40 82 03000080 616263 99999999 00000000`), 'abc', 'block checksum is skipped');
-  assert.equal(read(`04224d18 40 40 82 03000080 616263 04000000 00 0300 00 00000000`), 'abcabca', 'linked blocks');
+  assert.equal(readLz4Hex(`${frame} 04000000 30616263 00000000`), 'abc');
+  assert.equal(readLz4Hex(`${frame} 03000080 616263 00000000`), 'abc', 'stored');
+  assert.equal(readLz4Hex(`${frame} 07000000 31 616263 0300 00 00000000`), 'abcabcab', 'overlapping match');
+  assert.equal(readLz4Hex(`04224d18 70 40 82 03000080 616263 99999999 00000000`), 'abc', 'block checksum is skipped');
+  assert.equal(
+    readLz4Hex(`04224d18 40 40 82 03000080 616263 04000000 00 0300 00 00000000`),
+    'abcabca',
+    'linked blocks',
+  );
   const refused: [string, RegExp][] = [
     ['05224d18 60 40 82 00000000', /no frame starts/],
     ['04224d18 a0 40 82 00000000', /frame version 2/],
@@ -220,5 +233,5 @@ test('lz4 frames by hand: headers and blocks that are refused, and why', () => {
     [`${frame} 03000080 616263 04000000 00 0300 00 00000000`, /3 bytes back/],
     [`${frame} 03000080 616263 00000000 00`, /1 bytes behind the frame/],
   ];
-  for (const [hex, why] of refused) assert.match(read(hex), why);
+  for (const [hex, why] of refused) assert.match(readLz4Hex(hex), why);
 });

@@ -11,6 +11,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, type ErrorDetails, MillraceError } from '../../base/errors.ts';
+import { workerModule } from '../../base/worker-module.ts';
 import { decompress, INLINE_INPUT_BYTES, MAX_DECOMPRESSED_BYTES } from '../../model/compression.ts';
 import { CODEC, codec } from '../../model/record-batch.ts';
 import { recordBytes } from '../../model/record-codec.ts';
@@ -40,8 +41,7 @@ export interface DecompressorOptions {
   readonly script?: URL;
 }
 
-// Sources run as .ts, published builds as .js; the worker stands beside this file under the same ending.
-const SCRIPT = new URL(`./decompress-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+const SCRIPT = workerModule(import.meta.url, './decompress-worker');
 
 /** A batch that expands beyond this is finished by a worker, however small it is compressed. */
 const INLINE_OUTPUT_BYTES = 1024 * 1024;
