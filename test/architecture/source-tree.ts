@@ -39,13 +39,16 @@ export function withoutComments(text: string): string {
   return text.replace(token, (match) => (match.startsWith('/') ? match.replaceAll(/[^\n]/g, '') : match));
 }
 
-/** `import … from`, `export … from`, `import '…'`, `import('…')`, and `new URL('…', import.meta.url)` for workers. */
+const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])(\.[^'"\n]*\.ts)\1/g;
+/** Workers, whose module is named without its ending (base/worker-module.ts). */
+const WORKER = /\bworkerModule\(\s*import\.meta\.url,\s*(['"])(\.[^'"\n]*)\1/g;
+
+/** `import … from`, `export … from`, `import '…'`, `import('…')`, and modules of workers. */
 export function findImports(name: string, code: string): string[] {
-  const reference = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])(\.[^'"\n]*)\1/g;
-  const found = [...code.matchAll(reference)].map((match) =>
-    path.posix.join(path.posix.dirname(name), match[2] as string),
-  );
-  return [...new Set(found)].filter((target) => target.endsWith('.ts'));
+  const imported = [...code.matchAll(IMPORT)].map((match) => match[2] ?? '');
+  const workers = [...code.matchAll(WORKER)].map((match) => `${match[2]}.ts`);
+  const directory = path.posix.dirname(name);
+  return [...new Set([...imported, ...workers].map((target) => path.posix.join(directory, target)))];
 }
 
 /** `file:line` of each match in the code of a file. */
