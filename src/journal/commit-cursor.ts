@@ -192,7 +192,7 @@ export class CommitCursor {
     const window = this.#window;
     const { bodyBytes, entryCount, checksum } = this.header;
     const tableAt = at + tableOffset(bodyBytes);
-    const computed = headerChecksum(window, at, window.subarray(tableAt, at + size));
+    const computed = headerChecksum(window, at, window, tableAt, at + size);
     if (computed !== checksum) return `header checksum ${hex(checksum)}, computed ${hex(computed)}`;
     let body = at + COMMIT_HEADER_BYTES;
     const bodyEnd = body + bodyBytes;

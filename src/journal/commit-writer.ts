@@ -28,9 +28,6 @@ export interface WriterHooks {
   failed(error: MillraceError): void;
 }
 
-/** Blocking the loop for the copy is cheaper than a trip through the thread pool up to about here. */
-const MAX_WRITE_SYNC_BYTES = 64 * 1024;
-
 /** Queued commits are merged into one write up to this size. */
 const MAX_WRITE_BYTES = 8 * 1024 * 1024;
 const MAX_WRITE_PIECES = 1000;
@@ -45,6 +42,7 @@ export class CommitWriter {
   readonly #prepareAtBytes: number;
   /** Sync after each write, as soon as no other sync runs. */
   readonly #syncAlways: boolean;
+  readonly #maxBlockingWriteBytes: number;
   #active: ActiveFile;
   /** Rolled, not yet durable; oldest first. */
   #closing: ActiveFile[] = [];
@@ -63,6 +61,8 @@ export class CommitWriter {
     hooks: WriterHooks;
     fileBytes: number;
     syncAlways: boolean;
+    /** Blocking the loop for the copy is cheaper than a trip through the thread pool up to about here. */
+    maxBlockingWriteBytes: number;
     active: ActiveFile | undefined;
     prepared: ActiveFile | undefined;
     lastFile: number;
@@ -72,6 +72,7 @@ export class CommitWriter {
     this.#directory = options.directory;
     this.#prepareAtBytes = options.fileBytes / 2;
     this.#syncAlways = options.syncAlways;
+    this.#maxBlockingWriteBytes = options.maxBlockingWriteBytes;
     this.#next = new NextFile(options.disk, options.directory, options.prepared);
     this.#active = options.active ?? noFile(options.lastFile, options.lastCommit);
     this.#writtenCommit = options.lastCommit;
@@ -165,7 +166,7 @@ export class CommitWriter {
     }
     const position = active.writtenBytes;
     active.dirty = true;
-    if (bytes <= MAX_WRITE_SYNC_BYTES) {
+    if (bytes <= this.#maxBlockingWriteBytes) {
       try {
         active.handle.writeSync(pieces, position);
       } catch (error) {
@@ -177,15 +178,20 @@ export class CommitWriter {
       return;
     }
     this.#writing = true;
-    active.handle.write(pieces, position).then(
-      () => {
-        this.#writing = false;
-        this.#wrote(batch, bytes);
-        this.#pump();
-        this.#wake();
-      },
-      (error: unknown) => this.#writeFailure(batch, error),
-    );
+    void this.#writeAside(batch, pieces, bytes);
+  }
+
+  async #writeAside(batch: readonly ClosedCommit[], pieces: readonly Uint8Array[], bytes: number): Promise<void> {
+    try {
+      await this.#active.handle.write(pieces, this.#active.writtenBytes);
+    } catch (error) {
+      await this.#writeFailure(batch, error);
+      return;
+    }
+    this.#writing = false;
+    this.#wrote(batch, bytes);
+    this.#pump();
+    this.#wake();
   }
 
   #beginFile(active: ActiveFile, first: ClosedCommit): Uint8Array {
@@ -249,6 +255,8 @@ export class CommitWriter {
     const closing = this.#closing;
     this.#closing = [];
     const active = withActive && this.#active.dirty ? this.#active : undefined;
+    // Now and not when its turn comes: what is written in between is beyond `reached` and asks for another pass.
+    if (active !== undefined) active.dirty = false;
     const reached = withActive ? this.#writtenCommit : (closing.at(-1) as ActiveFile).lastCommit;
     let path = '';
     try {
@@ -258,7 +266,6 @@ export class CommitWriter {
       }
       if (active !== undefined) {
         path = active.path;
-        active.dirty = false;
         await active.handle.sync();
       }
     } catch (error) {

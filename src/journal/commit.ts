@@ -36,7 +36,7 @@
  * To change it: raise the version of the file header, never of single commits; keep reading the old layout.
  */
 import { readInt64, readUint16, readUint32, writeInt64, writeUint16, writeUint32 } from '../base/bytes.ts';
-import { crc32c } from '../base/crc32c.ts';
+import { crc32c, crc32cPortable } from '../base/crc32c.ts';
 import { hex } from './file-header.ts';
 
 // On disk: never renumber.
@@ -48,6 +48,9 @@ export const COMMIT_ALIGNMENT = 8;
 export const FLAG_CLEAN_END = 1;
 export const KIND_BATCHES = 1;
 export const KIND_COMMAND = 2;
+
+/** A call into native code costs as much as this many bytes in JavaScript. */
+const MAX_PORTABLE_BYTES = 240;
 
 export interface CommitHeader {
   flags: number;
@@ -121,14 +124,22 @@ export function encodeCommitHeader(into: Uint8Array, at: number, header: CommitH
   writeUint32(into, at + 48, header.previousChecksum);
   writeUint32(into, at + 52, 0);
   writeUint32(into, at + 56, 0);
-  const checksum = headerChecksum(into, at, table);
+  const checksum = headerChecksum(into, at, table, 0, table.length);
   writeUint32(into, at + 60, checksum);
   return checksum;
 }
 
-export function headerChecksum(bytes: Uint8Array, at: number, table: Uint8Array): number {
-  const ofHeader = crc32c(bytes.subarray(at, at + 60));
-  return table.length === 0 ? ofHeader : crc32c(table, ofHeader);
+/** Over header bytes 0 to 59, then over the table; `tableEnd` exclusive. */
+export function headerChecksum(
+  header: Uint8Array,
+  at: number,
+  table: Uint8Array,
+  tableAt = 0,
+  tableEnd = table.length,
+): number {
+  const ofHeader = crc32cPortable(header, 0, at, at + 60);
+  if (tableEnd - tableAt <= MAX_PORTABLE_BYTES) return crc32cPortable(table, ofHeader, tableAt, tableEnd);
+  return crc32c(table.subarray(tableAt, tableEnd), ofHeader);
 }
 
 export function encodeRow(into: Uint8Array, at: number, row: Row): void {

@@ -54,12 +54,12 @@ function open(directory: string): DatabaseSync {
 
 /** Node 22 and 24 warn on standard error that node:sqlite is experimental; a lock is all we ask of it. */
 function loadSqlite(): typeof import('node:sqlite') {
-  const emitWarning = process.emitWarning;
+  const before = Object.getOwnPropertyDescriptor(process, 'emitWarning');
   process.emitWarning = () => {};
   try {
     return process.getBuiltinModule('node:sqlite');
   } finally {
-    process.emitWarning = emitWarning;
+    if (before !== undefined) Object.defineProperty(process, 'emitWarning', before);
   }
 }
 

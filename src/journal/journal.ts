@@ -178,7 +178,7 @@ export function transactOnce<T>(
       },
       settled(error) {
         if (error !== undefined) reject(error);
-        else if (failure !== undefined) reject(failure.error as Error);
+        else if (failure !== undefined) reject(failure.error);
         else resolve((result as { value: T }).value);
       },
     });

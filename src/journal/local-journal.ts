@@ -53,6 +53,10 @@ export interface LocalJournalOptions {
   readonly from?: ReplayStart | undefined;
   /** Uniform in [0, 1), like Math.random. Names incarnations of files; need not be unpredictable. */
   readonly random: () => number;
+  /** Writes up to this size block the thread. Default 64 KiB. */
+  readonly maxBlockingWriteBytes?: number;
+  /** From this size on a commit is written while a sync runs. Default 64 KiB. */
+  readonly overlapBytes?: number;
   /** The directory's lock, when the caller holds it already and releases it after `close`. */
   readonly lock?: DiskLock | undefined;
 }
@@ -60,9 +64,6 @@ export interface LocalJournalOptions {
 /** Enough to amortize a sync (1 MB takes 0.7 ms, 100 KB half of it), little enough to bound recovery's window. */
 const MAX_COMMIT_BYTES = 4 * 1024 * 1024;
 const MAX_COMMIT_ENTRIES = 16 * 1024;
-
-/** From this size on a commit is written while a sync runs. */
-const OVERLAP_BYTES = 64 * 1024;
 
 /** Transactions that wait for a degree; those without entries count in no other limit. */
 const MAX_WAITING = 256 * 1024;
@@ -77,6 +78,7 @@ export class LocalJournal implements Journal {
   readonly #sync: SyncPolicy;
   readonly #syncIntervalMs: number;
   readonly #maxStagedBytes: number;
+  readonly #overlapBytes: number;
   readonly #lock: DiskLock | undefined;
   readonly #open: OpenCommit;
   readonly #writer: CommitWriter;
@@ -126,6 +128,7 @@ export class LocalJournal implements Journal {
     this.#sync = options.sync;
     this.#syncIntervalMs = options.syncIntervalMs ?? 1000;
     this.#maxStagedBytes = options.maxStagedBytes ?? 64 * 1024 * 1024;
+    this.#overlapBytes = options.overlapBytes ?? 64 * 1024;
     this.#lock = lock;
     this.recovery = recovered.report;
     this.#publishedCommit = recovered.end.lastCommit;
@@ -140,6 +143,7 @@ export class LocalJournal implements Journal {
       directory: options.directory,
       fileBytes,
       syncAlways: options.sync === 'always',
+      maxBlockingWriteBytes: options.maxBlockingWriteBytes ?? 64 * 1024,
       active: recovered.active,
       prepared: recovered.prepared,
       lastFile: recovered.end.file,
@@ -283,7 +287,8 @@ export class LocalJournal implements Journal {
   #flush(): void {
     const open = this.#open;
     if (open.entryCount === 0 || this.#state === 'stopped' || this.#writer.writing) return;
-    const waits = this.#sync === 'always' && this.#writer.syncing && !this.#hurried && open.sizeBytes < OVERLAP_BYTES;
+    const waits =
+      this.#sync === 'always' && this.#writer.syncing && !this.#hurried && open.sizeBytes < this.#overlapBytes;
     if (!waits) this.#closeOpen(0);
   }
 

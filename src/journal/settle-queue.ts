@@ -8,8 +8,8 @@ import type { CommitNumber, Transaction } from './journal.ts';
 const FIRST_CAPACITY = 1024;
 
 export class SettleQueue {
-  #transactions: (Transaction | undefined)[] = new Array<undefined>(FIRST_CAPACITY).fill(undefined);
-  #commits: number[] = new Array<number>(FIRST_CAPACITY).fill(0);
+  #transactions: (Transaction | undefined)[] = Array.from({ length: FIRST_CAPACITY });
+  #commits: number[] = Array.from({ length: FIRST_CAPACITY }, () => 0);
   #mask = FIRST_CAPACITY - 1;
   #first = 0;
   #length = 0;
@@ -42,8 +42,8 @@ export class SettleQueue {
 
   #grow(): void {
     const capacity = (this.#mask + 1) * 2;
-    const transactions = new Array<Transaction | undefined>(capacity).fill(undefined);
-    const commits = new Array<number>(capacity).fill(0);
+    const transactions = Array.from<Transaction | undefined>({ length: capacity });
+    const commits = Array.from({ length: capacity }, () => 0);
     for (let i = 0; i < this.#length; i++) {
       const slot = (this.#first + i) & this.#mask;
       transactions[i] = this.#transactions[slot];

@@ -7,6 +7,9 @@
  *   became of the writes before it; truncations likewise are kept or lost;
  * - creations, renames and removals are durable after a sync of their directory, and kept or lost before.
  *
+ * A failed sync drops what it should have made durable, as Linux does: no later sync covers it, while reads still see it.
+ * `kill` ends the process without a power loss: what was written stays readable and is no more durable than before.
+ *
  * That is more than real disks do to us: a test that passes here holds on ext4, xfs and the like. It cannot show what a
  * disk does that lies about a sync.
  */
@@ -15,7 +18,13 @@ import type { Disk, DiskFile, DiskLock } from '../../src/journal/disk.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 type Operation =
-  | { readonly kind: 'write'; readonly inode: number; readonly position: number; readonly bytes: Uint8Array; end: number }
+  | {
+      readonly kind: 'write';
+      readonly inode: number;
+      readonly position: number;
+      readonly bytes: Uint8Array;
+      end: number;
+    }
   | { readonly kind: 'truncate'; readonly inode: number; readonly sizeBytes: number; end: number }
   | { readonly kind: 'link'; readonly directory: string; readonly path: string; readonly inode: number | undefined }
   | { readonly kind: 'sync'; readonly inode: number; readonly begin: number }
@@ -41,7 +50,7 @@ export interface FakeDiskOptions {
   readonly faults?: FaultPlan;
 }
 
-/** File and its link count of one; content past `sizeBytes` is undefined. */
+/** A file without its name. */
 class Inode {
   bytes = new Uint8Array(0);
 
@@ -58,10 +67,18 @@ class Inode {
   }
 }
 
+/** What outlives the process. */
+class Platter {
+  readonly paths = new Map<string, number>();
+  readonly inodes: Inode[] = [];
+  readonly operations: Operation[] = [];
+}
+
 export class FakeDisk implements Disk {
-  readonly #paths = new Map<string, number>();
-  readonly #inodes: Inode[] = [];
-  readonly #operations: Operation[] = [];
+  readonly #platter: Platter;
+  readonly #paths: Map<string, number>;
+  readonly #inodes: Inode[];
+  readonly #operations: Operation[];
   readonly #turns: (point: FaultPoint) => number;
   readonly #locked = new Set<string>();
   readonly #counts = new Map<FaultPoint, number>();
@@ -69,12 +86,22 @@ export class FakeDisk implements Disk {
   /** May be set while the disk is in use. */
   faults: FaultPlan | undefined;
   openHandles = 0;
+  #killed = false;
 
   /** @param files durable content to begin with, by path. */
-  constructor(options: FakeDiskOptions = {}, files: ReadonlyMap<string, Uint8Array> = new Map()) {
+  constructor(
+    options: FakeDiskOptions = {},
+    files: ReadonlyMap<string, Uint8Array> = new Map(),
+    platter: Platter = new Platter(),
+  ) {
+    this.#platter = platter;
+    this.#paths = platter.paths;
+    this.#inodes = platter.inodes;
+    this.#operations = platter.operations;
     this.#turns = options.turns ?? (() => 1);
     this.faults = options.faults;
     this.#initial = files;
+    if (platter.inodes.length > 0) return;
     for (const [path, bytes] of files) {
       const inode = new Inode();
       inode.write(0, bytes);
@@ -90,6 +117,15 @@ export class FakeDisk implements Disk {
   /** What is in the files now, as a running process sees it. */
   content(): Map<string, Uint8Array> {
     return new Map([...this.#paths].map(([path, inode]) => [path, (this.#inodes[inode] as Inode).bytes.slice()]));
+  }
+
+  /**
+   * Ends the process that uses this disk: its calls do nothing from now on and never return.
+   * @returns the disk as the next process finds it, with the same history.
+   */
+  kill(options: FakeDiskOptions = {}): FakeDisk {
+    this.#killed = true;
+    return new FakeDisk(options, this.#initial, this.#platter);
   }
 
   /** Files as a power loss after the first `prefix` operations may leave them; `random` decides about what was not synced. */
@@ -139,6 +175,7 @@ export class FakeDisk implements Disk {
   }
 
   async list(directory: string): Promise<string[]> {
+    await this.stopIfKilled();
     const names: string[] = [];
     for (const path of this.#paths.keys()) {
       if (directoryOf(path) === directory) names.push(path.slice(directory.length + 1));
@@ -151,6 +188,7 @@ export class FakeDisk implements Disk {
   }
 
   async rename(from: string, to: string): Promise<void> {
+    await this.stopIfKilled();
     const inode = this.#paths.get(from);
     if (inode === undefined) throw systemError('ENOENT', from);
     this.#link(to, inode);
@@ -158,6 +196,7 @@ export class FakeDisk implements Disk {
   }
 
   async remove(path: string): Promise<void> {
+    await this.stopIfKilled();
     if (this.#paths.has(path)) this.#link(path, undefined);
   }
 
@@ -194,7 +233,27 @@ export class FakeDisk implements Disk {
   }
 
   async wait(point: FaultPoint): Promise<void> {
-    for (let turns = this.#turns(point); turns > 0; turns--) await new Promise<void>((resolve) => setImmediate(resolve));
+    for (let turns = this.#turns(point); turns > 0; turns--)
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    await this.stopIfKilled();
+  }
+
+  async stopIfKilled(): Promise<void> {
+    if (this.#killed) await new Promise<never>(() => {});
+  }
+
+  get killed(): boolean {
+    return this.#killed;
+  }
+
+  /** A sync of this file has failed: what is not durable yet never will be. */
+  drop(inode: number): void {
+    const durable = this.#operations.findLast((operation) => operation.kind === 'sync' && operation.inode === inode);
+    const begin = durable?.kind === 'sync' ? durable.begin : -1;
+    for (const operation of this.#operations) {
+      if (operation.kind !== 'write' || operation.inode !== inode) continue;
+      if (operation.end >= begin) operation.end = Number.POSITIVE_INFINITY;
+    }
   }
 
   async enter(point: FaultPoint, path: string): Promise<void> {
@@ -230,6 +289,7 @@ class FakeDiskFile implements DiskFile {
   }
 
   async write(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    await this.#disk.stopIfKilled();
     const fault = this.#disk.fault('write', this.#path);
     const operation = this.#begin(pieces, position, fault);
     await this.#disk.wait('write');
@@ -238,6 +298,7 @@ class FakeDiskFile implements DiskFile {
   }
 
   writeSync(pieces: readonly Uint8Array[], position: number): void {
+    if (this.#disk.killed) return;
     const fault = this.#disk.fault('write', this.#path);
     const operation = this.#begin(pieces, position, fault);
     if (fault !== undefined) throw systemError(fault.code, this.#path);
@@ -246,7 +307,12 @@ class FakeDiskFile implements DiskFile {
 
   async sync(): Promise<void> {
     const begin = this.#disk.operationCount;
-    await this.#disk.enter('sync', this.#path);
+    const fault = this.#disk.fault('sync', this.#path);
+    await this.#disk.wait('sync');
+    if (fault !== undefined) {
+      this.#disk.drop(this.#inode);
+      throw systemError(fault.code, this.#path);
+    }
     this.#disk.log({ kind: 'sync', inode: this.#inode, begin });
   }
 
