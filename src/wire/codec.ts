@@ -12,7 +12,7 @@ import {
   writeRequestHeader,
   writeResponseHeader,
 } from './header.ts';
-import { Reader } from './reader.ts';
+import { MAX_RESPONSE_ELEMENTS, Reader } from './reader.ts';
 import type { Decoded, Encodable } from './schema.ts';
 import { Writer } from './writer.ts';
 
@@ -114,7 +114,7 @@ export function decodeResponse<A extends Api>(
   version: number,
   message: Uint8Array,
 ): { readonly correlationId: number; readonly body: Decoded<A['response']['fields']> } {
-  const reader = new Reader(message);
+  const reader = new Reader(message, 0, message.length, MAX_RESPONSE_ELEMENTS);
   const correlationId = readResponseHeader(reader, api, version);
   return { correlationId, body: api.response.read(reader, version) };
 }

@@ -101,9 +101,11 @@ function scalarReader(type: ScalarType, flexible: boolean, nullable: boolean): R
 function arrayReader(element: FieldType, version: number, flexible: boolean, nullable: boolean): Read {
   const read = typeReader(element, version, flexible, false);
   const least = minBytes(element, version, flexible);
+  const areInt32s = element.kind === 'scalar' && element.scalar === 'int32';
   return (reader) => {
     const count = flexible ? reader.compactArrayLength(least) : reader.arrayLength(least);
     if (count < 0) return nullable ? null : reader.malformed('is null where an array is required');
+    if (areInt32s) return reader.int32s(count);
     const values: unknown[] = [];
     let i = 0;
     try {

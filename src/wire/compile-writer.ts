@@ -138,12 +138,17 @@ function scalarWriter(type: ScalarType, flexible: boolean, nullable: boolean): W
 /** Null arrives here only where the field may be null. */
 function arrayWriter(element: FieldType, version: number, flexible: boolean): Write {
   const write = typeWriter(element, version, flexible, false);
+  const areInt32s = element.kind === 'scalar' && element.scalar === 'int32';
   return (writer, value) => {
     const values = value as readonly unknown[] | null;
     const count = values === null ? -1 : values.length;
     if (flexible) writer.compactArrayLength(count);
     else writer.arrayLength(count);
     if (values === null) return;
+    if (areInt32s) {
+      writer.int32s(values as readonly number[]);
+      return;
+    }
     let i = 0;
     try {
       for (; i < count; i++) write(writer, values[i]);

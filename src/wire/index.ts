@@ -129,6 +129,6 @@ export {
   type TxnOffsetCommitResponse,
   txnOffsetCommit,
 } from './messages/txn-offset-commit.ts';
-export { MAX_ELEMENTS, Reader, ZERO_UUID } from './reader.ts';
+export { MAX_ELEMENTS, MAX_RESPONSE_ELEMENTS, Reader, ZERO_UUID } from './reader.ts';
 export { type Decoded, type Encodable, type Field, type FieldOptions, type Fields, NO_OPERATIONS } from './schema.ts';
 export { uvarintSize, Writer } from './writer.ts';

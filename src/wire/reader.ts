@@ -22,11 +22,14 @@ import { asBuffer, readInt16, readInt32, readInt64, readUint16, readUint32 } fro
 import { MillraceError } from '../base/errors.ts';
 
 /**
- * Most array elements of one message, all arrays together. Elements may take two bytes on the wire and a hundred in
+ * Most array elements of one request, all arrays together. Elements may take two bytes on the wire and a hundred in
  * memory; without a budget a 100 MiB frame of empty structs would take gigabytes. The largest honest requests (an
  * offset commit of every partition of a cluster) have some hundred thousand.
  */
 export const MAX_ELEMENTS = 2_000_000;
+
+/** The same for responses, which come from a broker that the client chose: the metadata of a million topics fits. */
+export const MAX_RESPONSE_ELEMENTS = 50_000_000;
 
 /** The id of all zeros: "none" in the protocol. */
 export const ZERO_UUID = '00000000000000000000000000000000';
@@ -39,15 +42,19 @@ export class Reader {
   /** Exclusive. */
   end = 0;
   buffer: Buffer = Buffer.alloc(0);
-  #elementsLeft = MAX_ELEMENTS;
+  readonly #maxElements: number;
+  #elementsLeft: number;
   #trail: string[] | undefined;
 
   /**
    * @param bytes read in place.
    * @param position first byte of the message.
    * @param end exclusive.
+   * @param maxElements budget of array elements for each message.
    */
-  constructor(bytes: Uint8Array, position = 0, end: number = bytes.length) {
+  constructor(bytes: Uint8Array, position = 0, end: number = bytes.length, maxElements: number = MAX_ELEMENTS) {
+    this.#maxElements = maxElements;
+    this.#elementsLeft = maxElements;
     this.reset(bytes, position, end);
   }
 
@@ -56,7 +63,7 @@ export class Reader {
     this.buffer = asBuffer(bytes);
     this.position = position;
     this.end = end;
-    this.#elementsLeft = MAX_ELEMENTS;
+    this.#elementsLeft = this.#maxElements;
     this.#trail = undefined;
     return this;
   }
@@ -197,6 +204,15 @@ export class Reader {
     return this.#checkCount(this.uvarint() - 1, minElementBytes);
   }
 
+  /** The next `count` int32 values, which `arrayLength(4)` has found to fit: replica lists make up most of Metadata. */
+  int32s(count: number): number[] {
+    const values: number[] = [];
+    const { buffer } = this;
+    let at = this.#advance(count * 4);
+    for (let i = 0; i < count; i++, at += 4) values.push(readInt32(buffer, at));
+    return values;
+  }
+
   /** Skips a whole tag section. */
   skipTags(): void {
     const count = this.uvarint();
@@ -265,7 +281,7 @@ export class Reader {
       );
     }
     this.#elementsLeft -= count;
-    if (this.#elementsLeft < 0) this.malformed(`takes the message past ${MAX_ELEMENTS} array elements`);
+    if (this.#elementsLeft < 0) this.malformed(`takes the message past ${this.#maxElements} array elements`);
     return count;
   }
 

@@ -190,6 +190,15 @@ export class Writer {
     this.uvarint(count + 1);
   }
 
+  /** The values alone; their count goes before. */
+  int32s(values: readonly number[]): void {
+    this.ensure(values.length * 4);
+    const buffer = this.#buffer;
+    let at = this.position;
+    for (let i = 0; i < values.length; i++, at += 4) writeUint32(buffer, at, values[i] as number);
+    this.position = at;
+  }
+
   /** An empty tag section. */
   noTags(): void {
     this.int8(0);
