@@ -49,6 +49,11 @@ export class ByteBudget {
     };
   }
 
+  /** Takes whatever the limit says: for what is already in memory, so that others wait until it is gone. */
+  force(bytes: number): void {
+    this.#usedBytes += bytes;
+  }
+
   give(bytes: number): void {
     this.#usedBytes -= bytes;
     this.#serve();

@@ -20,6 +20,7 @@ const CLOSE_BRACE = 0x7d;
 
 // Sticky expressions run as machine code: several times faster than a loop over charCodeAt for long strings. None of them
 // can backtrack far: repetition of repetition over hostile text would take for ever.
+// oxlint-disable-next-line no-control-regex -- RFC 8259 forbids them raw in strings
 const PLAIN_RUN = /[^"\\\u0000-\u001f]*/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const NUMBER_OR_WORD = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;

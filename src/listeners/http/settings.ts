@@ -37,8 +37,6 @@ export interface HttpSettings {
   readonly stallTimeoutMs: number;
   /** Answers and opened batches held at once over all readers, bytes; beyond it reading waits. */
   readonly maxAnswersBytes: number;
-  /** Largest batch after decompression, bytes. */
-  readonly maxDecodedBatchBytes: number;
   /** Origins that browsers may call from; `*` for all; none turns CORS off. */
   readonly corsOrigins: readonly string[];
 }
@@ -71,6 +69,5 @@ export const HTTP_DEFAULTS: HttpSettings = {
   heartbeatMs: 15_000,
   stallTimeoutMs: 60_000,
   maxAnswersBytes: 64 * MIB,
-  maxDecodedBatchBytes: 32 * MIB,
   corsOrigins: [],
 };

@@ -1,0 +1,50 @@
+/** What the listener counts, as plain numbers: adding to them costs nothing, and the metrics room reads them on scrape. */
+import type { Socket } from 'node:net';
+import { LatencyHistogram } from '../../base/latency-histogram.ts';
+
+export class HttpCounters {
+  /** Open connections. */
+  readonly sockets = new Set<Socket>();
+  /** Long polls and follows open now. */
+  readers = 0;
+  /** Requests that have begun and whose answer is not finished. */
+  inFlight = 0;
+  /** Connections turned away at the limit. */
+  connectionsRefused = 0;
+  recordsProduced = 0;
+  recordsRead = 0;
+  /** Finished answers by `METHOD route status`: bounded by routes times statuses. */
+  readonly requests = new Map<string, number>();
+  /** From the whole request to its acknowledgement. */
+  readonly produceLatency = new LatencyHistogram();
+  /** Of reads that did not ask to wait or follow. */
+  readonly readLatency = new LatencyHistogram();
+  #closedRead = 0;
+  #closedWritten = 0;
+
+  connected(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.once('close', () => {
+      this.sockets.delete(socket);
+      this.#closedRead += socket.bytesRead;
+      this.#closedWritten += socket.bytesWritten;
+    });
+  }
+
+  answered(method: string, route: string, status: number): void {
+    const key = `${method} ${route} ${status}`;
+    this.requests.set(key, (this.requests.get(key) ?? 0) + 1);
+  }
+
+  get receivedBytes(): number {
+    let sum = this.#closedRead;
+    for (const socket of this.sockets) sum += socket.bytesRead;
+    return sum;
+  }
+
+  get sentBytes(): number {
+    let sum = this.#closedWritten;
+    for (const socket of this.sockets) sum += socket.bytesWritten;
+    return sum;
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * The HTTP listener: fastify with our limits, errors and routes. docs/protocol.md says what it serves.
+ *
+ * ```
+ *  socket ─► node's parser ─► rewriteUrl (topic names) ─► onRequest (limits, CORS) ─► body ─► schema ─► route ─► broker
+ *                │ not HTTP                                   any refusal ─► problem+json
+ *                └─► refuseSocket
+ * ```
+ */
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { TSchema } from 'typebox';
+import type { Clock } from '../../base/clock.ts';
+import { MillraceError } from '../../base/errors.ts';
+import { type Logger, silentLogger } from '../../base/logger.ts';
+import type { Broker } from '../../broker/broker.ts';
+import { parseJsonBodies, parseRecordBodies } from './body-parsers.ts';
+import { ByteBudget } from './byte-budget.ts';
+import type { HttpContext, MetricsSource } from './context.ts';
+import { applyCors } from './cors.ts';
+import { HttpCounters } from './counters.ts';
+import { MethodTable } from './method-table.ts';
+import { fromForeign, problemHeaders, problemOf, refuseSocket } from './problem.ts';
+import { ReadingRoom } from './reading.ts';
+import { healthRoutes, WATCH_PATHS } from './routes/health.ts';
+import { produceRoutes, RECORD_MEDIA_TYPES } from './routes/produce.ts';
+import { readRoutes } from './routes/read.ts';
+import { topicConfigRoutes } from './routes/topic-config.ts';
+import { topicRoutes } from './routes/topics.ts';
+import { HTTP_DEFAULTS, type HttpSettings } from './settings.ts';
+import { foldTopicPath } from './topic-path.ts';
+import { compileValidator, type RequestPart } from './validator.ts';
+
+export interface HttpListenerOptions {
+  readonly broker: Broker;
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly settings?: Partial<HttpSettings>;
+  /** Made by the composition root when the metrics read them; else the listener makes its own. */
+  readonly counters?: HttpCounters;
+  /** What `/metrics` answers; without it, 404. */
+  readonly metrics?: MetricsSource;
+}
+
+export interface StopOptions {
+  /** Connections that are still open after so long are cut. */
+  readonly deadlineMs: number;
+}
+
+const DEFAULT_STOP_MS = 10_000;
+/** How often node looks for connections that were too slow; its default of 30 s would stretch every timeout by that. */
+const TIMEOUT_CHECK_MS = 1_000;
+
+export class HttpListener {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly counters: HttpCounters;
+  readonly #app: FastifyInstance;
+  readonly #context: HttpContext;
+  readonly #clock: Clock;
+  readonly #state: { stopping: boolean };
+  #stopped: Promise<void> | undefined;
+
+  /** Listens when it resolves. @throws what node gives for an address that cannot be listened on (EADDRINUSE...). */
+  static async start(options: HttpListenerOptions): Promise<HttpListener> {
+    const state = { stopping: false };
+    const settings: HttpSettings = { ...HTTP_DEFAULTS, ...options.settings };
+    const counters = options.counters ?? new HttpCounters();
+    const context: HttpContext = {
+      broker: options.broker,
+      settings,
+      counters,
+      logger: options.logger ?? silentLogger,
+      metrics: options.metrics,
+      room: new ReadingRoom(options.broker, settings, counters),
+      bodies: new ByteBudget(settings.maxBodiesBytes),
+      isStopping: () => state.stopping,
+    };
+    const app = createApp(context);
+    try {
+      await app.listen({ host: options.host, port: options.port });
+    } catch (error) {
+      await app.close();
+      throw error;
+    }
+    return new HttpListener(app, context, options.clock ?? options.broker.clock, state);
+  }
+
+  private constructor(app: FastifyInstance, context: HttpContext, clock: Clock, state: { stopping: boolean }) {
+    const { address, port } = app.server.address() as AddressInfo;
+    this.address = { host: address, port };
+    this.counters = context.counters;
+    this.#app = app;
+    this.#context = context;
+    this.#clock = clock;
+    this.#state = state;
+  }
+
+  /**
+   * Takes no new connections, ends long polls and follows, lets running requests finish, then closes. Safe to call twice.
+   */
+  stop({ deadlineMs = DEFAULT_STOP_MS }: Partial<StopOptions> = {}): Promise<void> {
+    this.#stopped ??= this.#stop(deadlineMs);
+    return this.#stopped;
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
+    this.#state.stopping = true;
+    this.#context.room.stop();
+    const timer = this.#clock.schedule(deadlineMs, () => this.#app.server.closeAllConnections());
+    try {
+      await this.#app.close();
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
+function createApp(context: HttpContext): FastifyInstance {
+  const { settings } = context;
+  const app = fastify({
+    logger: false,
+    bodyLimit: settings.maxBodyBytes,
+    requestTimeout: settings.requestTimeoutMs,
+    keepAliveTimeout: settings.keepAliveTimeoutMs,
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: settings.maxUrlBytes },
+    rewriteUrl: (request) => foldTopicPath(request.url ?? '/'),
+    genReqId: requestIds(context.broker.clock.now()),
+    clientErrorHandler: refuseSocket,
+    frameworkErrors: (error, request, reply) => sendProblem(context, error, request, reply),
+    http: {
+      // One byte more than both, so that what passes here is judged by our own limits, with a better answer.
+      maxHeaderSize: settings.maxHeaderBytes + settings.maxUrlBytes,
+      headersTimeout: settings.headersTimeoutMs,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      keepAliveTimeoutBuffer: 0,
+    },
+  });
+  app.decorateRequest('heldBytes', 0);
+  limitServer(app.server, context);
+  app.setValidatorCompiler(({ schema, httpPart }) => compileValidator(schema as TSchema, httpPart as RequestPart));
+  app.setSerializerCompiler(() => JSON.stringify);
+  app.setErrorHandler((error, request, reply) => sendProblem(context, error, request, reply));
+  const methods = new MethodTable();
+  app.addHook('onRoute', ({ method, url }) => methods.add(method, url));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(context, methods.refusal(request.method, pathOf(request)), request, reply),
+  );
+  addHooks(app, context);
+  app.register(async (scope) => {
+    parseJsonBodies(scope, context);
+    healthRoutes(scope, context);
+    topicRoutes(scope, context);
+    topicConfigRoutes(scope, context);
+  });
+  app.register(async (scope) => {
+    parseRecordBodies(scope, context, RECORD_MEDIA_TYPES);
+    produceRoutes(scope, context);
+    readRoutes(scope, context);
+  });
+  return app;
+}
+
+function limitServer(server: Server, { settings, counters }: HttpContext): void {
+  server.maxConnections = settings.maxConnections;
+  // Node drops what is beyond the count silently; one more makes the excess visible to `checkRequest`.
+  server.maxHeadersCount = settings.maxHeaderCount + 1;
+  server.on('connection', (socket: Socket) => counters.connected(socket));
+  server.on('drop', () => {
+    counters.connectionsRefused += 1;
+  });
+}
+
+function addHooks(app: FastifyInstance, context: HttpContext): void {
+  const { counters, settings } = context;
+  app.addHook('onRequest', async (request, reply) => {
+    counters.inFlight += 1;
+    reply.raw.once('close', () => {
+      counters.inFlight -= 1;
+      context.bodies.give(request.heldBytes);
+      request.heldBytes = 0;
+      const route = request.routeOptions.url ?? 'unknown';
+      counters.answered(request.method, route, reply.raw.statusCode);
+    });
+    reply.header('millrace-request-id', request.id);
+    checkRequest(request, context);
+    if (applyCors(settings.corsOrigins, request, reply)) return reply.code(204).send();
+    return undefined;
+  });
+  app.addHook('onSend', async (_request, reply, payload) => {
+    if (context.isStopping()) reply.header('connection', 'close');
+    return payload;
+  });
+}
+
+function checkRequest(request: FastifyRequest, context: HttpContext): void {
+  const { settings } = context;
+  const url = request.originalUrl;
+  if (context.isStopping() && !WATCH_PATHS.has(pathOf(request))) {
+    throw new MillraceError('HTTP_STOPPING', 'The broker is stopping. Connect again when it is back.');
+  }
+  if (url.length > settings.maxUrlBytes) {
+    throw new MillraceError(
+      'HTTP_URL_TOO_LONG',
+      `Path and query have ${url.length} bytes; the limit is ${settings.maxUrlBytes}.`,
+      {
+        details: { sizeBytes: url.length, maxBytes: settings.maxUrlBytes },
+      },
+    );
+  }
+  if (request.raw.rawHeaders.length / 2 > settings.maxHeaderCount) {
+    throw new MillraceError('HTTP_HEADERS_TOO_LARGE', `A request takes ${settings.maxHeaderCount} headers at most.`, {
+      details: { maxHeaders: settings.maxHeaderCount },
+    });
+  }
+}
+
+function sendProblem(context: HttpContext, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const error = fromForeign(thrown);
+  const problem = problemOf(error, pathOf(request));
+  if (problem.status === 500) {
+    const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error.stack;
+    context.logger.error(error.message, {
+      code: error.code,
+      request: request.id,
+      path: problem.instance ?? '',
+      cause: cause ?? '',
+    });
+  }
+  const allow = error.details['allow'];
+  if (problem.status === 405 && typeof allow === 'string') reply.header('allow', allow);
+  reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));
+}
+
+/** As the client wrote it, without the query. */
+function pathOf(request: FastifyRequest): string {
+  const url = request.originalUrl;
+  const end = url.indexOf('?');
+  return end === -1 ? url : url.slice(0, end);
+}
+
+/** Unique in a process and, by its start, very probably between two. */
+function requestIds(startedAt: number): () => string {
+  const prefix = startedAt.toString(36);
+  let next = 0;
+  return () => `${prefix}-${(next++).toString(36)}`;
+}

@@ -1,0 +1,124 @@
+/** The records of one write request as batches: one per partition, several where one would be too large. */
+import { MillraceError } from '../../base/errors.ts';
+import { ProduceItem } from '../../broker/produce.ts';
+import type { Topic } from '../../broker/topic.ts';
+import { BatchBuilder } from '../../model/batch-builder.ts';
+import { partitionOfKey } from '../../model/murmur2.ts';
+import { partitionOf } from './position.ts';
+import type { ProducedRecord } from './record-input.ts';
+
+interface PartitionBatches {
+  readonly builder: BatchBuilder;
+  readonly batches: Uint8Array[];
+  count: number;
+}
+
+export interface RequestDefaults {
+  /** Partition of records that name none. */
+  readonly partition: number | undefined;
+  /** Time of records that have none, milliseconds. */
+  readonly now: number;
+  readonly maxRecords: number;
+  /** Whether the partition of each record is remembered. */
+  readonly remembersPartitions: boolean;
+}
+
+/** Which partition the keyless records of the next request go to; requests take turns in each topic. */
+const turns = new WeakMap<Topic, number>();
+
+/**
+ * A builder's buffer grows to the largest batch it made, so a few are kept: a request of one record would otherwise pay
+ * for growing one. Requests are encoded in one turn of the event loop each, so there is never more than one user.
+ */
+const spareBuilders: { maxBytes: number; builder: BatchBuilder }[] = [];
+const MAX_SPARE = 4;
+
+export class RequestBatches {
+  readonly #topic: Topic;
+  readonly #defaults: RequestDefaults;
+  readonly #partitions = new Map<number, PartitionBatches>();
+  #keylessPartition = -1;
+  #count = 0;
+  /** Partition of each record, in request order; empty unless asked for. */
+  readonly recordPartitions: number[] = [];
+
+  constructor(topic: Topic, defaults: RequestDefaults) {
+    this.#topic = topic;
+    this.#defaults = defaults;
+  }
+
+  get recordCount(): number {
+    return this.#count;
+  }
+
+  /** @throws HTTP_BODY_TOO_LARGE, BROKER_PARTITION_NOT_FOUND, MODEL_BATCH_TOO_LARGE, MODEL_RECORD_INVALID. */
+  add(record: ProducedRecord): void {
+    const { maxRecords, now, remembersPartitions } = this.#defaults;
+    if (this.#count === maxRecords) {
+      throw new MillraceError('HTTP_BODY_TOO_LARGE', `A request takes ${maxRecords} records at most. Split it.`, {
+        details: { maxRecords },
+      });
+    }
+    const key = typeof record.key === 'string' ? Buffer.from(record.key) : record.key;
+    const index = this.#choose(record.partition, key);
+    const target = this.#target(index);
+    const { value, headers, timestamp = now } = record;
+    const input = { key, value, headers, timestamp };
+    if (!target.builder.add(input)) {
+      target.batches.push(target.builder.build());
+      target.builder.add(input);
+    }
+    target.count += 1;
+    this.#count += 1;
+    if (remembersPartitions) this.recordPartitions.push(index);
+  }
+
+  /** Ends the batches. Nothing can be added afterwards. */
+  finish(): { readonly index: number; readonly count: number; readonly items: readonly ProduceItem[] }[] {
+    const result = [...this.#partitions].map(([index, { builder, batches, count }]) => {
+      batches.push(builder.build());
+      const items = batches.map((batch) => new ProduceItem(this.#topic, this.#topic.partitions[index], batch));
+      return { index, count, items };
+    });
+    this.release();
+    return result;
+  }
+
+  /** Gives the builders back; also after an error. */
+  release(): void {
+    const maxBytes = this.#topic.limits.maxBatchBytes;
+    for (const { builder } of this.#partitions.values()) {
+      builder.reset();
+      if (spareBuilders.length < MAX_SPARE) spareBuilders.push({ maxBytes, builder });
+    }
+    this.#partitions.clear();
+  }
+
+  #choose(named: number | undefined, key: Uint8Array | null): number {
+    const { partitions } = this.#topic;
+    const asked = named ?? this.#defaults.partition;
+    if (asked !== undefined) return partitionOf(this.#topic, asked).index;
+    if (partitions.length === 1) return 0;
+    if (key !== null) return partitionOfKey(key, partitions.length);
+    if (this.#keylessPartition < 0) {
+      const turn = turns.get(this.#topic) ?? 0;
+      turns.set(this.#topic, (turn + 1) % partitions.length);
+      this.#keylessPartition = turn % partitions.length;
+    }
+    return this.#keylessPartition;
+  }
+
+  #target(index: number): PartitionBatches {
+    const known = this.#partitions.get(index);
+    if (known !== undefined) return known;
+    const created = { builder: takeBuilder(this.#topic.limits.maxBatchBytes), batches: [], count: 0 };
+    this.#partitions.set(index, created);
+    return created;
+  }
+}
+
+function takeBuilder(maxBytes: number): BatchBuilder {
+  const at = spareBuilders.findIndex((spare) => spare.maxBytes === maxBytes);
+  const spare = at < 0 ? undefined : spareBuilders.splice(at, 1)[0];
+  return spare?.builder ?? new BatchBuilder({ maxBytes });
+}

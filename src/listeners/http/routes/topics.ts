@@ -1,0 +1,95 @@
+/** `/v1/topics`: create, list, get, delete. */
+import type { FastifyInstance } from 'fastify';
+import { MillraceError } from '../../../base/errors.ts';
+import type { Topic } from '../../../broker/topic.ts';
+import type { HttpContext } from '../context.ts';
+import { findTopic } from '../find-topic.ts';
+import { CreateTopicBody, ListTopicsQuery, type TopicList, TopicParams, type TopicView } from '../schemas.ts';
+import { smallestNames } from '../smallest.ts';
+import { TOPICS_PATH, topicUrl } from '../topic-path.ts';
+
+const DEFAULT_PAGE = 100;
+
+export function topicRoutes(app: FastifyInstance, { broker }: HttpContext): void {
+  app.post<{ Body: CreateTopicBody }>(TOPICS_PATH, { schema: { body: CreateTopicBody } }, async (request, reply) => {
+    const { name, partitions, config } = request.body;
+    const topic = await broker.topics.create({ name, partitions, config: config && settingTexts(config) });
+    return reply.code(201).header('location', topicUrl(topic.name)).send(viewOf(topic));
+  });
+
+  app.get<{ Querystring: ListTopicsQuery }>(
+    TOPICS_PATH,
+    { schema: { querystring: ListTopicsQuery } },
+    (request, reply) => reply.send(listTopics(broker.topics.list(), request.query, (name) => broker.topics.find(name))),
+  );
+
+  app.get<{ Params: TopicParams }>(`${TOPICS_PATH}/:name`, { schema: { params: TopicParams } }, (request, reply) =>
+    reply.send(viewOf(findTopic(broker, request.params.name))),
+  );
+
+  app.delete<{ Params: TopicParams }>(
+    `${TOPICS_PATH}/:name`,
+    { schema: { params: TopicParams } },
+    async (request, reply) => {
+      await broker.topics.delete(findTopic(broker, request.params.name));
+      return reply.code(204).send();
+    },
+  );
+}
+
+/** The broker's settings are text, as Kafka's are. */
+export function settingTexts<T extends string | number | boolean | null>(
+  config: Readonly<Record<string, T>>,
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(config).map(([name, value]) => [name, String(value)]));
+}
+
+function listTopics(
+  topics: Iterable<Topic>,
+  query: ListTopicsQuery,
+  find: (name: string) => Topic | undefined,
+): TopicList {
+  const limit = query.limit ?? DEFAULT_PAGE;
+  const prefix = (query.prefix ?? '').replaceAll('/', '.');
+  const after = query.cursor === undefined ? '' : cursorName(query.cursor);
+  const names = smallestNames(matching(topics, prefix, after), limit + 1);
+  const page = names
+    .slice(0, limit)
+    .map(find)
+    .filter((topic) => topic !== undefined);
+  const last = names.length > limit ? names[limit - 1] : undefined;
+  return {
+    topics: page.map((topic) => ({ name: topic.name, id: topic.id, partitionCount: topic.partitions.length })),
+    nextCursor: last === undefined ? null : Buffer.from(last).toString('base64url'),
+  };
+}
+
+function* matching(topics: Iterable<Topic>, prefix: string, after: string): Iterable<string> {
+  for (const { name } of topics) if (name > after && name.startsWith(prefix)) yield name;
+}
+
+function cursorName(cursor: string): string {
+  const name = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (/^[a-zA-Z0-9._-]+$/.test(name)) return name;
+  throw new MillraceError(
+    'HTTP_REQUEST_INVALID',
+    'Query parameter `cursor` must be the nextCursor of the page before.',
+    {
+      details: { in: 'query', name: 'cursor' },
+    },
+  );
+}
+
+function viewOf(topic: Topic): TopicView {
+  return {
+    name: topic.name,
+    id: topic.id,
+    partitionCount: topic.partitions.length,
+    partitions: topic.partitions.map(({ index, logStartOffset, highWatermark }) => ({
+      partition: index,
+      logStartOffset,
+      highWatermark,
+    })),
+    config: Object.fromEntries(topic.overrides ?? []),
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * Holds requests against their schemas. One definition (`schemas.ts`) gives the check, the TypeScript type and, later,
+ * the OpenAPI document; the words of a refusal are made here.
+ */
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { MillraceError } from '../../base/errors.ts';
+
+export type RequestPart = 'body' | 'querystring' | 'params' | 'headers';
+
+/** Schemas say in `expected` what a person should have written, where the keyword alone would not tell. */
+interface Property {
+  readonly type?: string;
+  readonly expected?: string;
+}
+
+interface ObjectSchema {
+  readonly properties?: Readonly<Record<string, Property>>;
+}
+
+interface SchemaError {
+  readonly keyword: string;
+  readonly instancePath: string;
+  readonly message: string;
+  readonly params: unknown;
+}
+
+const NOUN: Readonly<Record<RequestPart, string>> = {
+  body: 'Member',
+  querystring: 'Query parameter',
+  params: 'Path parameter',
+  headers: 'Header',
+};
+
+/** @returns a check that yields the value, with the numbers and booleans of a query made of their text, or an error. */
+export function compileValidator(
+  schema: TSchema,
+  part: RequestPart,
+): (value: unknown) => { value: unknown } | { error: MillraceError } {
+  const compiled = Compile(schema);
+  const properties = (schema as ObjectSchema).properties ?? {};
+  return (given) => {
+    const value = part === 'querystring' ? coerce(given as Record<string, unknown>, properties) : given;
+    if (compiled.Check(value)) return { value };
+    return { error: refusal(compiled.Errors(value), part, properties) };
+  };
+}
+
+/** Query parameters are text. What does not look like its type stays text, and the check refuses it. */
+function coerce(
+  query: Record<string, unknown>,
+  properties: Readonly<Record<string, Property>>,
+): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const [name, text] of Object.entries(query)) {
+    const type = Object.hasOwn(properties, name) ? properties[name]?.type : undefined;
+    result[name] = typeof text === 'string' ? coerceText(text, type) : text;
+  }
+  return result;
+}
+
+function coerceText(text: string, type: string | undefined): unknown {
+  if (type === 'integer' && /^-?\d{1,16}$/.test(text)) return Number(text);
+  if (type === 'number' && /^-?\d{1,16}(?:\.\d{1,9})?$/.test(text)) return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
+}
+
+function refusal(
+  errors: readonly SchemaError[],
+  part: RequestPart,
+  properties: Readonly<Record<string, Property>>,
+): MillraceError {
+  const unknown = errors.find((error) => error.keyword === 'additionalProperties');
+  const error = unknown ?? errors.find((candidate) => candidate.keyword !== 'boolean');
+  const path = (error?.instancePath ?? '').split('/').slice(1).map(unescapePointer);
+  const name = path.join('.');
+  return new MillraceError('HTTP_REQUEST_INVALID', `${words(error, path, part, properties)}.`, {
+    details: { in: part === 'querystring' ? 'query' : part, ...(name === '' ? {} : { name: name.slice(0, 100) }) },
+  });
+}
+
+function words(
+  error: SchemaError | undefined,
+  path: readonly string[],
+  part: RequestPart,
+  properties: Readonly<Record<string, Property>>,
+): string {
+  const noun = NOUN[part];
+  if (error?.keyword === 'additionalProperties') {
+    const { additionalProperties = [] } = error.params as { additionalProperties?: readonly string[] };
+    const names = additionalProperties.map((name) => `\`${name.slice(0, 100)}\``).join(', ');
+    return `${noun} ${names} is unknown; known: ${Object.keys(properties).join(', ')}`;
+  }
+  if (error?.keyword === 'required') {
+    const { requiredProperties = [] } = error.params as { requiredProperties?: readonly string[] };
+    return `${noun} \`${requiredProperties.join('`, `')}\` is missing`;
+  }
+  const [name] = path;
+  if (name === undefined) return part === 'body' ? 'The body must be a JSON object' : `The ${part} is out of form`;
+  const expected = Object.hasOwn(properties, name) ? properties[name]?.expected : undefined;
+  return `${noun} \`${path.join('.').slice(0, 100)}\` ${expected === undefined ? error?.message : `must be ${expected}`}`;
+}
+
+/** JSON Pointer, RFC 6901. */
+function unescapePointer(segment: string): string {
+  return segment.replaceAll('~1', '/').replaceAll('~0', '~');
+}
