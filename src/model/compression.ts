@@ -26,6 +26,9 @@ export const MAX_DECOMPRESSED_BYTES = 32 * 1024 * 1024;
 /** zlib hands out its output in pieces of this size and joins them; its own default of 16 KiB makes that costly. */
 const OUTPUT_PIECE_BYTES = 64 * 1024;
 
+/** Header of independent 64 KiB blocks with its checksum, and the end mark. */
+const EMPTY_LZ4_FRAME = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 0, 0, 0, 0];
+
 /** @throws MODEL_CODEC_UNSUPPORTED for codec bits without a meaning. */
 export function codecName(codec: number): CodecName {
   switch (codec) {
@@ -82,7 +85,8 @@ export function compress(codec: number, bytes: Uint8Array): Uint8Array {
     case 'snappy':
       return writeSnappy(bytes);
     case 'lz4':
-      return lz4Compress(asBuffer(bytes));
+      // After its memory has grown, the package's encoder throws for empty input.
+      return bytes.length === 0 ? Buffer.from(EMPTY_LZ4_FRAME) : lz4Compress(asBuffer(bytes));
     case 'zstd':
       return zlib.zstdCompressSync(bytes);
   }
