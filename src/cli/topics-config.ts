@@ -12,7 +12,7 @@ interface Options extends ClientOptions {
 const EXAMPLES = `
 Examples:
   $ millrace topics config demo/earthquakes
-  $ millrace topics config demo/earthquakes retention.ms=86400000 --unset cleanup.policy`;
+  $ millrace topics config demo/earthquakes max.message.bytes=4194304 --unset message.timestamp.type`;
 
 export function registerConfig(topics: Command): void {
   withClientOptions(

@@ -17,7 +17,7 @@ interface Options extends ClientOptions {
 const EXAMPLES = `
 Examples:
   $ millrace topics create orders
-  $ millrace topics create shop/orders shop/returns --partitions 12 --config retention.ms=86400000`;
+  $ millrace topics create shop/orders shop/returns --partitions 12 --config max.message.bytes=4194304`;
 
 export function registerCreate(topics: Command): void {
   withClientOptions(topics.command('create <name...>').description('create topics; done when they are durable'))
@@ -28,7 +28,7 @@ export function registerCreate(topics: Command): void {
     )
     .option(
       '--config <name=value>',
-      'a setting of the topic, for instance retention.ms=86400000; may be repeated',
+      'a setting of the topic, for instance max.message.bytes=4194304; may be repeated',
       collect,
     )
     .option('--if-not-exists', 'leave a topic that exists as it is, without an error')
