@@ -144,6 +144,8 @@ class Recovery {
     try {
       await this.#disk.makeDirectory(directory);
       await this.#disk.syncDirectory(this.#directory);
+      // A process that was killed may have created a file and not come to the sync.
+      await this.#disk.syncDirectory(directory);
       all = numberedFiles(await this.#disk.list(directory), 'journal');
     } catch (error) {
       throw writeFailed(directory, error);

@@ -106,13 +106,16 @@ async function work(
     clock.advance(random.below(4));
     if (random.chance(0.5)) await turns(random.below(6));
   }
+  const history = { entries: fold.entries, attempts, ends, floor: past.floor, replayed, openedAt, startedAt, disk };
+  // Killed in the middle of everything.
+  if (random.chance(0.4)) return history;
   if (random.chance(0.5)) await journal.close();
   else await turns(100);
   for (const [index, { degree, settlement }] of attempts.entries()) {
     assert.ok(settlement.outcome !== undefined, `attempt ${index} of degree ${degree} hangs`);
     assert.equal(settlement.outcome.error, undefined, `attempt ${index} failed without a fault`);
   }
-  return { entries: fold.entries, attempts, ends, floor: past.floor, replayed, openedAt, startedAt, disk };
+  return history;
 }
 
 function stageRandomly(fold: RecordingFold, random: SeededRandom): (commit: CommitBuilder) => void {

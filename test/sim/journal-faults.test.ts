@@ -157,6 +157,7 @@ const CASES: readonly { readonly point: FaultPoint; readonly faults: readonly Fa
       { code: 'EIO' },
       { code: 'ENOSPC' },
       { code: 'ENOSPC', partialBytes: 100 },
+      { code: 'ENOSPC', partialBytes: 1_000_000 },
       { code: 'EIO', partialBytes: 700 },
     ],
   },
