@@ -82,7 +82,7 @@ const writer = new Writer(64 * 1024);
 const reader = new Reader(Buffer.alloc(0), 0, 0, MAX_RESPONSE_ELEMENTS);
 const rows: Row[] = [];
 
-function both<F>(name: string, write: () => void, read: () => F): void {
+function both(name: string, write: () => void, read: () => unknown): void {
   writer.reset();
   write();
   const bytes = Buffer.from(writer.written());
