@@ -31,6 +31,8 @@ export interface Sample {
   readonly limit: number;
   readonly peakRssBytes: number;
   readonly cpuSecondsPerGb: number;
+  /** The generator had no more to give while the broker had: the figure is a floor. */
+  readonly generatorBound: boolean;
 }
 
 /** 1 at the bound, above it on the good side; what decides over pass and miss. */
@@ -87,7 +89,7 @@ export function summarize(speedCase: SpeedCase, samples: readonly Sample[]): Out
     verdict: bound.kind === 'none' ? 'info' : margin >= 1 ? 'pass' : 'miss',
     peakRssBytes: Math.max(...samples.map((sample) => sample.peakRssBytes)),
     cpuSecondsPerGb: median(samples.map((sample) => sample.cpuSecondsPerGb)),
-    note: '',
+    note: samples.some((sample) => sample.generatorBound) ? 'the generator was the limit' : '',
   };
 }
 

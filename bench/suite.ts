@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { makePlan } from '../src/cli/bench/plan.ts';
+import { isGeneratorBound } from '../src/cli/bench/report.ts';
 import { runBench } from '../src/cli/bench/run-bench.ts';
 import { type Bound, type LimitName, SPEED_CASES, type SpeedCase } from './cases.ts';
 import { BrokerProcess } from './kit/broker-process.ts';
@@ -92,6 +93,7 @@ async function runOnce(speedCase: SpeedCase, options: SuiteOptions): Promise<Sam
     limit,
     peakRssBytes: report.broker?.peakRssBytes ?? Number.NaN,
     cpuSecondsPerGb: report.broker?.cpuSecondsPerGb ?? Number.NaN,
+    generatorBound: isGeneratorBound(report),
   };
 }
 

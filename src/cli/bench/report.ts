@@ -9,6 +9,7 @@ export function formatReport(report: BenchReport): string {
   if (produced !== undefined) lines.push(sideRow('produced', produced));
   if (consumed !== undefined) lines.push(sideRow('consumed', consumed));
   lines.push('', `window ${report.seconds.toFixed(1)} s; ${latencyMeaning(plan)}`);
+  lines.push(`generator: CPU ${report.generatorCpuPercent.toFixed(0)} % of one core${generatorHint(report)}`);
   if (broker !== undefined) {
     const { pid, cpuPercent, cpuSecondsPerGb, rssBytes, peakRssBytes } = broker;
     lines.push(
@@ -22,6 +23,17 @@ export function formatReport(report: BenchReport): string {
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** A generator without a free moment, beside a broker with some, measures itself. */
+export function isGeneratorBound({ generatorCpuPercent, broker }: BenchReport): boolean {
+  return generatorCpuPercent > 90 && (broker === undefined || broker.cpuPercent < 80);
+}
+
+function generatorHint(report: BenchReport): string {
+  if (!isGeneratorBound(report)) return '';
+  const canSplit = report.plan.mode === 'produce' || report.plan.mode === 'consume';
+  return `: it may be the limit${canSplit ? '; try --processes 2' : ''}`;
 }
 
 export function describeWork(plan: BenchPlan): string {

@@ -49,6 +49,8 @@ export interface BenchReport {
   readonly broker: BrokerReport | undefined;
   /** Open loop: above 0 means the broker did not keep up with the offered load. */
   readonly droppedRequests: number;
+  /** Of the busiest generator process, in percent of one core: near 100, the generator may be the limit. */
+  readonly generatorCpuPercent: number;
 }
 
 export interface BenchProgress {
@@ -209,6 +211,7 @@ function makeReport(plan: BenchPlan, results: readonly ScenarioResult[], watch: 
     consumed,
     broker: watch?.report((produced?.bytes ?? 0) + (consumed?.bytes ?? 0)),
     droppedRequests: results.reduce((total, result) => total + result.droppedRequests, 0),
+    generatorCpuPercent: Math.max(...results.map((result) => (result.cpuSeconds / result.seconds) * 100)),
   };
 }
 

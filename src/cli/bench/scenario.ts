@@ -18,6 +18,8 @@ export interface ScenarioResult {
   readonly consumed: MeterState | undefined;
   /** Open loop: requests dropped because too many waited already. */
   readonly droppedRequests: number;
+  /** Of this process over the window, in seconds. */
+  readonly cpuSeconds: number;
 }
 
 export interface ScenarioEvents {
@@ -76,7 +78,9 @@ class Scenario {
     for (const meter of meters) meter.open();
     this.#events.onPhase('measuring');
     const startedAt = performance.now();
+    const cpuBefore = process.cpuUsage();
     await this.#measure(startedAt);
+    const cpu = process.cpuUsage(cpuBefore);
     for (const meter of meters) meter.close();
     const seconds = (performance.now() - startedAt) / 1000;
     this.#events.onPhase('draining');
@@ -86,6 +90,7 @@ class Scenario {
       produced: this.#producer === undefined ? undefined : this.#produced.toState(),
       consumed: this.#consumers.length === 0 ? undefined : this.#consumed.toState(),
       droppedRequests: this.#producer?.dropped ?? 0,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
     };
   }
 
