@@ -124,6 +124,16 @@ export class CommitCursor {
     if (count < room) throw Object.assign(new Error('the file became shorter while it was read'), { code: 'EIO' });
   }
 
+  /** Goes on at a commit found behind damage, taking its word for what came before. */
+  skipTo(position: number, header: CommitHeader): void {
+    this.position = position;
+    this.sizeBytes = 0;
+    this.#windowAt = position;
+    this.#windowBytes = 0;
+    this.expectedCommit = header.commit;
+    this.previousChecksum = header.previousChecksum;
+  }
+
   /** Hands the current commit's entries to the fold, in order. */
   replay(fold: Fold): void {
     const at = this.position - this.#windowAt;
@@ -149,15 +159,14 @@ export class CommitCursor {
     }
   }
 
-  /** Table rows of the current commit; each valid until the next. */
-  *rows(): Generator<{ readonly row: Row; readonly position: number }> {
+  /** Table rows of the current commit, for people to read: allocates. */
+  rows(): Row[] {
     const tableAt = this.position - this.#windowAt + tableOffset(this.header.bodyBytes);
-    let position = this.position + COMMIT_HEADER_BYTES;
-    for (let index = 0; index < this.header.entryCount; index++) {
-      decodeRow(this.#window, tableAt + index * ROW_BYTES, this.#row);
-      yield { row: { ...this.#row }, position };
-      position += this.#row.bytes;
-    }
+    return Array.from({ length: this.header.entryCount }, (_, index) => {
+      const row = emptyRow();
+      decodeRow(this.#window, tableAt + index * ROW_BYTES, row);
+      return row;
+    });
   }
 
   /** Rows of kind `batches` in the current commit. */
