@@ -81,7 +81,7 @@ export class Message<F extends Fields> {
     try {
       return read(reader) as Decoded<F>;
     } catch (error) {
-      throw this.#locate(error, version, reader.path);
+      throw this.#locate(error, version, reader.takePath());
     }
   }
 
@@ -96,7 +96,7 @@ export class Message<F extends Fields> {
     try {
       write(writer, value);
     } catch (error) {
-      throw this.#locate(error, version, writer.path);
+      throw this.#locate(error, version, writer.takePath());
     }
   }
 

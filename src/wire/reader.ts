@@ -235,9 +235,11 @@ export class Reader {
     this.#trail.push(step);
   }
 
-  /** Path of the field whose reading failed, as `topics[3].name`; empty where nobody named one. */
-  get path(): string {
-    return this.#trail === undefined ? '' : this.#trail.toReversed().join('').replace(/^\./, '');
+  /** Path of the field whose reading failed, as `topics[3].name`; empty where nobody named one. Forgotten once taken. */
+  takePath(): string {
+    const path = this.#trail === undefined ? '' : this.#trail.toReversed().join('').replace(/^\./, '');
+    this.#trail = undefined;
+    return path;
   }
 
   #take(length: 1): number {

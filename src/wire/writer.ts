@@ -230,9 +230,11 @@ export class Writer {
     this.#trail.push(step);
   }
 
-  /** Path of the field whose writing failed, as `topics[3].name`; empty where nobody named one. */
-  get path(): string {
-    return this.#trail === undefined ? '' : this.#trail.toReversed().join('').replace(/^\./, '');
+  /** Path of the field whose writing failed, as `topics[3].name`; empty where nobody named one. Forgotten once taken. */
+  takePath(): string {
+    const path = this.#trail === undefined ? '' : this.#trail.toReversed().join('').replace(/^\./, '');
+    this.#trail = undefined;
+    return path;
   }
 
   /** Room was made by the caller. */
