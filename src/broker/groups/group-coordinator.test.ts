@@ -404,46 +404,47 @@ describe('retention', DEADLINE, () => {
     ));
 });
 
-describe('limits', DEADLINE, () => {
-  const join = (world: GroupWorld, change: Partial<JoinRequest>): JoinAnswer => {
-    let answer: JoinAnswer | undefined;
-    const request: JoinRequest = {
-      groupId: 'g',
-      memberId: '',
-      instanceId: null,
-      clientId: 'c',
-      clientHost: 'h',
-      sessionTimeoutMs: 10_000,
-      rebalanceTimeoutMs: 10_000,
-      protocolType: 'consumer',
-      protocols: [{ name: 'range', metadata: subscription(['t']) }],
-      requireKnownMemberId: false,
-      supportsSkipAssignment: true,
-      ...change,
-    };
-    world.coordinator.join(request, (given) => {
-      answer = given;
-    });
-    world.clock.advance(100);
-    return answer ?? assert.fail('the join was not answered');
+/** Joins and waits for the initial delay. */
+function joinAlone(world: GroupWorld, change: Partial<JoinRequest>): JoinAnswer {
+  let answer: JoinAnswer | undefined;
+  const request: JoinRequest = {
+    groupId: 'g',
+    memberId: '',
+    instanceId: null,
+    clientId: 'c',
+    clientHost: 'h',
+    sessionTimeoutMs: 10_000,
+    rebalanceTimeoutMs: 10_000,
+    protocolType: 'consumer',
+    protocols: [{ name: 'range', metadata: subscription(['t']) }],
+    requireKnownMemberId: false,
+    supportsSkipAssignment: true,
+    ...change,
   };
+  world.coordinator.join(request, (given) => {
+    answer = given;
+  });
+  world.clock.advance(100);
+  return answer ?? assert.fail('the join was not answered');
+}
 
+describe('limits', DEADLINE, () => {
   it('bound what one member, one group and all groups may hold', () => {
     const big = [{ name: 'range', metadata: new Uint8Array(3_000) }];
     const world = new GroupWorld({ groupMaxMemberBytes: 4_000, groupMaxBytes: 5_000, groupMaxCount: 2 });
     const tooBig = [{ name: 'range', metadata: new Uint8Array(4_001) }];
-    assert.equal(join(world, { protocols: tooBig }).error, 'BROKER_LIMIT_REACHED');
-    assert.equal(join(world, { protocols: big }).error, undefined);
-    assert.equal(join(world, { protocols: big }).error, 'BROKER_GROUP_FULL');
-    assert.equal(join(world, { groupId: 'h' }).error, undefined);
-    assert.equal(join(world, { groupId: 'i' }).error, 'BROKER_LIMIT_REACHED');
-    assert.equal(join(world, { groupId: 'i', clientId: 'x'.repeat(5_000) }).error, 'BROKER_LIMIT_REACHED');
+    assert.equal(joinAlone(world, { protocols: tooBig }).error, 'BROKER_LIMIT_REACHED');
+    assert.equal(joinAlone(world, { protocols: big }).error, undefined);
+    assert.equal(joinAlone(world, { protocols: big }).error, 'BROKER_GROUP_FULL');
+    assert.equal(joinAlone(world, { groupId: 'h' }).error, undefined);
+    assert.equal(joinAlone(world, { groupId: 'i' }).error, 'BROKER_LIMIT_REACHED');
+    assert.equal(joinAlone(world, { groupId: 'i', clientId: 'x'.repeat(5_000) }).error, 'BROKER_LIMIT_REACHED');
     assert.equal(world.coordinator.list().length, 2);
   });
 
   it('bound assignments: the leader is refused, the rebalance goes on without it', () => {
     const world = new GroupWorld({ groupMaxBytes: 5_000 });
-    const joined = join(world, {});
+    const joined = joinAlone(world, {});
     assert(joined.error === undefined);
     const sync = (sizeBytes: number): unknown => {
       let error: unknown = 'no answer';
@@ -473,13 +474,13 @@ describe('limits', DEADLINE, () => {
     assert.equal(await commit('c', null), 'BROKER_LIMIT_REACHED');
     assert.equal(await commit('a', 'more'), 'BROKER_LIMIT_REACHED');
     assert.equal(await commit('a', null), undefined);
-    assert.equal(join(world, {}).error, 'BROKER_LIMIT_REACHED');
+    assert.equal(joinAlone(world, {}).error, 'BROKER_LIMIT_REACHED');
   });
 
   it('take the bytes of a request by copy', () => {
     const world = new GroupWorld();
     const metadata = subscription(['t']);
-    const joined = join(world, { protocols: [{ name: 'range', metadata }] });
+    const joined = joinAlone(world, { protocols: [{ name: 'range', metadata }] });
     metadata.fill(0xff);
     assert(joined.error === undefined);
     assert.deepEqual(joined.members[0]?.metadata, new Uint8Array(subscription(['t'])));
@@ -491,14 +492,14 @@ describe('limits', DEADLINE, () => {
       name: `p${i % 5_000}`,
       metadata: new Uint8Array(0),
     }));
-    assert.equal(join(world, { protocols }).error, undefined);
-    const none = join(world, { protocols: [{ name: 'q', metadata: new Uint8Array(0) }] });
+    assert.equal(joinAlone(world, { protocols }).error, undefined);
+    const none = joinAlone(world, { protocols: [{ name: 'q', metadata: new Uint8Array(0) }] });
     assert.equal(none.error, 'BROKER_PROTOCOL_INCONSISTENT');
   });
 
   it('stop leaves no timer behind', () => {
     const world = new GroupWorld();
-    join(world, {});
+    joinAlone(world, {});
     world.coordinator.stop();
     world.coordinator.stop();
     assert.equal(world.clock.pendingTimers, 0);

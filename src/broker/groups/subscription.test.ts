@@ -1,0 +1,35 @@
+/** Proves: consumer subscriptions of every version are read as far as topics go, and no bytes do harm. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import fc from 'fast-check';
+import { subscription } from '../../../test/kit/group-transcript.ts';
+import { allSubscribedTopics, subscribedTopics } from './subscription.ts';
+
+it('reads the topics of the worked example, and of later versions', () => {
+  assert.deepEqual(subscribedTopics(Buffer.from('00000000000100' + '0174', 'hex')), ['t']);
+  // Version 3, as the Java client writes it: topics, user data null, owned partitions, generation -1, no rack.
+  const version3 = Buffer.from('0003' + '00000001' + '000174' + 'ffffffff' + '00000000' + 'ffffffff' + 'ffff', 'hex');
+  assert.deepEqual(subscribedTopics(version3), ['t']);
+  assert.deepEqual(subscribedTopics(subscription(['a', 'bär', ''])), ['a', 'bär', '']);
+});
+
+it('refuses what is not a subscription', () => {
+  for (const hex of [
+    '',
+    '0000',
+    '000000000001',
+    '00007fffffff0000',
+    '0000ffffffff',
+    'ffff00000000',
+    '000000000001ffff',
+    '0000000000010005ab',
+  ]) {
+    assert.equal(subscribedTopics(Buffer.from(hex, 'hex')), undefined, hex);
+  }
+  assert.equal(allSubscribedTopics([subscription(['a']), new Uint8Array(1)]), undefined);
+  assert.deepEqual(allSubscribedTopics([subscription(['a']), subscription(['b', 'a'])]), new Set(['a', 'b']));
+});
+
+it('never throws', () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => void subscribedTopics(bytes)));
+});
