@@ -1,10 +1,20 @@
 /** `millrace bench <mode>`: puts load on a Kafka-speaking broker from a process of its own and reports what came of it. */
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import { BENCH_MODES, type BenchMode, type BenchOptions, DEFAULT_PLAN, makePlan } from './bench/plan.ts';
+import { MillraceError } from '../base/errors.ts';
+import {
+  BENCH_MODES,
+  type BenchMode,
+  type BenchOptions,
+  type BenchPlan,
+  DEFAULT_PLAN,
+  makePlan,
+} from './bench/plan.ts';
 import type { Address } from './bench/raw-socket.ts';
 import { formatProgress, formatReport } from './bench/report.ts';
 import { type BenchProgress, runBench } from './bench/run-bench.ts';
+import { UsageError } from './failure.ts';
+import { print } from './output.ts';
 
 const SUMMARIES: Readonly<Record<BenchMode, string>> = {
   produce: 'send pre-encoded batches, as fast as answers come or at a given rate',
@@ -47,11 +57,13 @@ interface RawOptions {
   readonly json?: boolean;
 }
 
-export function register(program: Command): void {
+type Output = (text: string) => Promise<void>;
+
+export function register(program: Command, output: Output = print): void {
   const bench = program.command('bench').description('measure a broker under load').addHelpText('after', EXAMPLES);
   for (const mode of BENCH_MODES) {
     const command = bench.command(mode).description(SUMMARIES[mode]).addHelpText('after', EXAMPLES);
-    addOptions(command, mode).action(async (options: RawOptions) => await run(mode, options));
+    addOptions(command, mode).action(async (options: RawOptions) => await run(mode, options, output));
   }
 }
 
@@ -99,15 +111,25 @@ function addOptions(command: Command, mode: BenchMode): Command {
   return command;
 }
 
-async function run(mode: BenchMode, raw: RawOptions): Promise<void> {
+async function run(mode: BenchMode, raw: RawOptions, output: Output): Promise<void> {
   const { broker, pid, json, records, seconds, ...rest } = raw;
   const length = records !== undefined ? { records } : seconds !== undefined ? { seconds } : DEFAULT_PLAN.length;
-  const plan = makePlan({ mode, broker, length, ...rest } satisfies BenchOptions);
+  const plan = checkedPlan({ mode, broker, length, ...rest });
   const progress = process.stderr.isTTY ? new ProgressLine() : undefined;
   const report = await runBench(plan, { pid, ...(progress && { onProgress: (now) => progress.show(now) }) }).finally(
     () => progress?.clear(),
   );
-  process.stdout.write(json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report));
+  await output(json === true ? `${JSON.stringify(report)}\n` : formatReport(report));
+}
+
+/** Options that make no sense together are a wrong command line, not a failed run. */
+function checkedPlan(options: BenchOptions): BenchPlan {
+  try {
+    return makePlan(options);
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'CONFIG_INVALID') throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 /** Overwrites one line of the terminal. */

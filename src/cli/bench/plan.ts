@@ -133,6 +133,8 @@ export function planOfProcess(plan: BenchPlan, index: number): BenchPlan {
   return { ...plan, connections, length, rate };
 }
 
+/** As Kafka's protocol writes them: levels separated by dots. */
 export function topicNames(plan: BenchPlan): string[] {
-  return Array.from({ length: plan.topics }, (_, i) => `${plan.topic}-${i}`);
+  const name = plan.topic.replaceAll('/', '.');
+  return Array.from({ length: plan.topics }, (_, i) => `${name}-${i}`);
 }

@@ -82,13 +82,13 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(0)} MB`;
 }
 
-const BAR_CELLS = 24;
+const BAR_CELLS = 20;
 
 /** One line for a terminal, to be written over itself. */
 export function formatProgress(progress: BenchProgress, seconds: number): string {
   const { phase, fraction, records, bytes } = progress;
   const filled = Math.round((fraction ?? 0) * BAR_CELLS);
-  const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_CELLS - filled)}`;
+  const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}]`;
   const rates =
     phase === 'measuring' && seconds > 0
       ? `  ${(bytes / 1e6 / seconds).toFixed(0)} MB/s  ${whole(records / seconds)} records/s`
