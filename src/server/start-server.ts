@@ -55,7 +55,7 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
       kafka: formatAddress(kafka.address),
       http: formatAddress(http.address),
       data: directory,
-      topics: broker.topics.count,
+      topics: broker.topics.size,
       startMs: Math.round(clock.monotonic() - startedAt),
     });
     let closed: Promise<void> | undefined;

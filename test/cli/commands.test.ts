@@ -1,0 +1,204 @@
+/**
+ * Proves the commands as a user runs them, each in a process of its own against a broker in another: what they print, what
+ * they store, how they fail. The 1,707 earthquakes go in and come out byte for byte.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type Outcome, type RunningBroker, runMillrace, startBroker, startMillrace } from '../kit/millrace.ts';
+import { TempDirectory } from '../kit/temp-directory.ts';
+
+const TIMEOUT = { timeout: 60_000 };
+const FEED = fileURLToPath(new URL('../../examples/data/earthquakes.ndjson', import.meta.url));
+
+const directory = new TempDirectory();
+let broker: RunningBroker;
+
+before(async () => {
+  broker = await startBroker(path.join(directory.path, 'data'));
+}, TIMEOUT);
+
+after(async () => {
+  broker.child.kill('SIGTERM');
+  await broker.ended;
+  directory[Symbol.dispose]();
+}, TIMEOUT);
+
+async function millrace(args: readonly string[], stdin = ''): Promise<Outcome> {
+  return await runMillrace(args, { stdin, env: { MILLRACE_HTTP: broker.http } });
+}
+
+/** Runs a command that must succeed in silence on stderr. */
+async function ok(args: readonly string[], stdin?: string): Promise<string> {
+  const outcome = await millrace(args, stdin);
+  assert.deepEqual([outcome.code, outcome.stderr], [0, ''], args.join(' '));
+  return outcome.stdout;
+}
+
+function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+test('topics are created, listed, described, configured and deleted', TIMEOUT, async () => {
+  assert.equal(
+    await ok(['topics', 'create', 'shop/orders', '--partitions', '3']),
+    'created shop.orders with 3 partitions\n',
+  );
+  assert.equal(await ok(['topics', 'create', 'shop.orders', '--if-not-exists']), 'shop.orders exists\n');
+  assert.match(await ok(['topics', 'list', '--prefix', 'shop/']), /^TOPIC +PARTITIONS\nshop\.orders +3\n$/);
+  assert.equal(jsonLines(await ok(['topics', 'list', '--json', '--prefix', 'shop']))[0]?.['name'], 'shop.orders');
+  assert.match(
+    await ok(['topics', 'describe', 'shop/orders']),
+    /3 partitions, 0 offsets\)\nPARTITION .*\n +0 +0 +0 +0\n/,
+  );
+  assert.match(
+    await ok(['topics', 'config', 'shop/orders', 'max.message.bytes=2000000']),
+    /max\.message\.bytes +2000000 +topic/,
+  );
+  assert.match(
+    await ok(['topics', 'config', 'shop/orders', '--unset', 'max.message.bytes']),
+    /max\.message\.bytes +\d+ +default/,
+  );
+  assert.equal(await ok(['topics', 'delete', 'shop/orders']), 'deleted shop/orders\n');
+  assert.equal(await ok(['topics', 'delete', 'shop/orders', '--if-exists']), 'shop/orders does not exist\n');
+});
+
+test('the earthquakes go in and come out byte for byte', TIMEOUT, async () => {
+  assert.equal(await ok(['produce', 'quakes', FEED]), 'wrote 1,707 records to quakes (partition 0 offsets 0-1706)\n');
+  const feed = readFileSync(FEED, 'utf8');
+  assert.equal(await ok(['consume', 'quakes']), feed);
+  assert.equal(await ok(['consume', 'quakes', '--from', '-2']), feed.split('\n').slice(-3).join('\n'));
+  assert.equal(await ok(['consume', 'quakes', '--from', '17', '--limit', '1']), `${feed.split('\n')[17]}\n`);
+  assert.equal(await ok(['consume', 'quakes', '--from', 'latest']), '');
+});
+
+test('keys, headers, partitions and timestamps arrive; --json output goes back in with --ndjson', TIMEOUT, async () => {
+  await ok(['topics', 'create', 'keyed', '--partitions', '4']);
+  const head = ['--header', 'source=a=b', '--timestamp', '2026-01-02T03:04:05Z', '--partition', '2'];
+  await ok(['produce', 'keyed', '--key-separator', ':', ...head], 'k1:v1\nk2:v:2\n');
+  const [first, second] = jsonLines(await ok(['consume', 'keyed', '--json']));
+  assert.deepEqual(first, {
+    topic: 'keyed',
+    partition: 2,
+    offset: 0,
+    timestamp: Date.UTC(2026, 0, 2, 3, 4, 5),
+    key: 'k1',
+    value: 'v1',
+    headers: [{ name: 'source', value: 'a=b' }],
+  });
+  assert.equal(second?.['value'], 'v:2');
+  await ok(['topics', 'create', 'copy', '--partitions', '4']);
+  const written = jsonLines(
+    await ok(['produce', 'copy', '--ndjson', '--json'], await ok(['consume', 'keyed', '--json'])),
+  );
+  assert.deepEqual(written, [
+    { topic: 'copy', count: 2, partitions: [{ partition: 2, firstOffset: 0, lastOffset: 1, count: 2 }] },
+  ]);
+  assert.equal(await ok(['consume', 'copy', '--key-separator', '=']), 'k1=v1\nk2=v:2\n');
+  assert.equal(await ok(['consume', 'copy', '--from', '2027-01-01T00:00:00Z']), '');
+});
+
+test('bytes and JSON values are stored as they are', TIMEOUT, async () => {
+  const file = path.join(directory.path, 'bytes');
+  writeFileSync(file, Buffer.from([0, 0xff, 10, 13]));
+  await ok(['produce', 'bytes', file, '--whole', '--key', 'ü/ %']);
+  const [record] = jsonLines(await ok(['consume', 'bytes', '--json']));
+  assert.deepEqual([record?.['key'], record?.['valueBase64']], ['ü/ %', 'AP8KDQ==']);
+  await ok(
+    ['produce', 'values', '--ndjson'],
+    '{"value":{"id": 12345678901234567890}}\n\n{"value":"text"}\n{"value":null,"key":"gone"}\n',
+  );
+  assert.equal(await ok(['consume', 'values']), '{"id": 12345678901234567890}\ntext\n\n');
+});
+
+test('a follower gets what was there and what comes, and the broker stopping ends it', TIMEOUT, async () => {
+  await ok(['produce', 'followed'], 'one\n');
+  const follower = startMillrace(['consume', 'followed', '--from', 'earliest', '--follow', '--http', broker.http]);
+  await follower.until(/^one\n/);
+  await ok(['produce', 'followed'], 'two\n');
+  await follower.until(/^one\ntwo\n/);
+  follower.child.kill('SIGINT');
+  assert.equal((await follower.ended).signal, 'SIGINT');
+  const limited = startMillrace([
+    'consume',
+    'followed',
+    '--from',
+    '0',
+    '--follow',
+    '--limit',
+    '2',
+    '--http',
+    broker.http,
+  ]);
+  assert.deepEqual(await limited.ended, { code: 0, signal: null, stdout: 'one\ntwo\n', stderr: '' });
+});
+
+test('a reader that leaves is no failure', TIMEOUT, async () => {
+  await ok(['produce', 'long', '--ack', 'written'], `${'x'.repeat(100)}\n`.repeat(20_000));
+  const consumer = startMillrace(['consume', 'long', '--http', broker.http]);
+  await consumer.until(/x/);
+  consumer.child.stdout?.destroy();
+  const { code, stderr } = await consumer.ended;
+  assert.deepEqual([code, stderr], [0, '']);
+});
+
+test('refusals are one line with the code; exit code 1', TIMEOUT, async () => {
+  const cases: [string[], RegExp][] = [
+    [['topics', 'describe', 'absent'], /^error: .*absent.*\(BROKER_TOPIC_NOT_FOUND\)\n$/],
+    [['topics', 'create', 'a//b'], /^error: .*\(MODEL_TOPIC_NAME_INVALID\)\n$/],
+    [['consume', 'absent'], /^error: .*\(BROKER_TOPIC_NOT_FOUND\)\n$/],
+    [['produce', 'x', '/nonexistent'], /^error: .*\/nonexistent/],
+    [
+      ['topics', 'list', '--http', '127.0.0.1:1'],
+      /^error: No broker answers at http:\/\/127\.0\.0\.1:1.*millrace serve.*\n$/,
+    ],
+  ];
+  for (const [args, pattern] of cases) {
+    const outcome = await millrace(args);
+    assert.deepEqual([outcome.code, outcome.stdout], [1, ''], args.join(' '));
+    assert.match(outcome.stderr, pattern);
+  }
+});
+
+test('a wrong command line ends with exit code 2', TIMEOUT, async () => {
+  const cases = [
+    [],
+    ['topic'],
+    ['topics'],
+    ['topics', 'create'],
+    ['topics', 'create', 'x', '--partitions', '0'],
+    ['consume', 'x', '--from', 'yesterday'],
+    ['produce', 'x', '--ndjson', '--key', 'k'],
+    ['serve', '--sync', 'sometimes'],
+    ['serve', '--kafka', '9092'],
+    ['serve', '--set', 'no.such=1'],
+    ['--no-such-option'],
+  ];
+  for (const args of cases) {
+    const outcome = await millrace(args);
+    assert.equal(outcome.code, 2, `${args.join(' ')}: ${outcome.stderr}`);
+    assert.notEqual(outcome.stderr, '');
+  }
+});
+
+test('every command has help with an example', TIMEOUT, async () => {
+  const commands = [
+    ['serve'],
+    ['demo'],
+    ['produce'],
+    ['consume'],
+    ...['create', 'list', 'describe', 'config', 'delete'].map((verb) => ['topics', verb]),
+    ...['dump', 'verify'].map((verb) => ['journal', verb]),
+    ['bench', 'produce'],
+  ];
+  for (const command of commands) {
+    const outcome = await millrace([...command, '--help']);
+    assert.equal(outcome.code, 0);
+    assert.match(outcome.stdout, new RegExp(`Examples?:\\n +\\$ millrace ${command.join(' ')}`), command.join(' '));
+  }
+});

@@ -1,0 +1,74 @@
+/**
+ * Proves `millrace serve` from start to stop, as a process: ready, graceful stop, forced stop, refusals to start. Whether
+ * records survive a kill is proved elsewhere (test/).
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { runMillrace, startBroker, startMillrace } from '../kit/millrace.ts';
+import { TempDirectory } from '../kit/temp-directory.ts';
+
+const TIMEOUT = { timeout: 60_000 };
+const directory = new TempDirectory();
+after(() => directory[Symbol.dispose]());
+
+test('a broker starts in an empty directory, answers, and stops on SIGTERM with everything kept', TIMEOUT, async () => {
+  const data = path.join(directory.path, 'kept');
+  const first = await startBroker(data);
+  const ready = await fetch(`http://${first.http}/health/ready`);
+  assert.equal(ready.status, 200);
+  await runMillrace(['produce', 'a', '--http', first.http], { stdin: 'kept\n' });
+  first.child.kill('SIGTERM');
+  const outcome = await first.ended;
+  assert.deepEqual([outcome.code, outcome.signal, outcome.stdout], [0, null, '']);
+  assert.match(outcome.stderr, /"signal":"SIGTERM".*stopping[\s\S]*"msg":"stopped"\}\n$/);
+
+  const second = await startBroker(data);
+  assert.equal((await runMillrace(['consume', 'a', '--http', second.http])).stdout, 'kept\n');
+  second.child.kill('SIGINT');
+  assert.equal((await second.ended).code, 0);
+});
+
+test('a reader that waits is let go by a stop, with a clean end', TIMEOUT, async () => {
+  const broker = await startBroker(path.join(directory.path, 'waiting'));
+  await runMillrace(['topics', 'create', 'a', '--http', broker.http]);
+  const follower = startMillrace(['consume', 'a', '--follow', '--http', broker.http]);
+  const polling = fetch(`http://${broker.http}/v1/topics/a/records?wait=60&offset=latest`);
+  const idle = net.connect(Number(broker.kafka.split(':')[1]), '127.0.0.1');
+  await once(idle, 'connect');
+  broker.child.kill('SIGTERM');
+  idle.resume();
+  await once(idle, 'close');
+  assert.equal((await broker.ended).code, 0);
+  assert.equal((await follower.ended).code, 1);
+  await polling.catch(() => undefined);
+});
+
+test('a data directory in use, and addresses in use, are refused with what to do', TIMEOUT, async () => {
+  const data = path.join(directory.path, 'busy');
+  const broker = await startBroker(data);
+  const locked = await runMillrace(['serve', '--data', data, '--kafka', '127.0.0.1:0', '--http', '127.0.0.1:0']);
+  assert.equal(locked.code, 1);
+  assert.match(
+    locked.stderr,
+    new RegExp(`error: .*busy.* in use by process ${broker.child.pid} .*\\(JOURNAL_LOCKED\\)\n$`),
+  );
+
+  const other = path.join(directory.path, 'other');
+  for (const [option, address] of [
+    ['--kafka', broker.kafka],
+    ['--http', broker.http],
+  ] as const) {
+    const free = option === '--kafka' ? '--http' : '--kafka';
+    const outcome = await runMillrace(['serve', '--data', other, option, address, free, '127.0.0.1:0']);
+    assert.equal(outcome.code, 1);
+    assert.match(
+      outcome.stderr,
+      new RegExp(`error: ${address} is in use by another program\\. .*${option}.*\\(CONFIG_INVALID\\)\n$`),
+    );
+  }
+  broker.child.kill('SIGTERM');
+  await broker.ended;
+});
