@@ -112,7 +112,8 @@ describe('numbers', () => {
     assert.throws(() => readerOf('ffff').uvarint(), { code: 'WIRE_TRUNCATED' });
   });
 
-  it('an int64 past 2^53 reads as NaN', () => {
+  it('an int64 past 2^53 reads as NaN, which is not written again', () => {
+    assert.throws(() => new Writer().int64(Number.NaN), { code: 'WIRE_MALFORMED' });
     assert.ok(Number.isNaN(readerOf('7fffffffffffffff').int64()));
     assert.equal(readerOf('ffffffffffffffff').int64(), -1);
   });

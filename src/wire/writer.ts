@@ -80,7 +80,9 @@ export class Writer {
     this.position += 4;
   }
 
+  /** @throws WIRE_MALFORMED for NaN, which is how a reader says that a value was beyond 2^53: it must not go out as 0. */
   int64(value: number): void {
+    if (Number.isNaN(value)) throw new MillraceError('WIRE_MALFORMED', 'A 64-bit number is missing: NaN was given.');
     this.ensure(8);
     writeInt64(this.#buffer, this.position, value);
     this.position += 8;
