@@ -1,7 +1,7 @@
 /** Proves: deadlines fire once, at their time, in order, on one timer, whatever is set, moved and cancelled meanwhile. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 
@@ -78,7 +78,7 @@ describe('deadlines', () => {
       ms: fc.nat(50),
     });
     fc.assert(
-      fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
+      fc.property(fc.array(command, { maxLength: 200, size: 'max' }), (commands) => {
         const clock = new ManualClock();
         const deadlines = new Deadlines(clock);
         const due = new Map<number, number>();

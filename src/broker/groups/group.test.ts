@@ -461,6 +461,31 @@ describe('sync and heartbeat', DEADLINE, () => {
         g: empty, generation 2, members none
     `));
 
+  it('count the session of a member that waited for its sync from the answer', () =>
+    transcript(`
+      A join version=3
+      B join version=3
+      advance 100
+        A joined: generation 1 as A-1, range, leader A-1, members A-1=t B-2=t
+        B joined: generation 1 as B-2, range, leader A-1
+      B sync
+      advance 9000
+      A heartbeat
+        A heartbeat: ok
+      advance 9000
+      A sync A=p0 B=p1
+        A synced: p0
+        B synced: p1
+      advance 9999
+      A heartbeat
+        A heartbeat: ok
+      advance 1
+      A heartbeat
+        A heartbeat: BROKER_REBALANCE_IN_PROGRESS
+      B heartbeat
+        B heartbeat: BROKER_MEMBER_UNKNOWN
+    `));
+
   it('tell a second parked sync of the same member from the first', () =>
     transcript(`
       A join version=3

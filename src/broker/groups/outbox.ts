@@ -6,7 +6,7 @@
  */
 export class Outbox {
   #depth = 0;
-  #answers: (() => void)[] = [];
+  readonly #answers: (() => void)[] = [];
 
   /** To be called inside `step` only; `answer` runs once, after the outermost step. */
   push(answer: () => void): void {
@@ -19,17 +19,19 @@ export class Outbox {
     try {
       return run();
     } finally {
-      if (this.#depth === 1) this.#drain();
-      this.#depth -= 1;
+      try {
+        if (this.#depth === 1) this.#drain();
+      } finally {
+        this.#depth -= 1;
+      }
     }
   }
 
-  /** Still inside the outermost step, so steps that an answer starts add to the same queue. */
+  /**
+   * Still inside the outermost step, so steps that an answer starts add to the same queue. An answer that throws is a
+   * defect of its listener; those behind it leave with the next step.
+   */
   #drain(): void {
-    while (this.#answers.length > 0) {
-      const answers = this.#answers;
-      this.#answers = [];
-      for (const answer of answers) answer();
-    }
+    for (let answer = this.#answers.shift(); answer !== undefined; answer = this.#answers.shift()) answer();
   }
 }

@@ -1,14 +1,14 @@
 /** Proves: consumer subscriptions of every version are read as far as topics go, and no bytes do harm. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { subscription } from '../../../test/kit/group-transcript.ts';
 import { allSubscribedTopics, subscribedTopics } from './subscription.ts';
 
 it('reads the topics of the worked example, and of later versions', () => {
-  assert.deepEqual(subscribedTopics(Buffer.from('00000000000100' + '0174', 'hex')), ['t']);
+  assert.deepEqual(subscribedTopics(Buffer.from('000000000001000174', 'hex')), ['t']);
   // Version 3, as the Java client writes it: topics, user data null, owned partitions, generation -1, no rack.
-  const version3 = Buffer.from('0003' + '00000001' + '000174' + 'ffffffff' + '00000000' + 'ffffffff' + 'ffff', 'hex');
+  const version3 = Buffer.from('000300000001000174ffffffff00000000ffffffffffff', 'hex');
   assert.deepEqual(subscribedTopics(version3), ['t']);
   assert.deepEqual(subscribedTopics(subscription(['a', 'bär', ''])), ['a', 'bär', '']);
 });

@@ -1,7 +1,7 @@
 /** Proves: the sorted arrays behave as a map of partitions, and their size estimate returns to where it was. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type CommittedOffset, TopicOffsets } from './topic-offsets.ts';
 
 const committed: fc.Arbitrary<CommittedOffset> = fc.record(
@@ -18,7 +18,7 @@ const committed: fc.Arbitrary<CommittedOffset> = fc.record(
 it('topic offsets agree with a map', () => {
   const command = fc.record({ partition: fc.nat(20), value: fc.option(committed) });
   fc.assert(
-    fc.property(fc.array(command, { maxLength: 100 }), (commands) => {
+    fc.property(fc.array(command, { maxLength: 100, size: 'max' }), (commands) => {
       const offsets = new TopicOffsets();
       const model = new Map<number, CommittedOffset>();
       for (const { partition, value } of commands) {
