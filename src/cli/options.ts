@@ -4,18 +4,15 @@ import { ApiClient, DEFAULT_HTTP } from './api-client.ts';
 import { UsageError } from './failure.ts';
 
 export interface ClientOptions {
-  readonly http: string;
+  /** Undefined: `$MILLRACE_HTTP`, else the default address. */
+  readonly http?: string;
   readonly json?: true;
 }
 
 /** `--http` and `--json`, which every command that talks to a broker has. */
 export function withClientOptions(command: Command): Command {
   return command
-    .option(
-      '--http <address>',
-      `HTTP address of the broker (default: $MILLRACE_HTTP, else ${DEFAULT_HTTP})`,
-      defaultAddress(),
-    )
+    .option('--http <address>', `HTTP address of the broker (default: $MILLRACE_HTTP, else ${DEFAULT_HTTP})`)
     .option('--json', 'print JSON, one value a line');
 }
 
@@ -25,7 +22,7 @@ function defaultAddress(): string {
 
 /** Runs `work` with a client that is closed in the end, so that the process can end. */
 export async function withClient<T>(options: ClientOptions, work: (client: ApiClient) => Promise<T>): Promise<T> {
-  const client = new ApiClient(options.http);
+  const client = new ApiClient(options.http ?? defaultAddress());
   try {
     return await work(client);
   } finally {

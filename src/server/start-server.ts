@@ -10,11 +10,14 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { Broker } from '../broker/broker.ts';
 import { NodeDisk } from '../journal/node-disk.ts';
+import { HttpCounters } from '../listeners/http/counters.ts';
 import { HttpListener } from '../listeners/http/listener.ts';
 import { KafkaListener } from '../listeners/kafka/listener.ts';
 import { type Address, formatAddress, listenError } from './address.ts';
 import { type CloseStep, closeAll } from './close-all.ts';
 import type { ServerConfig } from './config.ts';
+import { MeteredDisk } from './metered-disk.ts';
+import { BROKER_METRICS, bindMetrics, DISK_METRICS, HTTP_METRICS, Metrics } from './metrics.ts';
 
 export interface ServerParts {
   readonly clock: Clock;
@@ -41,16 +44,22 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
   const directory = path.resolve(config.dataDirectory);
   const steps: CloseStep[] = [];
   try {
-    const broker = await Broker.open({ directory, disk: new NodeDisk(), clock, logger, settings: config.broker });
+    const disk = new MeteredDisk(new NodeDisk(), clock);
+    const broker = await Broker.open({ directory, disk, clock, logger, settings: config.broker });
     steps.unshift({ name: 'broker', close: () => broker.close() });
     const kafka = await listen('--kafka', config.kafka, (address) =>
-      KafkaListener.start({ broker, ...address, clock, logger }),
+      KafkaListener.start({ broker, ...address, logger }),
     );
-    steps.unshift({ name: 'Kafka listener', close: () => kafka.close() });
+    steps.unshift({ name: 'Kafka listener', close: () => kafka.stop() });
+    const counters = new HttpCounters();
+    const metrics = new Metrics()
+      .add(bindMetrics(BROKER_METRICS, broker))
+      .add(bindMetrics(DISK_METRICS, disk.counters))
+      .add(bindMetrics(HTTP_METRICS, counters));
     const http = await listen('--http', config.http, (address) =>
-      HttpListener.start({ broker, ...address, clock, logger }),
+      HttpListener.start({ broker, ...address, clock, logger, counters, metrics }),
     );
-    steps.unshift({ name: 'HTTP listener', close: () => http.close() });
+    steps.unshift({ name: 'HTTP listener', close: () => http.stop() });
     logger.info('ready', {
       kafka: formatAddress(kafka.address),
       http: formatAddress(http.address),

@@ -116,7 +116,7 @@ test('bytes and JSON values are stored as they are', TIMEOUT, async () => {
   assert.equal(await ok(['consume', 'values']), '{"id": 12345678901234567890}\ntext\n\n');
 });
 
-test('a follower gets what was there and what comes, and the broker stopping ends it', TIMEOUT, async () => {
+test('a follower gets what was there and what comes, until it is stopped or has enough', TIMEOUT, async () => {
   await ok(['produce', 'followed'], 'one\n');
   const follower = startMillrace(['consume', 'followed', '--from', 'earliest', '--follow', '--http', broker.http]);
   await follower.until(/^one\n/);
@@ -199,6 +199,6 @@ test('every command has help with an example', TIMEOUT, async () => {
   for (const command of commands) {
     const outcome = await millrace([...command, '--help']);
     assert.equal(outcome.code, 0);
-    assert.match(outcome.stdout, new RegExp(`Examples?:\\n +\\$ millrace ${command.join(' ')}`), command.join(' '));
+    assert.match(outcome.stdout, new RegExp(`Examples?:\\n[\\s\\S]* millrace ${command.join(' ')}`), command.join(' '));
   }
 });
