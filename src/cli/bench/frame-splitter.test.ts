@@ -11,6 +11,8 @@ function frame(body: Uint8Array): Buffer {
   return Buffer.concat([size, body]);
 }
 
+const refused = (error: unknown): boolean => error instanceof MillraceError && error.code === 'WIRE_FRAME_TOO_LARGE';
+
 test('frames survive every way of cutting the stream', () => {
   const bodies = fc.array(fc.uint8Array({ maxLength: 6000 }), { maxLength: 12 });
   const cuts = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 40 });
@@ -47,8 +49,6 @@ test('byte by byte', () => {
 test('a negative or oversized frame is refused', () => {
   for (const hostile of [Buffer.from([0xff, 0xff, 0xff, 0xff]), Buffer.from('HTTP/1.1 400')]) {
     const splitter = new FrameSplitter(1000, () => assert.fail('no frame is here'));
-    const refused = (error: unknown): boolean =>
-      error instanceof MillraceError && error.code === 'WIRE_FRAME_TOO_LARGE';
     assert.throws(() => splitter.push(hostile, hostile.length), refused);
   }
 });

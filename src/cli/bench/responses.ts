@@ -3,7 +3,7 @@
  * with its place.
  */
 import { MillraceError } from '../../base/errors.ts';
-import { kafkaErrorName } from './kafka-error-name.ts';
+import { errorName } from '../../wire/error-codes.ts';
 
 /** Walks a borrowed frame; every read is checked against its end. */
 export class ResponseReader {
@@ -65,7 +65,7 @@ export function failOnError(code: number, api: string, topic: string, partition:
 }
 
 function refusal(code: number, api: string, topic: string, partition: number | undefined, hint: string): MillraceError {
-  const name = kafkaErrorName(code);
+  const name = errorName(code);
   const place = partition === undefined ? topic : `${topic}, partition ${partition}`;
   return new MillraceError(
     'CLIENT_REFUSED',
