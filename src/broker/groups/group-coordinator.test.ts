@@ -486,6 +486,13 @@ describe('limits', DEADLINE, () => {
     assert.deepEqual(joined.members[0]?.metadata, new Uint8Array(subscription(['t'])));
   });
 
+  it('keep member ids short and well formed, whatever clients call themselves', () => {
+    const world = new GroupWorld();
+    const joined = joinAlone(world, { clientId: `${'x'.repeat(199)}😀${'y'.repeat(30_000)}` });
+    assert.equal(joined.memberId, `${'x'.repeat(199)}\ufffd-1`);
+    assert.equal(joined.error, undefined);
+  });
+
   it('survive a client with thousands of protocols and members that repeat them', { timeout: 20_000 }, () => {
     const world = new GroupWorld();
     const protocols = Array.from({ length: 10_000 }, (_, i) => ({

@@ -42,6 +42,8 @@ type RespondSync = (answer: SyncAnswer) => void;
 
 /** Kafka's generations are signed 32-bit; the next after the last is the first again. */
 const LAST_GENERATION = 0x7fff_ffff;
+/** Member ids begin with the client's own name, for people; the whole must stay a short string on every wire. */
+const MEMBER_ID_PREFIX_CHARS = 200;
 /** An empty generation that the journal refused (overload) is offered again after this. */
 const STORE_RETRY_MS = 1_000;
 
@@ -176,7 +178,8 @@ export class Group {
   // Joining.
 
   #joinNew(request: JoinRequest, respond: RespondJoin): void {
-    const memberId = this.#runtime.newMemberId(request.instanceId ?? request.clientId);
+    const name = (request.instanceId ?? request.clientId).slice(0, MEMBER_ID_PREFIX_CHARS).toWellFormed();
+    const memberId = this.#runtime.newMemberId(name);
     if (request.instanceId !== null) {
       const old = this.#members.byInstance(request.instanceId);
       return old === undefined ? this.#add(request, memberId, respond) : this.#replace(old, memberId, request, respond);
