@@ -1,6 +1,6 @@
 /** `millrace bench <mode>`: puts load on a Kafka-speaking broker from a process of its own and reports what came of it. */
 import type { Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { MillraceError } from '../base/errors.ts';
 import {
   BENCH_MODES,
@@ -70,43 +70,51 @@ export function register(program: Command, output: Output = print): void {
 export { register as registerBench };
 
 function addOptions(command: Command, mode: BenchMode): Command {
-  const { size, topic, topics, partitions, fetchBytes, warmup, timeout, window } = DEFAULT_PLAN;
+  const { size, batch, topic, topics, partitions, connections, consumers, inFlight, rate, ...rest } = defaultsOf(mode);
+  const { fetchBytes, warmup, timeout, window, processes } = rest;
+  const broker = new Option('--broker <host:port>', 'Kafka address of the broker').argParser(parseAddress);
   command
-    .option('--broker <host:port>', 'Kafka address of the broker', parseAddress, { host: '127.0.0.1', port: 9092 })
-    .option('--topic <name>', `topics are <name>-0, <name>-1, ... (default "${topic}")`)
-    .option('--topics <n>', `number of topics (default ${topics})`, parseCount)
-    .option('--partitions <n>', `partitions of each topic (default ${partitions})`, parseCount)
-    .option('--connections <n>', mode === 'consume' ? 'consuming connections' : 'producing connections', parseCount)
-    .option('--seconds <n>', 'length of the measured window (default 10)', parseNumber)
+    .addOption(broker.default({ host: '127.0.0.1', port: 9092 }, '127.0.0.1:9092'))
+    .option('--topic <name>', `topics are <name>-0, <name>-1, ... (default: ${topic})`)
+    .option('--topics <n>', `number of topics (default: ${topics})`, parseCount)
+    .option('--partitions <n>', `partitions of each topic (default: ${partitions})`, parseCount)
+    .option(
+      '--connections <n>',
+      `${mode === 'consume' ? 'consuming' : 'producing'} connections (default: ${connections})`,
+      parseCount,
+    )
+    .option('--seconds <n>', 'length of the measured window (default: 10)', parseNumber)
     .option('--records <n>', 'end after so many records instead', parseCount)
-    .option('--warmup <seconds>', `load before the window (default ${warmup})`, parseNumber)
-    .option('--timeout <seconds>', `give up when nothing moves for so long (default ${timeout})`, parseCount)
+    .option('--warmup <seconds>', `load before the window (default: ${warmup})`, parseNumber)
+    .option('--timeout <seconds>', `give up when nothing moves for so long (default: ${timeout})`, parseCount)
     .option('--pid <pid>', 'process of the broker, for CPU and memory; a local one is found by its port', parseCount)
     .option('--json', 'print the report as JSON');
   if (mode !== 'produce')
-    command.option('--fetch-bytes <bytes>', `bytes of one fetch (default ${fetchBytes})`, parseBytes);
+    command.option('--fetch-bytes <bytes>', `bytes of one fetch (default: ${fetchBytes})`, parseBytes);
   if (mode === 'consume') command.option('--tail', 'only records that arrive from now on');
-  if (mode === 'produce' || mode === 'consume')
-    command.option('--processes <n>', 'generator processes (default 1)', parseCount);
+  if (mode === 'produce' || mode === 'consume') {
+    command.option(
+      '--processes <n>',
+      `generator processes that share the connections (default: ${processes})`,
+      parseCount,
+    );
+  }
   if (mode === 'consume') return command;
   command
-    .option('--size <bytes>', `bytes of a record's value (default ${size})`, parseBytes)
-    .option('--batch <records>', 'records in a batch; a batch is a request', parseCount)
-    .option('--in-flight <n>', 'unanswered requests per connection', parseCount)
-    .option('--acks <0|1|all>', 'when the broker answers (default all: after sync)', parseAcks)
+    .option('--size <bytes>', `bytes of a record's value (default: ${size})`, parseBytes)
+    .option('--batch <records>', `records in a batch; a batch is a request (default: ${batch})`, parseCount)
+    .option('--in-flight <n>', `unanswered requests per connection (default: ${inFlight})`, parseCount)
+    .option('--acks <0|1|all>', 'when the broker answers (default: all, after sync)', parseAcks)
     .option(
       '--rate <records>',
-      'records a second offered over all connections (default: as fast as answers come)',
+      `records a second offered over all connections (default: ${rate ?? 'as fast as answers come'})`,
       parseNumber,
     );
   if (mode === 'produce') return command;
-  command.option('--consumers <n>', 'tailing consumers, each reading everything', parseCount);
+  command.option('--consumers <n>', `tailing consumers, each reading everything (default: ${consumers})`, parseCount);
   if (mode === 'fan-out') {
-    command.option(
-      '--window <bytes>',
-      `bytes the producer may be ahead of the slowest consumer (default ${window})`,
-      parseBytes,
-    );
+    const what = 'bytes the producer may be ahead of the slowest consumer';
+    command.option('--window <bytes>', `${what} (default: ${window})`, parseBytes);
   }
   return command;
 }

@@ -89,11 +89,15 @@ const LIMITS = {
   processes: [1, 64],
 } as const;
 
+/** What an option is in this mode when it is not given. */
+export function defaultsOf(mode: BenchMode): Omit<BenchPlan, 'mode' | 'broker'> {
+  if (mode === 'end-to-end') return { ...DEFAULT_PLAN, ...END_TO_END_DEFAULTS };
+  return mode === 'fan-out' ? { ...DEFAULT_PLAN, ...FAN_OUT_DEFAULTS } : DEFAULT_PLAN;
+}
+
 /** @throws MillraceError CONFIG_INVALID naming the option and what it may be. */
 export function makePlan(options: BenchOptions): BenchPlan {
-  const ofMode =
-    options.mode === 'end-to-end' ? END_TO_END_DEFAULTS : options.mode === 'fan-out' ? FAN_OUT_DEFAULTS : {};
-  const plan: BenchPlan = { ...DEFAULT_PLAN, ...ofMode, ...options };
+  const plan: BenchPlan = { ...defaultsOf(options.mode), ...options };
   for (const [name, [min, max]] of Object.entries(LIMITS) as [keyof typeof LIMITS, readonly [number, number]][]) {
     const value = plan[name];
     const whole = name === 'warmup' || Number.isInteger(value);
