@@ -298,6 +298,20 @@ export const HTTP_METRICS: readonly MetricDefinition<HttpCounters>[] = [
     read: (http) => http.readers,
   },
   {
+    name: 'millrace_http_held_body_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Request bodies in memory: being received, or waiting for the journal.',
+    read: (http) => http.bodies?.usedBytes ?? 0,
+  },
+  {
+    name: 'millrace_http_held_answer_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Answers to reads in memory that their sockets have not taken; at the limit, reading waits.',
+    read: (http) => http.answers?.usedBytes ?? 0,
+  },
+  {
     name: 'millrace_http_received_bytes_total',
     kind: 'counter',
     unit: 'bytes',

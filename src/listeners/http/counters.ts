@@ -1,6 +1,7 @@
 /** What the listener counts, as plain numbers: adding to them costs nothing, and the metrics room reads them on scrape. */
 import type { Socket } from 'node:net';
 import { LatencyHistogram } from '../../base/latency-histogram.ts';
+import type { ByteBudget } from './byte-budget.ts';
 
 export class HttpCounters {
   /** Open connections. */
@@ -19,6 +20,9 @@ export class HttpCounters {
   readonly produceLatency = new LatencyHistogram();
   /** Of reads that did not ask to wait or follow. */
   readonly readLatency = new LatencyHistogram();
+  /** Set by the listener. */
+  bodies: ByteBudget | undefined;
+  answers: ByteBudget | undefined;
   #closedRead = 0;
   #closedWritten = 0;
 

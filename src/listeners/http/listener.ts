@@ -79,6 +79,8 @@ export class HttpListener {
       bodies: new ByteBudget(settings.maxBodiesBytes),
       isStopping: () => state.stopping,
     };
+    counters.bodies = context.bodies;
+    counters.answers = context.room.budget;
     const app = createApp(context);
     try {
       await app.listen({ host: options.host, port: options.port });

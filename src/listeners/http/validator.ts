@@ -51,7 +51,8 @@ function coerce(
   query: Record<string, unknown>,
   properties: Readonly<Record<string, Property>>,
 ): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
+  // Without a prototype `__proto__` is a name like any other.
+  const result = Object.create(null) as Record<string, unknown>;
   for (const [name, text] of Object.entries(query)) {
     const type = Object.hasOwn(properties, name) ? properties[name]?.type : undefined;
     result[name] = typeof text === 'string' ? coerceText(text, type) : text;
