@@ -8,6 +8,7 @@ import {
   type BenchOptions,
   type BenchPlan,
   DEFAULT_PLAN,
+  defaultsOf,
   makePlan,
 } from './bench/plan.ts';
 import type { Address } from './bench/raw-socket.ts';
