@@ -1,0 +1,249 @@
+/**
+ * The Kafka listener: accepts connections, and keeps what they share. Protocol: kafka's, see registry.ts for what is
+ * served; limits: settings.ts.
+ */
+import { createServer, isIPv6, type Server, type Socket } from 'node:net';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { type Logger, silentLogger } from '../../base/logger.ts';
+import type { Broker } from '../../broker/broker.ts';
+import { FetchCursor } from '../../wire/fetch.ts';
+import { Reader } from '../../wire/index.ts';
+import { ProduceCursor } from '../../wire/produce.ts';
+import { adoptSocket } from './adopt-socket.ts';
+import { Connection } from './connection.ts';
+import type { ListenerContext } from './context.ts';
+import type { Endpoint } from './handler.ts';
+import { LandingBudget } from './landing-budget.ts';
+import { type KafkaMetrics, newMetrics } from './metrics.ts';
+import { Output } from './output.ts';
+import { SERVED_APIS } from './registry.ts';
+import { DEFAULT_KAFKA_SETTINGS, type KafkaListenerSettings } from './settings.ts';
+import { TopicCache } from './topic-cache.ts';
+
+export interface KafkaListenerOptions {
+  readonly broker: Broker;
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  /** Where clients are told to connect. By default each is told the address that it used itself. */
+  readonly advertised?: Endpoint | undefined;
+  readonly settings?: Partial<KafkaListenerSettings> | undefined;
+  readonly logger?: Logger | undefined;
+  /** By default the broker's. */
+  readonly clock?: Clock | undefined;
+}
+
+/** Stays in the second-level cache of one core; larger ones gain nothing. */
+const SLAB_BYTES = 256 * 1024;
+/** Time-outs are judged this many times within the shortest of them. */
+const SWEEPS_PER_TIMEOUT = 4;
+const BACKLOG = 1024;
+
+export class KafkaListener {
+  readonly metrics: KafkaMetrics = newMetrics(SERVED_APIS.map(({ api }) => api.key));
+  readonly settings: KafkaListenerSettings;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #advertised: Endpoint | undefined;
+  readonly #server: Server;
+  readonly #connections = new Set<Connection>();
+  readonly #context: ListenerContext;
+  readonly #sweepMs: number;
+  #address: Endpoint = { host: '', port: 0 };
+  #dirty: Connection[] = [];
+  #resuming: Connection[] = [];
+  #congested: Connection[] = [];
+  #sweepTimer: Timer | undefined;
+  #stopped: Promise<void> | undefined;
+  #allClosed: (() => void) | undefined;
+
+  /**
+   * Listens; resolves when clients can connect.
+   * @throws what the system says about the address (EADDRINUSE, EADDRNOTAVAIL, EACCES).
+   */
+  static async start(options: KafkaListenerOptions): Promise<KafkaListener> {
+    const listener = new KafkaListener(options);
+    await listener.#listen(options);
+    return listener;
+  }
+
+  private constructor(options: KafkaListenerOptions) {
+    const { broker } = options;
+    this.settings = { ...DEFAULT_KAFKA_SETTINGS, ...options.settings };
+    this.#clock = options.clock ?? broker.clock;
+    this.#logger = options.logger ?? silentLogger;
+    this.#advertised = options.advertised;
+    this.#sweepMs = Math.min(this.settings.halfFrameTimeoutMs, this.settings.maxIdleMs) / SWEEPS_PER_TIMEOUT;
+    this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#context = this.#makeContext(broker);
+  }
+
+  /** Where it listens: a port of 0 is replaced by the one that the system chose. */
+  get address(): Endpoint {
+    return this.#address;
+  }
+
+  /** Open now. */
+  connections(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Takes no new connections and requests, lets what is in flight be answered, and closes every connection cleanly.
+   * Fetches that wait for records are answered at once, without. Safe to call twice.
+   *
+   * @param options.deadlineMs after that, connections are cut.
+   */
+  stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(options.deadlineMs ?? this.settings.stopDeadlineMs);
+    return this.#stopped;
+  }
+
+  /** `stop` with its default deadline. */
+  close(): Promise<void> {
+    return this.stop();
+  }
+
+  #listen({ host, port }: KafkaListenerOptions): Promise<void> {
+    const server = this.#server;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port, backlog: BACKLOG }, () => {
+        server.off('error', reject);
+        server.on('error', (error) =>
+          this.#logger.error('accepting Kafka connections failed', { reason: error.message }),
+        );
+        const address = server.address();
+        if (address !== null && typeof address === 'object')
+          this.#address = { host: address.address, port: address.port };
+        this.#scheduleSweep();
+        resolve();
+      });
+    });
+  }
+
+  #accept(accepted: Socket): void {
+    const { metrics, settings } = this;
+    if (this.#connections.size >= settings.maxConnections || this.#stopped !== undefined) {
+      metrics.refused += 1;
+      this.#logger.info('Kafka connection refused: too many are open', { max: settings.maxConnections });
+      accepted.destroy();
+      return;
+    }
+    const endpoint = this.#advertised ?? { host: plainAddress(accepted.localAddress), port: accepted.localPort ?? 0 };
+    const connection = new Connection(this.#context);
+    const { reader } = connection;
+    const received = (bytes: Buffer, length: number): boolean => connection.received(bytes, length);
+    let socket = adoptSocket(accepted, { reader, received });
+    if (socket === undefined) {
+      socket = accepted;
+      accepted.on('data', (bytes: Buffer) => {
+        if (!received(bytes, bytes.length)) accepted.pause();
+      });
+    }
+    this.#connections.add(connection);
+    metrics.connections = this.#connections.size;
+    metrics.accepted += 1;
+    connection.start(socket, endpoint);
+  }
+
+  #makeContext(broker: Broker): ListenerContext {
+    const { metrics, settings } = this;
+    const nothing = Buffer.alloc(0);
+    return {
+      broker,
+      clock: this.#clock,
+      logger: this.#logger,
+      settings,
+      metrics,
+      budget: new LandingBudget(settings.maxLandingBytes, metrics),
+      slab: Buffer.allocUnsafeSlow(SLAB_BYTES),
+      output: new Output(),
+      headerReader: new Reader(nothing),
+      produceCursor: new ProduceCursor(),
+      fetchCursor: new FetchCursor(),
+      topicCache: new TopicCache(broker.topics),
+      flushSoon: (connection) => this.#flushSoon(connection),
+      resumeSoon: (connection) => this.#resumeSoon(connection),
+      onRelief: (connection) => this.#onRelief(connection, broker),
+      closed: (connection) => this.#onClosed(connection),
+    };
+  }
+
+  #flushSoon(connection: Connection): void {
+    if (this.#dirty.push(connection) === 1) process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const connection of dirty) connection.flush();
+  }
+
+  #resumeSoon(connection: Connection): void {
+    if (this.#resuming.push(connection) === 1) setImmediate(() => this.#resume());
+  }
+
+  #resume(): void {
+    const resuming = this.#resuming;
+    this.#resuming = [];
+    for (const connection of resuming) connection.resume();
+  }
+
+  #onRelief(connection: Connection, broker: Broker): void {
+    if (this.#congested.push(connection) > 1) return;
+    broker.journal.onRelief(() => {
+      const congested = this.#congested;
+      this.#congested = [];
+      for (const each of congested) each.relieved();
+    });
+  }
+
+  #onClosed(connection: Connection): void {
+    this.#connections.delete(connection);
+    this.metrics.connections = this.#connections.size;
+    if (this.#connections.size === 0) this.#allClosed?.();
+  }
+
+  /** Time-outs are judged in steps, so that reading a socket costs no look at the clock. */
+  #scheduleSweep(): void {
+    this.#sweepTimer = this.#clock.schedule(this.#sweepMs, () => {
+      for (const connection of this.#connections) this.#judge(connection);
+      this.#scheduleSweep();
+    });
+  }
+
+  #judge(connection: Connection): void {
+    connection.quietSweeps += 1;
+    const quietMs = (connection.quietSweeps - 1) * this.#sweepMs;
+    const { halfFrameTimeoutMs, maxIdleMs } = this.settings;
+    if (quietMs >= halfFrameTimeoutMs && connection.midFrame) {
+      connection.reject(`a frame that began was not continued for ${Math.round(quietMs)} ms`);
+    } else if (quietMs >= maxIdleMs && connection.idle) {
+      this.metrics.idleClosed += 1;
+      connection.destroy();
+    }
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
+    this.#sweepTimer?.cancel();
+    if (this.#server.listening) this.#server.close();
+    if (this.#connections.size === 0) return;
+    const allClosed = new Promise<void>((resolve) => {
+      this.#allClosed = resolve;
+    });
+    const deadline = this.#clock.schedule(deadlineMs, () => {
+      for (const connection of this.#connections) connection.destroy();
+    });
+    for (const connection of this.#connections) connection.drain();
+    await allClosed;
+    deadline.cancel();
+  }
+}
+
+/** An IPv4 client of a socket that listens on both is better told the IPv4 form. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '';
+  const mapped = '::ffff:';
+  return isIPv6(address) && address.startsWith(mapped) ? address.slice(mapped.length) : address;
+}
