@@ -17,7 +17,7 @@
  *
  * States, events and invariants with their tests: docs/groups.md. Source: KIP-62, 134, 345, 389, 394, 559, 814.
  */
-import type { ErrorCode, MillraceError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type {
   GroupDescription,
   GroupPhase,
@@ -29,50 +29,31 @@ import type {
   SyncAnswer,
   SyncRequest,
 } from './api.ts';
-import type { Deadline } from './deadlines.ts';
 import { refuseCommit, refuseJoin, refuseMember, refuseSync } from './group-checks.ts';
-import { assignmentAnswer, describeGroup, GroupFacts, groupImage, joinedAnswer } from './group-facts.ts';
-import type { GroupImage, StoredPhase } from './group-image.ts';
+import { assignmentAnswer, describeGroup, GroupFacts, joinedAnswer } from './group-facts.ts';
+import type { GroupImage } from './group-image.ts';
 import type { GroupRuntime } from './group-runtime.ts';
-import { copyProtocols, Member, NO_BYTES, sameProtocols } from './member.ts';
+import { copyProtocols, Member, NO_BYTES, sameProtocols, unavailable } from './member.ts';
 import type { Membership } from './membership.ts';
+import { Rebalance } from './rebalance.ts';
 
 type RespondJoin = (answer: JoinAnswer) => void;
 type RespondSync = (answer: SyncAnswer) => void;
 
-/** Kafka's generations are signed 32-bit; the next after the last is the first again. */
-const LAST_GENERATION = 0x7fff_ffff;
 /** Member ids begin with the client's own name, for people; the whole must stay a short string on every wire. */
 const MEMBER_ID_PREFIX_CHARS = 200;
-/** An empty generation that the journal refused (overload) is offered again after this. */
-const STORE_RETRY_MS = 1_000;
 
 export class Group {
   readonly #runtime: GroupRuntime;
   readonly #facts: GroupFacts;
   readonly #members: Membership;
-  /** Ends the join phase; for the first rebalance of an empty group, or later ones. */
-  readonly #joinTimer: Deadline;
-  /** Ends the wait for members that got their JoinGroup answer and never synced. */
-  readonly #syncTimer: Deadline;
-  readonly #retryTimer: Deadline;
-  /** Members of this generation that have not synced yet. */
-  readonly #pendingSync = new Set<string>();
-  /** Set while the first rebalance of an empty group gathers members. */
-  #initial: { remainingMs: number; delayMs: number; grown: boolean } | undefined;
-  /** The leader's assignment for the current generation is on its way to the journal. */
-  #assigning = false;
-  #storesInFlight = 0;
-  /** The journal holds an older membership than this group's emptiness. */
-  #emptyUnstored = false;
+  readonly #rebalance: Rebalance;
 
   constructor(groupId: string, runtime: GroupRuntime, image: GroupImage | undefined) {
     this.#runtime = runtime;
     this.#facts = new GroupFacts(groupId, runtime.now());
     this.#members = this.#facts.members;
-    this.#joinTimer = runtime.deadline(() => this.#joinTimeout());
-    this.#syncTimer = runtime.deadline(() => this.#syncTimeout());
-    this.#retryTimer = runtime.deadline(() => this.#storeEmpty());
+    this.#rebalance = new Rebalance(runtime, this.#facts, () => runtime.settleDown(this));
     if (image !== undefined) this.#restore(image);
   }
 
@@ -99,12 +80,7 @@ export class Group {
 
   /** Nothing is here that the folded state does not hold. */
   get isForgettable(): boolean {
-    return (
-      this.#facts.phase === 'empty' &&
-      this.#members.reservedCount === 0 &&
-      this.#storesInFlight === 0 &&
-      !this.#emptyUnstored
-    );
+    return this.#facts.phase === 'empty' && this.#members.reservedCount === 0 && this.#rebalance.isStored;
   }
 
   // Requests. Each answers exactly once, now or when what it waits for is there.
@@ -125,13 +101,13 @@ export class Group {
     const refusal = refuseSync(this.#facts, request, this.#runtime.settings);
     if (refusal !== undefined) return this.#answer(respond, { error: refusal });
     const member = this.#members.get(request.memberId) as Member;
-    this.#synced(member);
+    this.#rebalance.synced(member);
     if (this.#facts.phase === 'stable') {
       member.renew();
       return this.#answer(respond, assignmentAnswer(this.#facts, member));
     }
     member.parkSync(respond);
-    if (member.memberId === this.#members.leaderId && !this.#assigning) this.#storeAssignment(request);
+    if (member.memberId === this.#members.leaderId) this.#rebalance.assign(request);
   }
 
   heartbeat(request: HeartbeatRequest): ErrorCode | undefined {
@@ -146,8 +122,7 @@ export class Group {
     const before = this.#members.size;
     const results = request.members.map(({ memberId, instanceId }) => this.#leaveOne(memberId, instanceId));
     // Giving back an id that was only reserved disturbs nobody, but others may have waited for it.
-    if (this.#members.size < before || this.#facts.phase === 'preparing')
-      this.#rebalanceOrCompleteJoin('a member left');
+    if (this.#members.size < before || this.#facts.phase === 'preparing') this.#rebalance.trigger('a member left');
     this.#runtime.settleDown(this);
     return results;
   }
@@ -165,8 +140,7 @@ export class Group {
 
   /** Everybody who waits is told to look for the coordinator again; nothing changes here any more. */
   die(): void {
-    this.#enter('dead');
-    for (const timer of [this.#joinTimer, this.#syncTimer, this.#retryTimer]) timer.cancel();
+    this.#rebalance.die();
     this.#members.releaseAll();
     for (const member of this.#members.all()) {
       member.session.cancel();
@@ -195,13 +169,13 @@ export class Group {
     const member = this.#newMember(request, memberId, NO_BYTES);
     member.isNew = true;
     if (this.#members.size === 0) this.#facts.protocolType = request.protocolType;
-    if (this.#initial !== undefined) this.#initial.grown = true;
+    this.#rebalance.grew();
     this.#members.add(member);
     member.parkJoin(respond);
     // Nobody heartbeats without a member id, and a connection that waits is not read, so its end goes unseen: without
     // this bound, clients that give up and come back would pile up as dead members.
     member.session.set(this.#runtime.settings.groupNewMemberJoinTimeoutMs);
-    this.#rebalanceOrCompleteJoin('a member joined');
+    this.#rebalance.trigger('a member joined');
   }
 
   #rejoin(member: Member, request: JoinRequest, respond: RespondJoin): void {
@@ -214,14 +188,14 @@ export class Group {
     if (wantsCurrent) {
       member.renew();
       const answer = joinedAnswer(this.#facts, member, false);
-      return this.#whenStored(
+      return this.#rebalance.whenStored(
         () => respond(answer),
         () => respond(unavailable(member.memberId)),
       );
     }
     this.#update(member, request);
     member.parkJoin(respond);
-    this.#rebalanceOrCompleteJoin(unchanged ? 'the leader joined again' : 'a member joined again');
+    this.#rebalance.trigger(unchanged ? 'the leader joined again' : 'a member joined again');
   }
 
   /** A static member without its member id: it restarted. The old id is fenced, assignment and place are kept. */
@@ -232,19 +206,19 @@ export class Group {
     old.session.cancel();
     const member = this.#newMember(request, memberId, old.assignment);
     this.#members.replace(old, member);
-    if (this.#pendingSync.delete(old.memberId)) this.#pendingSync.add(memberId);
+    this.#rebalance.replaced(old.memberId, memberId);
     member.renew();
     if (this.#facts.phase !== 'stable' || this.#members.electProtocol() !== this.#facts.protocol) {
       member.parkJoin(respond);
       // In completing as well: the leader may already hold the old id, whose assignment nobody would claim.
-      return this.#rebalanceOrCompleteJoin('a static member came back');
+      return this.#rebalance.trigger('a static member came back');
     }
     const isLeader = this.#members.leaderId === memberId;
     const answer: JoinAnswer = request.supportsSkipAssignment
       ? joinedAnswer(this.#facts, member, isLeader)
       : // A client that cannot skip the assignment must not think that it leads, or it would compute a new one.
         { ...joinedAnswer(this.#facts, member, false), leaderId: leaderBefore ?? '', members: [] };
-    this.#store('stable', (error) => {
+    this.#rebalance.store('stable', (error) => {
       if (member.session.isSet) member.renew();
       this.#answer(respond, error === undefined ? answer : unavailable(''));
     });
@@ -279,158 +253,6 @@ export class Group {
     return Math.min(Math.max(rebalanceTimeoutMs, 1), this.#runtime.settings.groupMaxRebalanceTimeoutMs);
   }
 
-  // Rebalancing.
-
-  #rebalanceOrCompleteJoin(reason: string): void {
-    if (this.#facts.phase === 'dead') return;
-    if (this.#facts.phase !== 'preparing') {
-      this.#prepare(reason);
-    } else if (this.#initial === undefined && this.#members.allJoined) {
-      this.#completeJoin();
-    }
-  }
-
-  #prepare(reason: string): void {
-    const from = this.#facts.phase;
-    this.#pendingSync.clear();
-    this.#syncTimer.cancel();
-    this.#retryTimer.cancel();
-    this.#enter('preparing');
-    this.#runtime.logger?.info('rebalance', { group: this.groupId, reason, generation: this.#facts.generation, from });
-    if (from === 'completing') this.#answerSyncs('BROKER_REBALANCE_IN_PROGRESS');
-    if (from === 'empty') {
-      const delayMs = this.#runtime.settings.groupInitialRebalanceDelayMs;
-      this.#initial = { delayMs, remainingMs: Math.max(this.#members.rebalanceTimeoutMs - delayMs, 0), grown: false };
-      this.#joinTimer.set(delayMs);
-    } else if (this.#members.allJoined) {
-      this.#completeJoin();
-    } else {
-      this.#joinTimer.set(this.#members.rebalanceTimeoutMs);
-    }
-  }
-
-  #joinTimeout(): void {
-    const initial = this.#initial;
-    if (initial?.grown === true && initial.remainingMs > 0) {
-      initial.grown = false;
-      const delayMs = Math.min(initial.delayMs, initial.remainingMs);
-      initial.remainingMs -= delayMs;
-      this.#joinTimer.set(delayMs);
-      return;
-    }
-    this.#completeJoin();
-  }
-
-  #completeJoin(): void {
-    this.#initial = undefined;
-    this.#joinTimer.cancel();
-    for (const member of this.#members.all()) {
-      if (!member.awaitsJoin && member.instanceId === null) this.#drop(member);
-    }
-    if (this.#members.size === 0) return this.#becomeEmpty();
-    if (!this.#members.electLeader()) {
-      // Static members only, none of them here: they come back, or their sessions end.
-      this.#joinTimer.set(this.#members.rebalanceTimeoutMs);
-      return;
-    }
-    this.#nextGeneration();
-    this.#facts.protocol = this.#members.electProtocol();
-    this.#enter('completing');
-    this.#assigning = false;
-    this.#storeGeneration();
-  }
-
-  #storeGeneration(): void {
-    const generation = this.#facts.generation;
-    const answers: { member: Member; respond: RespondJoin; answer: JoinAnswer }[] = [];
-    for (const member of this.#members.all()) {
-      member.assignment = NO_BYTES;
-      const respond = member.takeJoin();
-      if (respond !== undefined) answers.push({ member, respond, answer: joinedAnswer(this.#facts, member, false) });
-      member.isNew = false;
-      member.renew();
-      this.#pendingSync.add(member.memberId);
-    }
-    this.#store('completing', (error) => {
-      const isCurrent = this.#facts.phase === 'completing' && this.#facts.generation === generation;
-      for (const { member, respond, answer } of answers) {
-        if (member.session.isSet) member.renew();
-        this.#answer(respond, error === undefined ? answer : unavailable(member.memberId));
-      }
-      if (!isCurrent) return;
-      if (error === undefined) this.#syncTimer.set(this.#members.rebalanceTimeoutMs);
-      else this.#prepare('the generation could not be stored');
-    });
-  }
-
-  #becomeEmpty(): void {
-    this.#nextGeneration();
-    this.#facts.protocol = null;
-    this.#enter('empty');
-    this.#storeEmpty();
-  }
-
-  #storeEmpty(): void {
-    if (this.#facts.phase !== 'empty') return;
-    const generation = this.#facts.generation;
-    this.#emptyUnstored = true;
-    this.#store('empty', (error) => {
-      if (this.#facts.phase !== 'empty' || this.#facts.generation !== generation) return;
-      if (error === undefined) this.#emptyUnstored = false;
-      // A stopped journal takes nothing any more; the members we know to be gone expire after the restart.
-      else if (error.kind !== 'closed') this.#retryTimer.set(STORE_RETRY_MS);
-    });
-  }
-
-  // Syncing.
-
-  #synced(member: Member): void {
-    this.#pendingSync.delete(member.memberId);
-    if (this.#pendingSync.size === 0) this.#syncTimer.cancel();
-  }
-
-  #storeAssignment(request: SyncRequest): void {
-    const generation = this.#facts.generation;
-    const assignments = new Map<string, Uint8Array>();
-    for (const { memberId, assignment } of request.assignments) {
-      if (this.#members.get(memberId) !== undefined) assignments.set(memberId, new Uint8Array(assignment));
-    }
-    this.#assigning = true;
-    const settled = (error: MillraceError | undefined): void => {
-      // Somebody joined or left meanwhile: those who waited were told to join again.
-      if (this.#facts.phase !== 'completing' || this.#facts.generation !== generation) return;
-      this.#assigning = false;
-      if (error !== undefined) {
-        this.#answerSyncs('BROKER_COORDINATOR_UNAVAILABLE');
-        return this.#prepare('the assignment could not be stored');
-      }
-      this.#enter('stable');
-      this.#runtime.counters.rebalances += 1;
-      for (const member of this.#members.all()) {
-        member.assignment = assignments.get(member.memberId) ?? NO_BYTES;
-        if (member.answerSync(assignmentAnswer(this.#facts, member))) member.renew();
-      }
-    };
-    this.#store('stable', settled, (member) => assignments.get(member.memberId) ?? NO_BYTES);
-  }
-
-  #answerSyncs(error: ErrorCode): void {
-    for (const member of this.#members.all()) if (member.answerSync({ error })) member.renew();
-  }
-
-  #syncTimeout(): void {
-    if (this.#facts.phase !== 'completing' && this.#facts.phase !== 'stable') return;
-    let dropped = 0;
-    for (const memberId of this.#pendingSync) {
-      const member = this.#members.get(memberId);
-      if (member === undefined) continue;
-      this.#drop(member);
-      dropped += 1;
-    }
-    this.#runtime.counters.expiredMembers += dropped;
-    if (dropped > 0) this.#prepare('members did not sync in time');
-  }
-
   // Leaving.
 
   #leaveOne(memberId: string, instanceId: string | null): ErrorCode | undefined {
@@ -438,74 +260,37 @@ export class Group {
     if (memberId === '') {
       const member = instanceId === null ? undefined : this.#members.byInstance(instanceId);
       if (member === undefined) return 'BROKER_MEMBER_UNKNOWN';
-      this.#drop(member);
+      this.#rebalance.drop(member);
       return undefined;
     }
     if (this.#members.release(memberId)) return undefined;
     const wrong = this.#members.check(memberId, instanceId);
-    if (wrong === undefined) this.#drop(this.#members.get(memberId) as Member);
+    if (wrong === undefined) this.#rebalance.drop(this.#members.get(memberId) as Member);
     return wrong;
   }
 
   #sessionTimeout(member: Member): void {
     if (this.#members.get(member.memberId) !== member) return;
     // It waits for the journal, not for itself.
-    if (this.#storesInFlight > 0) return member.renew();
+    if (this.#rebalance.isStoring) return member.renew();
     // Its session starts anew when it is answered.
     if (!member.isNew && (member.awaitsJoin || member.awaitsSync)) return;
     this.#runtime.counters.expiredMembers += 1;
     this.#runtime.logger?.info('member expired', { group: this.groupId, member: member.memberId });
-    this.#drop(member);
-    this.#rebalanceOrCompleteJoin('a session ended');
+    this.#rebalance.drop(member);
+    this.#rebalance.trigger('a session ended');
   }
 
   #forgetReserved(memberId: string): void {
     this.#members.release(memberId);
-    if (this.#facts.phase === 'preparing') this.#rebalanceOrCompleteJoin('a reserved id expired');
+    if (this.#facts.phase === 'preparing') this.#rebalance.trigger('a reserved id expired');
     this.#runtime.settleDown(this);
-  }
-
-  /** What it waits for is answered, so that a client which is still there starts anew. */
-  #drop(member: Member): void {
-    member.refuseJoin('BROKER_MEMBER_UNKNOWN', '');
-    member.answerSync({ error: 'BROKER_MEMBER_UNKNOWN' });
-    member.session.cancel();
-    this.#pendingSync.delete(member.memberId);
-    this.#members.remove(member);
   }
 
   // Common.
 
-  #enter(phase: GroupPhase): void {
-    this.#facts.enter(phase, this.#runtime.now());
-  }
-
-  #nextGeneration(): void {
-    this.#facts.generation = this.#facts.generation === LAST_GENERATION ? 1 : this.#facts.generation + 1;
-    this.#pendingSync.clear();
-  }
-
   #answer<T>(respond: (answer: T) => void, answer: T): void {
     this.#runtime.outbox.push(() => respond(answer));
-  }
-
-  #store(
-    phase: StoredPhase,
-    settled: (error: MillraceError | undefined) => void,
-    assignmentOf: (member: Member) => Uint8Array = (member) => member.assignment,
-  ): void {
-    this.#storesInFlight += 1;
-    this.#runtime.store(groupImage(this.#facts, phase, assignmentOf), (error) => {
-      this.#storesInFlight -= 1;
-      settled(error);
-      this.#runtime.settleDown(this);
-    });
-  }
-
-  /** Runs behind everything this group has staged: what is told of it is durable. */
-  #whenStored(tell: () => void, refuse: () => void): void {
-    if (this.#storesInFlight === 0) return this.#runtime.outbox.push(tell);
-    this.#runtime.barrier((error) => this.#runtime.outbox.push(error === undefined ? tell : refuse));
   }
 
   /** Members go on where they were: same ids, same generation, sessions counted from now. */
@@ -523,13 +308,8 @@ export class Group {
       );
       this.#members.add(member);
       member.renew();
-      if (image.phase === 'completing') this.#pendingSync.add(member.memberId);
     }
     this.#members.restoreLeader(image.leaderId);
-    if (image.phase === 'completing') this.#syncTimer.set(this.#members.rebalanceTimeoutMs);
+    this.#rebalance.resume();
   }
-}
-
-function unavailable(memberId: string): JoinAnswer {
-  return { error: 'BROKER_COORDINATOR_UNAVAILABLE', memberId };
 }

@@ -1,6 +1,6 @@
 /** One member of a group as the coordinator sees it: what it asked for, what it waits for, when it is given up. */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { GroupProtocol, JoinAnswer, JoinRequest, SyncAnswer } from './api.ts';
+import type { GroupProtocol, JoinAnswer, JoinRefused, JoinRequest, SyncAnswer } from './api.ts';
 import type { Deadline } from './deadlines.ts';
 import type { MemberImage } from './group-image.ts';
 import type { Outbox } from './outbox.ts';
@@ -121,4 +121,9 @@ export function sameProtocols(a: readonly GroupProtocol[], b: readonly GroupProt
 /** Owned copies: the request's bytes lie in a socket's buffer. */
 export function copyProtocols(protocols: JoinRequest['protocols']): GroupProtocol[] {
   return protocols.map(({ name, metadata }) => ({ name, metadata: new Uint8Array(metadata) }));
+}
+
+/** The answer to a JoinGroup whose outcome could not be stored: look for the coordinator and join again. */
+export function unavailable(memberId: string): JoinRefused {
+  return { error: 'BROKER_COORDINATOR_UNAVAILABLE', memberId };
 }
