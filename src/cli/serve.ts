@@ -14,6 +14,7 @@ export interface ServeOptions {
   readonly data: string;
   readonly kafka: string;
   readonly http: string;
+  readonly advertise?: string;
   readonly sync?: string;
   readonly set?: readonly string[];
   readonly logLevel: LogLevel;
@@ -43,6 +44,7 @@ export function withServeOptions(command: Command): Command {
   return command
     .option('--data <directory>', 'where the journal is kept', defaults.dataDirectory)
     .option('--kafka <host:port>', 'address for Kafka clients', formatAddress(defaults.kafka))
+    .option('--advertise <host:port>', 'address that Kafka clients are told to use (default: the one they used)')
     .option('--http <host:port>', 'address for HTTP', formatAddress(defaults.http))
     .option(
       '--sync <policy>',
@@ -67,6 +69,7 @@ export function serverConfig(options: ServeOptions): ServerConfig {
     return {
       dataDirectory: options.data,
       kafka: parseAddress('--kafka', options.kafka),
+      advertised: options.advertise === undefined ? undefined : parseAddress('--advertise', options.advertise),
       http: parseAddress('--http', options.http),
       broker: brokerSettings(assignments),
     };

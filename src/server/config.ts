@@ -10,6 +10,8 @@ export interface ServerConfig {
   /** Holds the journal; one process at a time. Created where absent. */
   readonly dataDirectory: string;
   readonly kafka: Address;
+  /** Where Kafka clients are told to connect, for brokers behind a proxy or in a container. Default: the address that each one used. */
+  readonly advertised?: Address | undefined;
   readonly http: Address;
   readonly broker: BrokerSettings;
 }

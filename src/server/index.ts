@@ -8,6 +8,7 @@ export { type Logger, silentLogger } from '../base/logger.ts';
 export { Broker, type BrokerOptions } from '../broker/broker.ts';
 export { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from '../broker/settings.ts';
 export { NodeDisk } from '../journal/node-disk.ts';
+export { formatRecordPlace, PARENT_HEADER, parseRecordPlace, type RecordPlace } from '../model/headers.ts';
 export type { Address } from './address.ts';
 export { brokerSettings, DEFAULT_SERVER_CONFIG, type ServerConfig } from './config.ts';
 export { createLogger } from './logger.ts';

@@ -48,7 +48,7 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     const broker = await Broker.open({ directory, disk, clock, logger, settings: config.broker });
     steps.unshift({ name: 'broker', close: () => broker.close() });
     const kafka = await listen('--kafka', config.kafka, (address) =>
-      KafkaListener.start({ broker, ...address, logger }),
+      KafkaListener.start({ broker, ...address, advertised: config.advertised, clock, logger }),
     );
     steps.unshift({ name: 'Kafka listener', close: () => kafka.stop() });
     const counters = new HttpCounters();

@@ -40,7 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Started by the runtime or by programs that embed Millrace, not by another file. */
-const ENTRY_POINTS = [/^src\/cli\/main\.ts$/, /-main\.ts$/, /^src\/(\w+\/)?index\.ts$/];
+const ENTRY_POINTS = [/^src\/cli\/main\.ts$/, /-main\.ts$/, /^src\/([\w-]+\/)*index\.ts$/];
 
 /** These rooms make the real clock, or stand above it; or the exception's reason. */
 const MAY_READ_TIME = [
