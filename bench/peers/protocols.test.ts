@@ -30,6 +30,17 @@ function rabbitFrame(key: number, body: string): Buffer {
   return Buffer.concat([size, content]);
 }
 
+function natsMessage(payload: string): string {
+  return `MSG _INBOX.bench0.a 1 ${payload.length}\r\n${payload}\r\n`;
+}
+
+/** Waits for the answer to its making of the stream. */
+function openNats(): PeerConnection {
+  const connection = PEERS.nats.connect(0);
+  void connection.open(mute);
+  return connection;
+}
+
 test('Redis: each entry id counts once, errors throw', () => {
   const ids = Buffer.from('$15\r\n1700000000000-0\r\n'.repeat(3) + '$16\r\n1700000000000-10\r\n');
   assert.deepEqual(
@@ -41,18 +52,12 @@ test('Redis: each entry id counts once, errors throw', () => {
 });
 
 test('NATS: acknowledgements count after the stream was made, pings and information do not', () => {
-  const message = (payload: string): string => `MSG _INBOX.bench0.a 1 ${payload.length}\r\n${payload}\r\n`;
-  const created = message('{"type":"created"}');
-  const acks = message('{"stream":"bench","seq":1}') + 'PING\r\n' + message('{"stream":"bench","seq":22}');
+  const created = natsMessage('{"type":"created"}');
+  const acks = natsMessage('{"stream":"bench","seq":1}') + 'PING\r\n' + natsMessage('{"stream":"bench","seq":22}');
   const stream = Buffer.from(`INFO {"a":1}\r\n${created}${acks}`);
-  const make = (): PeerConnection => {
-    const connection = PEERS.nats.connect(0);
-    void connection.open(mute);
-    return connection;
-  };
-  assert.deepEqual(countsOfAllCuts(make, stream), new Set([2]));
-  const refusal = Buffer.from(message('{"error":{"code":503}}'));
-  assert.throws(() => make().receive(refusal, refusal.length), /503/);
+  assert.deepEqual(countsOfAllCuts(openNats, stream), new Set([2]));
+  const refusal = Buffer.from(natsMessage('{"error":{"code":503}}'));
+  assert.throws(() => openNats().receive(refusal, refusal.length), /503/);
 });
 
 test('RabbitMQ: a confirm counts its ids, a publish error throws', () => {
