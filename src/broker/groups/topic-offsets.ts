@@ -1,5 +1,5 @@
 /**
- * The offsets one group has committed in one topic: one flat array of numbers, sorted by partition, 32 bytes for each.
+ * The offsets one group has committed in one topic: one flat array of numbers, sorted by partition, 32 to 48 bytes for each.
  * Objects in a map would take about 100, and a group that reads a topic of 1,000 partitions is nothing special. Typed
  * arrays would take 24, but cost 200 bytes each before they hold anything, and most groups read few partitions.
  */
@@ -29,7 +29,8 @@ const LEADER_EPOCH = 1;
 const OFFSET = 2;
 const COMMITTED_AT = 3;
 
-const BYTES_PER_PARTITION = STRIDE * 8;
+/** Eight for each number, and half as much again for the room arrays keep to grow. */
+const BYTES_PER_PARTITION = STRIDE * 8 * 1.5;
 /** This object, its array, and its entries in two maps: measured with 100,000 of them. */
 const OVERHEAD_BYTES = 500;
 const EXTRA_BYTES = 80;
