@@ -23,12 +23,15 @@ interface Stored {
   readonly headers: readonly (readonly [string, string | null])[];
 }
 
+function text(field: Uint8Array | null): string | null {
+  return field === null ? null : Buffer.from(field).toString('latin1');
+}
+
 /** What is really in a partition: batches, and their records. */
 async function stored(kit: HttpKit, name: string, index = 0): Promise<{ counts: number[]; records: Stored[] }> {
   const partition = kit.broker.topics.find(name)?.partitions[index];
   const { bytes } = await fetchOnce(kit.broker, partition, 0, { maxBytes: 64 * 1024 * 1024 });
   const batches = splitBatches(bytes);
-  const text = (field: Uint8Array | null) => (field === null ? null : Buffer.from(field).toString('latin1'));
   const records = batches.flatMap((batch) => [...readRecords(batch)]);
   return {
     counts: batches.map((batch) => recordCount(batch, 0)),
@@ -164,7 +167,10 @@ test('partitions: by key as kafkajs does, by number, keyless requests in turn', 
     assert.equal(json.partitions.length, 1, 'keyless records of a request stay together');
     turns.push(json.partitions[0].partition);
   }
-  assert.deepEqual(turns.sort(), [0, 1, 2, 3, 4]);
+  assert.deepEqual(
+    turns.toSorted((one, other) => one - other),
+    [0, 1, 2, 3, 4],
+  );
   const named = await kit.post('/v1/topics/p/records?partition=3', [
     { value: 1, key: 'k' },
     { value: 1, partition: 1 },

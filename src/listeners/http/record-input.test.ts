@@ -1,7 +1,7 @@
 /** Proves what record objects may say, that their values are kept as sent, and how each wrong one is refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { MillraceError } from '../../base/errors.ts';
 import { bodyText, type ProducedRecord, readJsonRecords, readNdjsonRecords, type ValueFormat } from './record-input.ts';
 

@@ -1,7 +1,7 @@
 /** Proves the topic routes over a real broker: every endpoint, every refusal, names in each spelling, pages. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HttpKit } from '../../../test/kit/http-kit.ts';
+import { type Answer, HttpKit } from '../../../test/kit/http-kit.ts';
 
 const OPTIONS = { timeout: 20_000 } as const;
 
@@ -145,13 +145,14 @@ test('pages: sorted, by prefix, each topic once', OPTIONS, async () => {
   }
 });
 
+function valueOf(answer: Answer, name: string): readonly unknown[] {
+  const entry = answer.json.config.find((candidate: { name: string }) => candidate.name === name);
+  return [entry?.value, entry?.source];
+}
+
 test('settings: shown with their source, changed by merge patch, all or nothing', OPTIONS, async () => {
   await using kit = await HttpKit.start();
   await kit.post('/v1/topics', { name: 'a/b' });
-  const valueOf = (answer: { json: { config: { name: string; value: string; source: string }[] } }, name: string) => {
-    const entry = answer.json.config.find((candidate) => candidate.name === name);
-    return [entry?.value, entry?.source];
-  };
   const path = '/v1/topics/a/b/config';
   assert.deepEqual(valueOf(await kit.get(path), 'max.message.bytes'), ['1048588', 'default']);
   const patched = await kit.call('PATCH', path, {

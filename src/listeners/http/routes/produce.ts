@@ -36,6 +36,7 @@ interface ProduceCall {
 export function produceRoutes(app: FastifyInstance, context: HttpContext): void {
   const { broker, counters } = context;
   const schema = { params: TopicParams, querystring: ProduceQuery };
+  const targets = new Targets(context);
   app.post<{ Params: TopicParams; Querystring: ProduceQuery; Body: Buffer | undefined }>(
     `${TOPICS_PATH}/:name/records`,
     { schema },
@@ -48,15 +49,43 @@ export function produceRoutes(app: FastifyInstance, context: HttpContext): void 
       }
       const call = { body, type, query, rawHeaders: request.raw.rawHeaders };
       checkCall(call);
-      const topic =
-        broker.topics.find(foldTopicName(request.params.name)) ??
-        (await createMissing(context, request.params.name, call));
+      const name = foldTopicName(request.params.name);
+      const topic = targets.find(name) ?? (await targets.create(name, call));
       const answer = await produce(context, topic, call);
       counters.recordsProduced += answer.count;
       counters.produceLatency.addMs(broker.clock.monotonic() - startedAt);
       return reply.code(query.ack === 'admitted' ? 202 : 200).send(answer);
     },
   );
+}
+
+/** Topics to write to, created where they are missing and the broker allows it. */
+class Targets {
+  readonly #context: HttpContext;
+  /** While a topic is being created, whoever comes later waits with those before: one connection's writes keep order. */
+  readonly #creating = new Map<string, Promise<Topic>>();
+
+  constructor(context: HttpContext) {
+    this.#context = context;
+  }
+
+  /** @param name canonical. */
+  find(name: string): Topic | undefined {
+    return this.#creating.has(name) ? undefined : this.#context.broker.topics.find(name);
+  }
+
+  async create(name: string, call: ProduceCall): Promise<Topic> {
+    const { broker } = this.#context;
+    if (!broker.settings.autoCreateTopics) throw topicNotFound(name);
+    // A request that is refused must not leave a topic behind, so its records are read before one is made for them.
+    readRecords(call, () => {});
+    let creation = this.#creating.get(name);
+    if (creation === undefined) {
+      creation = broker.topics.autoCreate(name).finally(() => this.#creating.delete(name));
+      this.#creating.set(name, creation);
+    }
+    return await creation;
+  }
 }
 
 /** @throws HTTP_REQUEST_INVALID for parameters that the body's type does not take. */
@@ -68,14 +97,6 @@ function checkCall({ type, query }: ProduceCall): void {
   throw new MillraceError('HTTP_REQUEST_INVALID', `Query parameter \`${given}\` is for ${of} bodies only.`, {
     details: { in: 'query', name: given },
   });
-}
-
-/** A request that is refused must not leave a topic behind, so its records are read before one is made for them. */
-async function createMissing({ broker }: HttpContext, pathName: string, call: ProduceCall): Promise<Topic> {
-  const name = foldTopicName(pathName);
-  if (!broker.settings.autoCreateTopics) throw topicNotFound(name);
-  readRecords(call, () => {});
-  return await broker.topics.autoCreate(name);
 }
 
 function readRecords({ body, type, query, rawHeaders }: ProduceCall, sink: RecordSink): void {
