@@ -46,6 +46,39 @@ test('a reader that waits is let go by a stop, with a clean end', TIMEOUT, async
   await polling.catch(() => undefined);
 });
 
+test('what was acknowledged while the broker stopped is there after it starts again', TIMEOUT, async () => {
+  const data = path.join(directory.path, 'stopping');
+  const broker = await startBroker(data);
+  const acknowledged = new Set<string>();
+  const produce = async (value: string): Promise<void> => {
+    const response = await fetch(`http://${broker.http}/v1/topics/a/records`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain' },
+      body: value,
+    });
+    if (response.status === 200) acknowledged.add(value);
+  };
+  await produce('first');
+  const writers = Array.from({ length: 8 }, async (_, writer) => {
+    // Ends when the broker is gone.
+    for (let index = 0; ; index++) await produce(`${writer}-${index}`);
+  });
+  while (acknowledged.size < 100) await new Promise((resolve) => setImmediate(resolve));
+  broker.child.kill('SIGTERM');
+  await Promise.allSettled(writers);
+  assert.equal((await broker.ended).code, 0);
+
+  const again = await startBroker(data);
+  const { stdout } = await runMillrace(['consume', 'a', '--http', again.http]);
+  const stored = new Set(stdout.trimEnd().split('\n'));
+  assert.deepEqual(
+    [...acknowledged].filter((value) => !stored.has(value)),
+    [],
+  );
+  again.child.kill('SIGTERM');
+  await again.ended;
+});
+
 test('a data directory in use, and addresses in use, are refused with what to do', TIMEOUT, async () => {
   const data = path.join(directory.path, 'busy');
   const broker = await startBroker(data);
