@@ -161,7 +161,7 @@ async function rawBigRound(measure: Measure, synced: boolean, path: string): Pro
     await file.write([buffers[index % buffers.length] as Buffer], round.bytes);
     round.bytes += BIG_BYTES;
     if (!synced) continue;
-    running ??= file.sync().then(() => {
+    running ??= file.sync().finally(() => {
       running = undefined;
     });
     // The journal has 8 MB in flight: so has this.

@@ -87,7 +87,11 @@ function isNewEnough() {
 function requireNewNode() {
   if (isNewEnough()) return;
   throw new Error(
-    'Millrace needs Node.js ' + OLDEST_NODE.join('.') + ' or later, and this is ' + process.versions.node + '. Install a newer Node.js.',
+    'Millrace needs Node.js ' +
+      OLDEST_NODE.join('.') +
+      ' or later, and this is ' +
+      process.versions.node +
+      '. Install a newer Node.js.',
   );
 }
 
@@ -165,7 +169,9 @@ function runtimeReady() {
 
 function installRuntime() {
   const name = runtimePackage() + '@' + RUNTIME_VERSION;
-  say('Node.js ' + process.versions.node + ' is too old to run Millrace; fetching ' + name + ' into .runtime/ (once)...');
+  say(
+    'Node.js ' + process.versions.node + ' is too old to run Millrace; fetching ' + name + ' into .runtime/ (once)...',
+  );
   const options = ['--no-save', '--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error'];
   npm(['install', '--prefix', RUNTIME].concat(options, [name]), name);
 }
@@ -182,13 +188,20 @@ function npm(args, what) {
     shell: !viaNode && onWindows,
   });
   if (result.error !== undefined && result.error.code === 'ENOENT') {
-    throw new Error('npm was not found in PATH; it is needed once, to install ' + what + '. Install npm and try again.');
+    throw new Error(
+      'npm was not found in PATH; it is needed once, to install ' + what + '. Install npm and try again.',
+    );
   }
   if (result.error !== undefined) throw result.error;
-  if (result.signal !== null) throw new Error('npm was stopped by ' + result.signal + ' while it installed ' + what + '.');
+  if (result.signal !== null)
+    throw new Error('npm was stopped by ' + result.signal + ' while it installed ' + what + '.');
   if (result.status !== 0) {
     throw new Error(
-      'npm could not install ' + what + ' (exit code ' + result.status + ', its messages stand above). ' +
+      'npm could not install ' +
+        what +
+        ' (exit code ' +
+        result.status +
+        ', its messages stand above). ' +
         'Check the network connection and the registry that npm is configured to use, then try again.',
     );
   }
@@ -202,7 +215,9 @@ function withInstallLock(work) {
   try {
     fs.mkdirSync(RUNTIME, { recursive: true });
   } catch (error) {
-    throw new Error('Cannot write to ' + ROOT + ' (' + error.code + '); dependencies are installed there on first use.');
+    throw new Error(
+      'Cannot write to ' + ROOT + ' (' + error.code + '); dependencies are installed there on first use.',
+    );
   }
   for (;;) {
     try {
@@ -212,7 +227,13 @@ function withInstallLock(work) {
       if (error.code !== 'EEXIST') throw error;
       if (!isAlive(Number(readOrNothing(lock)))) fs.rmSync(lock, { force: true });
       else if (Date.now() > deadline) {
-        throw new Error('Another process (pid ' + readOrNothing(lock) + ') has been installing for minutes; if it is gone, remove ' + lock + '.');
+        throw new Error(
+          'Another process (pid ' +
+            readOrNothing(lock) +
+            ') has been installing for minutes; if it is gone, remove ' +
+            lock +
+            '.',
+        );
       } else {
         if (!told) say('waiting for another process that installs...');
         told = true;
@@ -255,7 +276,17 @@ function runUnderRuntime(script) {
     env: env,
   });
   child.on('error', function (error) {
-    fail(new Error('Cannot run ' + binary + ' (' + error.code + '). Install Node.js ' + OLDEST_NODE.join('.') + ' or later and try again.'));
+    fail(
+      new Error(
+        'Cannot run ' +
+          binary +
+          ' (' +
+          error.code +
+          '). Install Node.js ' +
+          OLDEST_NODE.join('.') +
+          ' or later and try again.',
+      ),
+    );
   });
   const forwarded = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
   const handlers = forwarded.map(function (signal) {

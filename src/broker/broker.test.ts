@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { batchOf, fetchOnce, openBroker, produce, splitBatches } from '../../test/kit/broker-kit.ts';
 import { TempDirectory } from '../../test/kit/temp-directory.ts';
 import { MillraceError } from '../base/errors.ts';

@@ -32,7 +32,8 @@ export function findTimestamp(
   }
   const cursor = new RecordCursor(bytes, position, records);
   while (cursor.next()) {
-    if (cursor.timestamp >= timestamp && cursor.offset >= fromOffset) return { offset: cursor.offset, timestamp: cursor.timestamp };
+    if (cursor.timestamp >= timestamp && cursor.offset >= fromOffset)
+      return { offset: cursor.offset, timestamp: cursor.timestamp };
   }
   return undefined;
 }
