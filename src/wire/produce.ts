@@ -20,7 +20,7 @@
  * | int32 | throttle time, after the topics | all |
  *
  * Worked example, response v7 to correlation id 1, topic "t", partition 0, offset 5:
- * 00000036 00000001 | 00000001 0001 74 00000001 | 00000000 0000 0000000000000005 ffffffffffffffff 0000000000000000 | 00000000.
+ * 00000031 00000001 | 00000001 0001 74 00000001 | 00000000 0000 0000000000000005 ffffffffffffffff 0000000000000000 | 00000000.
  * Source: KIP-98, KIP-467 (record errors), KIP-482 (flexible versions).
  */
 import { Reader } from './reader.ts';
