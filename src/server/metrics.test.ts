@@ -12,14 +12,18 @@ import { LATENCY_BUCKETS_SECONDS, LatencyHistogram } from '../base/latency-histo
 import { Broker } from '../broker/broker.ts';
 import { NodeDisk } from '../journal/node-disk.ts';
 import { HttpCounters } from '../listeners/http/counters.ts';
+import { newMetrics } from '../listeners/kafka/metrics.ts';
+import { API_KEYS } from '../wire/apis.ts';
 import { MeteredDisk } from './metered-disk.ts';
-import { BROKER_METRICS, bindMetrics, DISK_METRICS, HTTP_METRICS, type MetricDefinition, Metrics } from './metrics.ts';
+import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS } from './metric-tables.ts';
+import { bindMetrics, type MetricDefinition, Metrics } from './metrics.ts';
 
 const DOCUMENT = new URL('../../docs/metrics.md', import.meta.url);
 
 const TABLES: readonly (readonly [string, readonly MetricDefinition<never>[]])[] = [
   ['Broker', BROKER_METRICS],
   ['Disk', DISK_METRICS],
+  ['Kafka', KAFKA_METRICS],
   ['HTTP', HTTP_METRICS],
 ];
 
@@ -28,7 +32,7 @@ function document(): string {
     '# Metrics',
     '',
     'What `GET /metrics` answers, in the Prometheus text format 0.0.4. Names are API. This page is made from the tables in',
-    '`src/server/metrics.ts` and checked against them.',
+    '`src/server/metric-tables.ts` and checked against them.',
     '',
     'Counters (`_total`) grow while the process lives and begin at 0 with it, except where the text says otherwise.',
     `Histograms have the buckets ${LATENCY_BUCKETS_SECONDS.join(', ')} seconds.`,
@@ -65,9 +69,12 @@ test('every metric has a value while a broker works', { timeout: 20_000 }, async
     const http = new HttpCounters();
     http.answered('GET', '/v1/topics/:name', 200);
     http.answered('GET', '/v1/topics/:name', 200);
+    const kafka = newMetrics(Object.values(API_KEYS));
+    kafka.requests[API_KEYS.Fetch] = 4;
     const metrics = new Metrics()
       .add(bindMetrics(BROKER_METRICS, broker))
       .add(bindMetrics(DISK_METRICS, disk.counters))
+      .add(bindMetrics(KAFKA_METRICS, kafka))
       .add(bindMetrics(HTTP_METRICS, http));
     const topic = await broker.topics.create({ name: 'metered', partitions: 2 });
     await produce(broker, topic, 0, batchOf(['a', 'b', 'c']));
@@ -79,6 +86,7 @@ test('every metric has a value while a broker works', { timeout: 20_000 }, async
     assert.match(text, /^millrace_topics 1$/m);
     assert.match(text, /^millrace_partitions 2$/m);
     assert.match(text, /^millrace_produce_records_total 3$/m);
+    assert.match(text, /^millrace_kafka_requests_total\{api="Fetch"\} 4$/m);
     assert.match(text, /^millrace_groups\{phase="stable"\} 0$/m);
     assert.match(text, /^millrace_http_requests_total\{method="GET",route="\/v1\/topics\/:name",status="200"\} 2$/m);
     assert.match(text, /^millrace_disk_sync_duration_seconds_bucket\{le="\+Inf"\} [1-9]\d*$/m);

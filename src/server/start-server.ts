@@ -17,7 +17,8 @@ import { type Address, formatAddress, listenError } from './address.ts';
 import { type CloseStep, closeAll } from './close-all.ts';
 import type { ServerConfig } from './config.ts';
 import { MeteredDisk } from './metered-disk.ts';
-import { BROKER_METRICS, bindMetrics, DISK_METRICS, HTTP_METRICS, Metrics } from './metrics.ts';
+import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS } from './metric-tables.ts';
+import { bindMetrics, Metrics } from './metrics.ts';
 
 export interface ServerParts {
   readonly clock: Clock;
@@ -55,6 +56,7 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     const metrics = new Metrics()
       .add(bindMetrics(BROKER_METRICS, broker))
       .add(bindMetrics(DISK_METRICS, disk.counters))
+      .add(bindMetrics(KAFKA_METRICS, kafka.metrics))
       .add(bindMetrics(HTTP_METRICS, counters));
     const http = await listen('--http', config.http, (address) =>
       HttpListener.start({ broker, ...address, clock, logger, counters, metrics }),

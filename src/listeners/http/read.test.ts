@@ -385,6 +385,22 @@ test('long polls end with their client, their topic, their broker; their number 
   assert.equal(answer.headers.get('connection'), 'close');
 });
 
+test('waits sent ahead on one connection end with it', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  await kit.post('/v1/topics', { name: 't' });
+  const socket = net.connect(kit.port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.write('GET /v1/topics/t/records?wait=30 HTTP/1.1\r\nHost: h\r\n\r\n'.repeat(3));
+  socket.write(
+    'POST /v1/topics/t/records HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nhalf',
+  );
+  await until(() => kit.held()['inFlight'] === 4 && kit.held()['bodies'] === 4);
+  socket.destroy();
+  // The answers behind the first never had the socket, and must hear of its end all the same.
+  await kit.idle();
+});
+
 test('a batch that cannot be opened is named, and can be passed', OPTIONS, async () => {
   await using kit = await HttpKit.start();
   const poison = Uint8Array.from(batch(numbered(3, 3), 'gzip'));

@@ -40,9 +40,10 @@ export function readRoutes(app: FastifyInstance, context: HttpContext): void {
     checkReadQuery(query);
     const type = answerType(request.headers.accept, query.follow === true);
     const topic = findTopic(broker, request.params.name);
-    const positions = await startPositions(broker, topic, query);
     const waits = query.follow === true || (query.wait ?? 0) > 0;
+    // Before the first await: a client that leaves during it must be noticed.
     const reading = context.room.enter(reply.raw, waits);
+    const positions = await startPositions(broker, topic, query);
     if (query.follow === true) return await startFollow(context, request, reply, positions, reading);
     if (type === RAW || type === 'text/plain')
       return await answerRaw(context, request, reply, positions, reading, type);

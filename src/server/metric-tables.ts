@@ -1,0 +1,410 @@
+/**
+ * Metrics, declared as data: name, kind, unit, what it counts, and where its value stands. The rooms only add to plain
+ * numbers; everything is read when `/metrics` is asked for. docs/metrics.md is made from these tables.
+ *
+ * Names are API: append, never rename.
+ */
+import type { Broker } from '../broker/broker.ts';
+import type { HttpCounters } from '../listeners/http/counters.ts';
+import type { KafkaMetrics } from '../listeners/kafka/metrics.ts';
+import { API_KEYS } from '../wire/apis.ts';
+import type { DiskCounters } from './metered-disk.ts';
+import type { MetricDefinition } from './metrics.ts';
+
+export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
+  {
+    name: 'millrace_ready',
+    kind: 'gauge',
+    unit: 'count',
+    help: '1 while the broker takes and serves records, else 0.',
+    read: (broker) => (broker.health().ready ? 1 : 0),
+  },
+  {
+    name: 'millrace_topics',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Topics that exist.',
+    read: (broker) => broker.topics.size,
+  },
+  {
+    name: 'millrace_partitions',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Partitions of all topics.',
+    read: (broker) => broker.topics.partitionCount,
+  },
+  {
+    name: 'millrace_produce_requests_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Write requests from every listener.',
+    read: (broker) => broker.producePath.counters.requests,
+  },
+  {
+    name: 'millrace_produce_batches_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Record batches appended.',
+    read: (broker) => broker.producePath.counters.batches,
+  },
+  {
+    name: 'millrace_produce_records_total',
+    kind: 'counter',
+    unit: 'records',
+    help: 'Records appended, as the batches declare them.',
+    read: (broker) => broker.producePath.counters.records,
+  },
+  {
+    name: 'millrace_produce_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of the batches appended, compressed as they came.',
+    read: (broker) => broker.producePath.counters.bytes,
+  },
+  {
+    name: 'millrace_produce_duplicates_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Batches of idempotent producers that had been appended before.',
+    read: (broker) => broker.producePath.counters.duplicates,
+  },
+  {
+    name: 'millrace_produce_refused_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Batches refused: damaged, too large, out of sequence, for no partition.',
+    read: (broker) => broker.producePath.counters.refused,
+  },
+  {
+    name: 'millrace_fetch_requests_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Reads from every listener.',
+    read: (broker) => broker.fetchPath.counters.requests,
+  },
+  {
+    name: 'millrace_fetch_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of the batches handed to listeners for reads.',
+    read: (broker) => broker.fetchPath.counters.bytes,
+  },
+  {
+    name: 'millrace_fetch_parked',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Reads that wait for records now.',
+    read: (broker) => broker.fetchPath.counters.parked,
+  },
+  {
+    name: 'millrace_tail_cache_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Newest journal bytes held in memory for readers.',
+    read: (broker) => broker.tail.sizeBytes,
+  },
+  {
+    name: 'millrace_tail_cache_hits_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Reads served from memory.',
+    read: (broker) => broker.tail.hits,
+  },
+  {
+    name: 'millrace_tail_cache_misses_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Reads that had to go to the disk.',
+    read: (broker) => broker.tail.misses,
+  },
+  {
+    name: 'millrace_log_read_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes read from journal files for readers.',
+    read: (broker) => broker.handles.bytesRead,
+  },
+  {
+    name: 'millrace_buffer_pool_free_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Large buffers kept for reuse.',
+    read: (broker) => broker.pool.freeBytes,
+  },
+  {
+    name: 'millrace_decompressions_pending',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Compressed batches that wait for a worker thread or are being opened by one.',
+    read: (broker) => broker.decompressor.pendingCount,
+  },
+  {
+    name: 'millrace_journal_commits_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Number of the last commit written: commits since the journal was made.',
+    read: (broker) => broker.journal.status().writtenCommit,
+  },
+  {
+    name: 'millrace_journal_unpublished_commits',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Commits begun that readers cannot see yet.',
+    read: (broker) => {
+      const { headCommit, publishedCommit } = broker.journal.status();
+      return headCommit - publishedCommit;
+    },
+  },
+  {
+    name: 'millrace_journal_staged_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Bytes that wait for the disk; near the limit, writes are refused.',
+    read: (broker) => broker.journal.status().stagedBytes,
+  },
+  {
+    name: 'millrace_checkpoint_waiting_files',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Closed journal files that have no index yet.',
+    read: (broker) => broker.checkpointer.waitingFiles,
+  },
+  {
+    name: 'millrace_groups',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Consumer groups, by the phase they are in.',
+    read: (broker) => {
+      const phases = { empty: 0, preparing: 0, completing: 0, stable: 0, dead: 0 };
+      for (const group of broker.groups.list()) phases[group.phase] += 1;
+      return Object.entries(phases).map(([phase, value]) => ({ labels: { phase }, value }));
+    },
+  },
+  {
+    name: 'millrace_group_rebalances_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Generations that consumer groups formed.',
+    read: (broker) => broker.groups.counters.rebalances,
+  },
+  {
+    name: 'millrace_group_expired_members_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Members removed because they went silent.',
+    read: (broker) => broker.groups.counters.expiredMembers,
+  },
+  {
+    name: 'millrace_group_committed_offsets_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Offsets that groups stored, one for each partition.',
+    read: (broker) => broker.groups.counters.committedOffsets,
+  },
+];
+
+/** What the event loop's thread does to the data directory; checkpoints are written by a thread of their own. */
+export const DISK_METRICS: readonly MetricDefinition<DiskCounters>[] = [
+  {
+    name: 'millrace_disk_writes_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Writes to the journal.',
+    read: (disk) => disk.writes,
+  },
+  {
+    name: 'millrace_disk_written_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes written to the journal.',
+    read: (disk) => disk.writtenBytes,
+  },
+  {
+    name: 'millrace_disk_failures_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Writes and syncs that the operating system refused.',
+    read: (disk) => disk.failures,
+  },
+  {
+    name: 'millrace_disk_sync_duration_seconds',
+    kind: 'histogram',
+    unit: 'seconds',
+    help: 'How long each sync of the journal took.',
+    read: (disk) => disk.syncLatency,
+  },
+];
+
+export const KAFKA_METRICS: readonly MetricDefinition<KafkaMetrics>[] = [
+  {
+    name: 'millrace_kafka_connections',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Open Kafka connections.',
+    read: (kafka) => kafka.connections,
+  },
+  {
+    name: 'millrace_kafka_connections_accepted_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Connections accepted.',
+    read: (kafka) => kafka.accepted,
+  },
+  {
+    name: 'millrace_kafka_connections_refused_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Connections turned away at the limit.',
+    read: (kafka) => kafka.refused,
+  },
+  {
+    name: 'millrace_kafka_connections_rejected_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Connections closed for what they sent: malformed, too large or unknown requests.',
+    read: (kafka) => kafka.rejected,
+  },
+  {
+    name: 'millrace_kafka_connections_idle_closed_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Connections closed because nothing came for too long.',
+    read: (kafka) => kafka.idleClosed,
+  },
+  {
+    name: 'millrace_kafka_requests_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Requests received, by API; those never used are left out.',
+    read: (kafka) =>
+      Object.entries(API_KEYS)
+        .map(([api, key]) => ({ labels: { api }, value: kafka.requests[key] ?? 0 }))
+        .filter(({ value }) => value > 0),
+  },
+  {
+    name: 'millrace_kafka_received_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes received.',
+    read: (kafka) => kafka.bytesIn,
+  },
+  {
+    name: 'millrace_kafka_sent_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes sent.',
+    read: (kafka) => kafka.bytesOut,
+  },
+  {
+    name: 'millrace_kafka_held_request_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Memory of requests that have arrived in part.',
+    read: (kafka) => kafka.landingBytes,
+  },
+  {
+    name: 'millrace_kafka_held_answer_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Fetched bytes that their sockets have not taken.',
+    read: (kafka) => kafka.fetchedBytes,
+  },
+];
+
+export const HTTP_METRICS: readonly MetricDefinition<HttpCounters>[] = [
+  {
+    name: 'millrace_http_connections',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Open HTTP connections.',
+    read: (http) => http.sockets.size,
+  },
+  {
+    name: 'millrace_http_connections_refused_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Connections turned away at the limit.',
+    read: (http) => http.connectionsRefused,
+  },
+  {
+    name: 'millrace_http_requests_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Requests answered, by method, route and status.',
+    read: (http) =>
+      [...http.requests].map(([key, value]) => {
+        const [method = '', route = '', status = ''] = key.split(' ');
+        return { labels: { method, route, status }, value };
+      }),
+  },
+  {
+    name: 'millrace_http_requests_in_flight',
+    kind: 'gauge',
+    unit: 'requests',
+    help: 'Requests begun whose answer is not finished.',
+    read: (http) => http.inFlight,
+  },
+  {
+    name: 'millrace_http_readers',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Long polls and follows open now.',
+    read: (http) => http.readers,
+  },
+  {
+    name: 'millrace_http_held_body_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Request bodies in memory: being received, or waiting for the journal.',
+    read: (http) => http.bodies?.usedBytes ?? 0,
+  },
+  {
+    name: 'millrace_http_held_answer_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Answers to reads in memory that their sockets have not taken; at the limit, reading waits.',
+    read: (http) => http.answers?.usedBytes ?? 0,
+  },
+  {
+    name: 'millrace_http_received_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes received, headers included.',
+    read: (http) => http.receivedBytes,
+  },
+  {
+    name: 'millrace_http_sent_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes sent, headers included.',
+    read: (http) => http.sentBytes,
+  },
+  {
+    name: 'millrace_http_records_produced_total',
+    kind: 'counter',
+    unit: 'records',
+    help: 'Records written over HTTP and acknowledged.',
+    read: (http) => http.recordsProduced,
+  },
+  {
+    name: 'millrace_http_records_read_total',
+    kind: 'counter',
+    unit: 'records',
+    help: 'Records rendered for HTTP readers.',
+    read: (http) => http.recordsRead,
+  },
+  {
+    name: 'millrace_http_produce_duration_seconds',
+    kind: 'histogram',
+    unit: 'seconds',
+    help: 'From the whole write request to its acknowledgement.',
+    read: (http) => http.produceLatency,
+  },
+  {
+    name: 'millrace_http_read_duration_seconds',
+    kind: 'histogram',
+    unit: 'seconds',
+    help: 'How long reads took that did not ask to wait.',
+    read: (http) => http.readLatency,
+  },
+];
