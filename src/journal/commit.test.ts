@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { forgetfulMemory, makeBatch, RecordingFold, transact } from '../../test/kit/journal-fixtures.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';

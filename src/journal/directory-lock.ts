@@ -23,7 +23,6 @@ const BUSY_CODES = new Set([5, 6]);
  * @throws MillraceError JOURNAL_LOCKED when another process, or this one, holds it; JOURNAL_IO when it cannot be tried.
  */
 export async function lockDirectory(directory: string): Promise<DiskLock> {
-  mkdirSync(directory, { recursive: true, mode: 0o750 });
   const database = open(directory);
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
@@ -45,6 +44,7 @@ export async function lockDirectory(directory: string): Promise<DiskLock> {
 
 function open(directory: string): DatabaseSync {
   try {
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
     const { DatabaseSync: Database } = loadSqlite();
     return new Database(lockPath(directory));
   } catch (error) {
