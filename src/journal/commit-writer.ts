@@ -39,7 +39,6 @@ export class CommitWriter {
   readonly #hooks: WriterHooks;
   readonly #next: NextFile;
   readonly #directory: string;
-  readonly #prepareAtBytes: number;
   /** Sync after each write, as soon as no other sync runs. */
   readonly #syncAlways: boolean;
   readonly #maxBlockingWriteBytes: number;
@@ -59,7 +58,6 @@ export class CommitWriter {
     disk: Disk;
     directory: string;
     hooks: WriterHooks;
-    fileBytes: number;
     syncAlways: boolean;
     /** Blocking the loop for the copy is cheaper than a trip through the thread pool up to about here. */
     maxBlockingWriteBytes: number;
@@ -70,14 +68,12 @@ export class CommitWriter {
   }) {
     this.#hooks = options.hooks;
     this.#directory = options.directory;
-    this.#prepareAtBytes = options.fileBytes / 2;
     this.#syncAlways = options.syncAlways;
     this.#maxBlockingWriteBytes = options.maxBlockingWriteBytes;
     this.#next = new NextFile(options.disk, options.directory, options.prepared);
     this.#active = options.active ?? noFile(options.lastFile, options.lastCommit);
     this.#writtenCommit = options.lastCommit;
     this.#durableCommit = options.lastCommit;
-    this.#prepareNext();
   }
 
   get writtenCommit(): CommitNumber {
@@ -219,13 +215,9 @@ export class CommitWriter {
     active.lastChecksum = last.checksum;
     this.#writtenCommit = last.commit;
     releasePieces(batch);
-    this.#prepareNext();
+    if (last.halfFull) this.#next.prepare(active.file + 1);
     if (this.#syncAlways) this.#startSync(true);
     this.#hooks.written(last.commit);
-  }
-
-  #prepareNext(): void {
-    if (this.#active.writtenBytes >= this.#prepareAtBytes) this.#next.prepare(this.#active.file + 1);
   }
 
   async #roll(first: ClosedCommit): Promise<void> {

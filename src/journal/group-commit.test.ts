@@ -43,7 +43,7 @@ interface Setup {
 }
 
 async function open(options: Partial<LocalJournalOptions> = {}, disk = new CountingDisk()): Promise<Setup> {
-  const fold = new RecordingFold();
+  const fold = (options.fold as RecordingFold | undefined) ?? new RecordingFold();
   const clock = new ManualClock();
   const rolled: JournalFile[] = [];
   const stopped: MillraceError[] = [];
@@ -299,4 +299,28 @@ test('a start from a checkpoint refuses a journal that does not continue it', li
   await assert.rejects(at({ ...from, checksum: 1 }), { code: 'JOURNAL_CORRUPT', message: /0000000002.*chain broken/ });
   await assert.rejects(at({ ...from, commit: 1 }), { code: 'JOURNAL_CORRUPT', message: /begins with commit 3/ });
   await assert.rejects(at({ ...from, file: 9 }), { code: 'JOURNAL_CORRUPT', message: /0000000009.*missing/ });
+});
+
+test('a start right after a checkpoint goes on in the empty file behind it', limit, async () => {
+  const { journal, fold, disk } = await open({ fileEntries: 2 });
+  await transact(journal, 'durable', appendBatch(fold, 0, 1, new Uint8Array(9))).promise;
+  await turns(5);
+  // File 1 is full and file 2 stands ready: a crash here leaves it empty.
+  const files = disk.content();
+  assert.equal(files.get('/data/journal/0000000002.journal')?.length, 0);
+  await journal.close();
+  const whole = await open({}, new CountingDisk(files));
+  const { lastCommit, lastChecksum } = whole.journal.recovery.files[0] as JournalFile;
+  await whole.journal.close();
+  const folded = new RecordingFold();
+  folded.ends.set(9, 1).set(0, 1);
+  const next = await open(
+    { fold: folded, from: { file: 2, commit: lastCommit, checksum: lastChecksum } },
+    new CountingDisk(files),
+  );
+  await next.journal.close();
+  assert.deepEqual(
+    folded.runs.map(({ file, position, commit }) => ({ file, position, commit })),
+    [{ file: 2, position: 128, commit: 3 }],
+  );
 });

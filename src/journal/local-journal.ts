@@ -120,7 +120,6 @@ export class LocalJournal implements Journal {
   }
 
   private constructor(options: LocalJournalOptions, recovered: Recovered, lock: DiskLock | undefined) {
-    const fileBytes = options.fileBytes ?? 128 * 1024 * 1024;
     this.#clock = options.clock;
     this.#fold = options.fold;
     this.#memory = options.memory;
@@ -133,7 +132,7 @@ export class LocalJournal implements Journal {
     this.recovery = recovered.report;
     this.#publishedCommit = recovered.end.lastCommit;
     this.#open = new OpenCommit(options.fold, options.pool, recovered.end, {
-      fileBytes,
+      fileBytes: options.fileBytes ?? 128 * 1024 * 1024,
       fileEntries: options.fileEntries ?? 500_000,
       newIncarnation: () => Math.floor(options.random() * Number.MAX_SAFE_INTEGER),
       now: () => options.clock.now(),
@@ -141,7 +140,6 @@ export class LocalJournal implements Journal {
     this.#writer = new CommitWriter({
       disk: options.disk,
       directory: options.directory,
-      fileBytes,
       syncAlways: options.sync === 'always',
       maxBlockingWriteBytes: options.maxBlockingWriteBytes ?? 64 * 1024,
       active: recovered.active,

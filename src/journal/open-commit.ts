@@ -59,6 +59,8 @@ export interface ClosedCommit {
   readonly checksum: number;
   readonly createdAt: number;
   readonly pieces: readonly Piece[];
+  /** Its file is half full: time to prepare the next one. */
+  readonly halfFull: boolean;
 }
 
 /** Copying costs 0.1 ms per MB; a piece of its own costs about a microsecond in the write, and pins its lease. */
@@ -209,6 +211,7 @@ export class OpenCommit implements CommitBuilder {
     header.previousChecksum = this.#end.lastChecksum;
     const checksum = encodeCommitHeader(this.#headerBytes, this.#headerAt, header, table);
     const sizeBytes = commitBytes(this.#bodyBytes, this.#entryCount);
+    const rows = this.#file === this.#end.file ? this.#end.batchRows + this.#batchRows : this.#batchRows;
     const closed: ClosedCommit = {
       commit: this.commit,
       file: this.#file,
@@ -219,8 +222,9 @@ export class OpenCommit implements CommitBuilder {
       checksum,
       createdAt: this.#createdAt,
       pieces: this.#gather.take(),
+      halfFull: this.#position + sizeBytes >= this.#limits.fileBytes / 2 || rows >= this.#limits.fileEntries / 2,
     };
-    this.#advance(closed);
+    this.#advance(closed, rows);
     return closed;
   }
 
@@ -263,9 +267,9 @@ export class OpenCommit implements CommitBuilder {
     this.#bodyBytes += this.#row.bytes;
   }
 
-  #advance(closed: ClosedCommit): void {
+  #advance(closed: ClosedCommit, rows: number): void {
     const end = this.#end;
-    end.batchRows = closed.file === end.file ? end.batchRows + this.#batchRows : this.#batchRows;
+    end.batchRows = rows;
     end.file = closed.file;
     end.incarnation = closed.incarnation;
     end.position = closed.position + closed.sizeBytes;
