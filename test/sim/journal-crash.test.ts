@@ -9,8 +9,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BufferPool } from '../../src/base/buffer-pool.ts';
-import type { CommitBuilder, Degree, SyncPolicy } from '../../src/journal/journal.ts';
-import { LocalJournal } from '../../src/journal/local-journal.ts';
+import type { CommitBuilder, Degree, JournalFile, SyncPolicy } from '../../src/journal/journal.ts';
+import { LocalJournal, type LocalJournalOptions } from '../../src/journal/local-journal.ts';
+import type { ReplayStart } from '../../src/journal/recovery.ts';
 import { FakeDisk } from '../kit/fake-disk.ts';
 import { appendBatch, CheckingMemory, RecordingFold, type Settlement, transact } from '../kit/journal-fixtures.ts';
 import { ManualClock } from '../kit/manual-clock.ts';
@@ -40,6 +41,8 @@ interface History {
   readonly openedAt: number;
   /** Operations on the disk when the history began: 0, but after a kill. */
   readonly startedAt: number;
+  /** Checkpoints that could have been written: files that were rolled, and operations on the disk by then. */
+  readonly rolled: readonly { readonly closed: JournalFile; readonly at: number }[];
   readonly disk: FakeDisk;
 }
 
@@ -57,7 +60,14 @@ interface Setting {
   readonly pool: BufferPool;
 }
 
-function openJournal(disk: FakeDisk, fold: RecordingFold, setting: Setting, clock: ManualClock, random: SeededRandom) {
+function openJournal(
+  disk: FakeDisk,
+  fold: RecordingFold,
+  setting: Setting,
+  clock: ManualClock,
+  random: SeededRandom,
+  more: Partial<LocalJournalOptions> = {},
+) {
   return LocalJournal.open({
     directory: DIRECTORY,
     disk,
@@ -68,6 +78,7 @@ function openJournal(disk: FakeDisk, fold: RecordingFold, setting: Setting, cloc
     syncIntervalMs: 10,
     random: random.next,
     ...setting,
+    ...more,
   });
 }
 
@@ -82,7 +93,9 @@ async function work(
   const fold = new RecordingFold();
   const clock = new ManualClock();
   const startedAt = disk.operationCount;
-  const journal = await openJournal(disk, fold, setting, clock, random);
+  const rolled: { closed: JournalFile; at: number }[] = [];
+  const observer = { rolled: (closed: JournalFile) => void rolled.push({ closed, at: disk.operationCount }) };
+  const journal = await openJournal(disk, fold, setting, clock, random, { observer });
   const replayed = fold.entries.length;
   const openedAt = disk.operationCount;
   const ends = new Set(past.ends);
@@ -106,7 +119,17 @@ async function work(
     clock.advance(random.below(4));
     if (random.chance(0.5)) await turns(random.below(6));
   }
-  const history = { entries: fold.entries, attempts, ends, floor: past.floor, replayed, openedAt, startedAt, disk };
+  const history = {
+    entries: fold.entries,
+    attempts,
+    ends,
+    floor: past.floor,
+    replayed,
+    openedAt,
+    startedAt,
+    rolled,
+    disk,
+  };
   // Killed in the middle of everything.
   if (random.chance(0.4)) return history;
   if (random.chance(0.5)) await journal.close();
@@ -142,11 +165,24 @@ function durableEntries(history: History, prefix: number, sync: SyncPolicy): num
   return entries;
 }
 
+/** Puts the fold where a checkpoint of everything up to the end of a closed file would. */
+function loadCheckpoint(fold: RecordingFold, history: History, closed: JournalFile): ReplayStart {
+  for (const entry of history.entries) {
+    const [, kind, commit, partition, base, count] = /^(.) (\d+) \S?(\d+) (\d+)[+:](\d+)/.exec(entry) ?? [];
+    if (Number(commit) > closed.lastCommit) break;
+    fold.entries.push(entry);
+    if (kind === 'b') fold.ends.set(Number(partition), Number(base) + Number(count));
+  }
+  return { file: closed.file + 1, commit: closed.lastCommit, checksum: closed.lastChecksum };
+}
+
 /** Reopens a crashed disk and compares with the history. */
 async function check(history: History, prefix: number, setting: Setting, random: SeededRandom): Promise<void> {
   const disk = new FakeDisk({ turns: () => 0 }, history.disk.crash(prefix, random));
   const fold = new RecordingFold();
-  const journal = await openJournal(disk, fold, setting, new ManualClock(), random);
+  const checkpoint = history.rolled.findLast(({ at }) => at <= prefix)?.closed;
+  const from = checkpoint !== undefined && random.chance(0.3) ? loadCheckpoint(fold, history, checkpoint) : undefined;
+  const journal = await openJournal(disk, fold, setting, new ManualClock(), random, { from });
   await journal.close();
   const found = fold.entries;
   const place = `crash after ${prefix} of ${history.disk.operationCount} operations, ${found.length} entries left`;
