@@ -74,11 +74,11 @@ export class JsonScan {
     return inner.includes('\\') ? (JSON.parse(`"${inner}"`) as string) : inner;
   }
 
-  /** Calls `visit` before each element of the array that stands next; it must pass the element. */
-  array(visit: () => void): void {
+  /** Stops before each element of the array that stands next; the caller must pass the element. */
+  *elements(): Generator<void, void, undefined> {
     this.expect(OPEN_BRACKET);
     if (this.take(CLOSE_BRACKET)) return;
-    do visit();
+    do yield;
     while (this.take(COMMA));
     this.expect(CLOSE_BRACKET);
   }

@@ -99,6 +99,28 @@ test('requests sent ahead are answered in order', OPTIONS, async () => {
   assert.equal(values.join(''), '0123456789');
 });
 
+test(
+  'a small write does not overtake a large one sent before it, nor one that creates the topic',
+  OPTIONS,
+  async () => {
+    await using kit = await HttpKit.start();
+    const lines = '{"value":1}\n'.repeat(9_000);
+    const head = 'POST /v1/topics/new/records HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-ndjson\r\n';
+    const large = `${head}Content-Length: ${lines.length}\r\n\r\n${lines}`;
+    const wrong = `${head}Content-Length: 1\r\n\r\n{`;
+    const small = `${head}Connection: close\r\nContent-Length: 11\r\n\r\n{"value":2}`;
+    const answers = await rawExchange(kit.port, [large + large + wrong + small]);
+    assert.deepEqual(
+      [...answers.matchAll(/HTTP\/1.1 (\d+)/g)].map((match) => match[1]),
+      ['200', '200', '400', '200'],
+    );
+    assert.deepEqual(
+      [...answers.matchAll(/"baseOffset":(\d+)/g)].map((match) => match[1]),
+      ['0', '9000', '18000'],
+    );
+  },
+);
+
 test('CORS: off by default; on for the origins named', OPTIONS, async () => {
   const preflight = {
     headers: {

@@ -3,18 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { MillraceError } from '../../base/errors.ts';
-import { bodyText, type ProducedRecord, readJsonRecords, readNdjsonRecords, type ValueFormat } from './record-input.ts';
+import { bodyText, jsonRecords, ndjsonRecords, type ProducedRecord, type ValueFormat } from './record-input.ts';
 
 function json(text: string, format: ValueFormat = 'json'): ProducedRecord[] {
-  const records: ProducedRecord[] = [];
-  readJsonRecords(text, format, (record) => records.push(record));
-  return records;
+  return [...jsonRecords(text, format)];
 }
 
 function ndjson(text: string): ProducedRecord[] {
-  const records: ProducedRecord[] = [];
-  readNdjsonRecords(text, 'json', (record) => records.push(record));
-  return records;
+  return [...ndjsonRecords(text, 'json')];
 }
 
 function refused(run: () => unknown): MillraceError {

@@ -19,8 +19,6 @@ export interface ProducedRecord {
   readonly timestamp: number | undefined;
 }
 
-export type RecordSink = (record: ProducedRecord) => void;
-
 const NO_HEADERS: readonly RecordHeaderInput[] = [];
 const MAX_PARTITION = 0x7fff_ffff;
 const NEWLINE = 0x0a;
@@ -32,20 +30,17 @@ export function bodyText(body: Buffer): string {
 }
 
 /** One record object, or an array of them. @throws HTTP_JSON_INVALID, HTTP_REQUEST_INVALID naming the record. */
-export function readJsonRecords(text: string, format: ValueFormat, sink: RecordSink): void {
+export function* jsonRecords(text: string, format: ValueFormat): Generator<ProducedRecord, void, undefined> {
   const scan = new JsonScan(text);
   if (scan.isArray) {
     let index = 0;
-    scan.array(() => {
-      sink(readRecord(scan, format, `records[${index}]`));
-      index += 1;
-    });
-  } else sink(readRecord(scan, format, 'the record'));
+    for (const _ of scan.elements()) yield readRecord(scan, format, `records[${index++}]`);
+  } else yield readRecord(scan, format, 'the record');
   scan.finish();
 }
 
 /** One record object a line; lines of white space are skipped. */
-export function readNdjsonRecords(text: string, format: ValueFormat, sink: RecordSink): void {
+export function* ndjsonRecords(text: string, format: ValueFormat): Generator<ProducedRecord, void, undefined> {
   let line = 0;
   for (let start = 0; start < text.length; ) {
     line += 1;
@@ -53,8 +48,9 @@ export function readNdjsonRecords(text: string, format: ValueFormat, sink: Recor
     const end = found === -1 ? text.length : found;
     const scan = new JsonScan(text, start, end);
     if (!Number.isNaN(scan.peek())) {
-      sink(readRecord(scan, format, `line ${line}`));
+      const record = readRecord(scan, format, `line ${line}`);
       scan.finish();
+      yield record;
     }
     start = end + (text.charCodeAt(end) === NEWLINE ? 1 : 0);
   }
@@ -159,8 +155,9 @@ function readPartition(scan: JsonScan, where: string): number | undefined {
 
 function readHeaders(scan: JsonScan, where: string): RecordHeaderInput[] {
   const headers: RecordHeaderInput[] = [];
-  if (scan.isArray) scan.array(() => headers.push(readHeader(scan, `${where}[${headers.length}]`)));
-  else if (scan.isObject) {
+  if (scan.isArray) {
+    for (const _ of scan.elements()) headers.push(readHeader(scan, `${where}[${headers.length}]`));
+  } else if (scan.isObject) {
     scan.object((name) => {
       const key = wellFormed(JSON.stringify(name), where);
       headers.push({ key, value: stringOrNull(scan, `${where}.${shorten(name)}`) });

@@ -4,12 +4,16 @@
  * Batches are opened one at a time per partition, large compressed ones on the broker's worker threads. What stays open
  * at once is bounded for the whole walk, since a few kilobytes can expand to megabytes.
  */
+import { setImmediate } from 'node:timers/promises';
 import { MillraceError } from '../../base/errors.ts';
 import type { Decompressor } from '../../broker/decompressor/decompressor.ts';
 import { BatchCursor } from '../../model/batch-cursor.ts';
 import { baseOffset, CODEC, codec, isControl, lastOffset } from '../../model/record-batch.ts';
 import { RecordCursor, recordBytes } from '../../model/record-codec.ts';
 import type { PartitionPosition } from './position.ts';
+
+/** Records rendered in one turn of the event loop: a millisecond or two. */
+const RECORDS_PER_TURN = 1_000;
 
 /** The records of one partition in one fetch answer, from its position on. */
 export class PartitionWalk {
@@ -114,8 +118,8 @@ export class PartitionWalk {
  * Delivers records until `deliver` answers that it takes no more, or the fetch answer ends.
  *
  * @param maxOpenBytes of decompressed batches at once; a walk over several partitions ends early beyond it.
- * @returns an error that stands behind records already delivered: the answer ends before it, and the next one begins with it.
- * @throws what the first batch gave when nothing was delivered yet.
+ * @throws what a batch gave when nothing was delivered yet; behind records the walk just ends, and the next one begins
+ *   with the fault.
  */
 export async function walkRecords(
   walks: readonly PartitionWalk[],
@@ -132,11 +136,15 @@ export async function walkRecords(
       openBytes += walk.openBytes;
       if (openBytes > maxOpenBytes) break;
     }
+    let count = 0;
     for (let walk = heap.first; walk !== undefined; walk = heap.first) {
       const goesOn = deliver(walk);
       delivered = true;
       walk.delivered();
       if (!goesOn) return;
+      count += 1;
+      // One batch can have a hundred thousand records: others must have their turn.
+      if (count % RECORDS_PER_TURN === 0) await setImmediate();
       openBytes -= walk.openBytes;
       const more = walk.advance() || (await walk.openNext(decompressor));
       openBytes += walk.openBytes;

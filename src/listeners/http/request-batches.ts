@@ -28,7 +28,7 @@ const turns = new WeakMap<Topic, number>();
 
 /**
  * A builder's buffer grows to the largest batch it made, so a few are kept: a request of one record would otherwise pay
- * for growing one. Requests are encoded in one turn of the event loop each, so there is never more than one user.
+ * for growing one. Taken out of here while in use.
  */
 const spareBuilders: { maxBytes: number; builder: BatchBuilder }[] = [];
 const MAX_SPARE = 4;

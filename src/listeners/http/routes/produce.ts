@@ -1,4 +1,5 @@
 /** `POST /v1/topics/{name}/records`: one request, one atomic commit. */
+import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { type ErrorCode, MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
@@ -7,10 +8,11 @@ import type { Topic } from '../../../broker/topic.ts';
 import type { Degree } from '../../../journal/journal.ts';
 import { foldTopicName } from '../../../model/topic-name.ts';
 import { mediaType } from '../accept.ts';
+import { ConnectionOrder } from '../connection-order.ts';
 import type { HttpContext } from '../context.ts';
 import { topicNotFound } from '../find-topic.ts';
 import { readRawRecord } from '../raw-input.ts';
-import { bodyText, type RecordSink, readJsonRecords, readNdjsonRecords } from '../record-input.ts';
+import { bodyText, jsonRecords, ndjsonRecords, type ProducedRecord } from '../record-input.ts';
 import { RequestBatches } from '../request-batches.ts';
 import { type ProduceAnswer, ProduceQuery, TopicParams } from '../schemas.ts';
 import { TOPICS_PATH } from '../topic-path.ts';
@@ -36,7 +38,7 @@ interface ProduceCall {
 export function produceRoutes(app: FastifyInstance, context: HttpContext): void {
   const { broker, counters } = context;
   const schema = { params: TopicParams, querystring: ProduceQuery };
-  const targets = new Targets(context);
+  const order = new ConnectionOrder();
   app.post<{ Params: TopicParams; Querystring: ProduceQuery; Body: Buffer | undefined }>(
     `${TOPICS_PATH}/:name/records`,
     { schema },
@@ -50,42 +52,13 @@ export function produceRoutes(app: FastifyInstance, context: HttpContext): void 
       const call = { body, type, query, rawHeaders: request.raw.rawHeaders };
       checkCall(call);
       const name = foldTopicName(request.params.name);
-      const topic = targets.find(name) ?? (await targets.create(name, call));
-      const answer = await produce(context, topic, call);
+      const staged = await order.run(request.raw.socket, () => stage(context, name, call));
+      const answer = await answerTo(staged, call);
       counters.recordsProduced += answer.count;
       counters.produceLatency.addMs(broker.clock.monotonic() - startedAt);
       return reply.code(query.ack === 'admitted' ? 202 : 200).send(answer);
     },
   );
-}
-
-/** Topics to write to, created where they are missing and the broker allows it. */
-class Targets {
-  readonly #context: HttpContext;
-  /** While a topic is being created, whoever comes later waits with those before: one connection's writes keep order. */
-  readonly #creating = new Map<string, Promise<Topic>>();
-
-  constructor(context: HttpContext) {
-    this.#context = context;
-  }
-
-  /** @param name canonical. */
-  find(name: string): Topic | undefined {
-    return this.#creating.has(name) ? undefined : this.#context.broker.topics.find(name);
-  }
-
-  async create(name: string, call: ProduceCall): Promise<Topic> {
-    const { broker } = this.#context;
-    if (!broker.settings.autoCreateTopics) throw topicNotFound(name);
-    // A request that is refused must not leave a topic behind, so its records are read before one is made for them.
-    readRecords(call, () => {});
-    let creation = this.#creating.get(name);
-    if (creation === undefined) {
-      creation = broker.topics.autoCreate(name).finally(() => this.#creating.delete(name));
-      this.#creating.set(name, creation);
-    }
-    return await creation;
-  }
 }
 
 /** @throws HTTP_REQUEST_INVALID for parameters that the body's type does not take. */
@@ -99,14 +72,37 @@ function checkCall({ type, query }: ProduceCall): void {
   });
 }
 
-function readRecords({ body, type, query, rawHeaders }: ProduceCall, sink: RecordSink): void {
+function readRecords({ body, type, query, rawHeaders }: ProduceCall): Iterable<ProducedRecord> {
   const format = query.format ?? 'json';
-  if (type === 'raw') sink(readRawRecord(body, rawHeaders, query));
-  else if (type === 'json') readJsonRecords(bodyText(body), format, sink);
-  else readNdjsonRecords(bodyText(body), format, sink);
+  if (type === 'raw') return [readRawRecord(body, rawHeaders, query)];
+  return type === 'json' ? jsonRecords(bodyText(body), format) : ndjsonRecords(bodyText(body), format);
 }
 
-async function produce({ broker, settings }: HttpContext, topic: Topic, call: ProduceCall): Promise<ProduceAnswer> {
+/** Records encoded in one turn of the event loop: a millisecond or two. */
+const RECORDS_PER_TURN = 2_000;
+
+async function encode(call: ProduceCall, batches: RequestBatches): Promise<void> {
+  let count = 0;
+  for (const record of readRecords(call)) {
+    batches.add(record);
+    count += 1;
+    if (count % RECORDS_PER_TURN === 0) await setImmediate();
+  }
+}
+
+/** A request that has its place in the log, whenever it is acknowledged. */
+interface Staged {
+  readonly topic: Topic;
+  readonly batches: RequestBatches;
+  readonly parts: ReturnType<RequestBatches['finish']>;
+  readonly items: readonly ProduceItem[];
+  /** In an object, so that nobody waits for it by waiting for the stage. */
+  readonly appended: Promise<void>;
+}
+
+async function stage(context: HttpContext, name: string, call: ProduceCall): Promise<Staged> {
+  const { broker, settings } = context;
+  const topic = broker.topics.find(name) ?? (await createTarget(broker, name, call));
   const batches = new RequestBatches(topic, {
     partition: call.query.partition,
     now: broker.clock.now(),
@@ -114,14 +110,39 @@ async function produce({ broker, settings }: HttpContext, topic: Topic, call: Pr
     remembersPartitions: call.query.offsets === 'each',
   });
   try {
-    readRecords(call, (record) => batches.add(record));
+    await encode(call, batches);
   } catch (error) {
     batches.release();
     throw error;
   }
   const parts = batches.finish();
   const items = parts.flatMap((part) => part.items);
-  if (items.length > 0) await append(broker, call.query.ack ?? 'durable', items);
+  checkSizes(topic, items);
+  const appended = items.length === 0 ? Promise.resolve() : append(broker, call.query.ack ?? 'durable', items);
+  return { topic, batches, parts, items, appended };
+}
+
+/** A request that is refused must not leave a topic behind, so its records are read before one is made for them. */
+async function createTarget(broker: Broker, name: string, call: ProduceCall): Promise<Topic> {
+  if (!broker.settings.autoCreateTopics) throw topicNotFound(name);
+  for (const _ of readRecords(call));
+  return await broker.topics.autoCreate(name);
+}
+
+/** The limit may have changed while records were encoded; then all are refused here, and not some by the broker. */
+function checkSizes(topic: Topic, items: readonly ProduceItem[]): void {
+  const { maxBatchBytes } = topic.limits;
+  if (items.every((item) => item.batch.length <= maxBatchBytes)) return;
+  throw new MillraceError('MODEL_BATCH_TOO_LARGE', `${topic.name} takes batches of ${maxBatchBytes} bytes at most.`, {
+    details: { topic: topic.name, maxBytes: maxBatchBytes },
+  });
+}
+
+async function answerTo(
+  { topic, batches, parts, items, appended }: Staged,
+  { query }: ProduceCall,
+): Promise<ProduceAnswer> {
+  await appended;
   const refused = items.find((item) => item.error !== undefined);
   if (refused !== undefined) throw itemError(topic, refused.error as ErrorCode);
   const partitions = parts
@@ -132,9 +153,8 @@ async function produce({ broker, settings }: HttpContext, topic: Topic, call: Pr
     }))
     .sort((one, other) => one.partition - other.partition);
   const answer = { topic: topic.name, count: batches.recordCount, partitions };
-  return call.query.offsets === 'each'
-    ? { ...answer, records: placeOfEach(partitions, batches.recordPartitions) }
-    : answer;
+  if (query.offsets !== 'each') return answer;
+  return { ...answer, records: placeOfEach(partitions, batches.recordPartitions) };
 }
 
 function append(broker: Broker, degree: Degree, items: readonly ProduceItem[]): Promise<void> {
