@@ -65,6 +65,13 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'a journal file is closed at this size',
   },
   {
+    name: 'checkpoint.bytes',
+    key: 'checkpointBytes',
+    form: bytes(MIB, 64 * GIB),
+    documentation:
+      'a checkpoint is written once this much journal came since the last; less makes a start after a crash faster',
+  },
+  {
     name: 'journal.staged.max.bytes',
     key: 'maxStagedBytes',
     form: bytes(MIB, 4 * GIB),
