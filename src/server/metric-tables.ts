@@ -7,7 +7,7 @@
 import type { Broker } from '../broker/broker.ts';
 import type { HttpCounters } from '../listeners/http/counters.ts';
 import type { KafkaMetrics } from '../listeners/kafka/metrics.ts';
-import { API_KEYS } from '../wire/apis.ts';
+import { SERVED_APIS } from '../listeners/kafka/registry.ts';
 import type { DiskCounters } from './metered-disk.ts';
 import type { MetricDefinition } from './metrics.ts';
 
@@ -277,9 +277,9 @@ export const KAFKA_METRICS: readonly MetricDefinition<KafkaMetrics>[] = [
     unit: 'requests',
     help: 'Requests received, by API; those never used are left out.',
     read: (kafka) =>
-      Object.entries(API_KEYS)
-        .map(([api, key]) => ({ labels: { api }, value: kafka.requests[key] ?? 0 }))
-        .filter(({ value }) => value > 0),
+      SERVED_APIS.map(({ api }) => ({ labels: { api: api.name }, value: kafka.requests[api.key] ?? 0 })).filter(
+        ({ value }) => value > 0,
+      ),
   },
   {
     name: 'millrace_kafka_received_bytes_total',
