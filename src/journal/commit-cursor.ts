@@ -26,9 +26,7 @@ import {
 import type { DiskFile } from './disk.ts';
 import { FILE_HEADER_BYTES, type FileHeader, hex } from './file-header.ts';
 import type { BatchRun, Fold } from './journal.ts';
-
-/** Large reads reach the speed of the page cache; larger ones only cost memory. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
+import type { ReadWindow } from './read-window.ts';
 
 export type CursorStep =
   /** The next commit is sound; `header`, `position` and `sizeBytes` describe it until the next step. */
@@ -51,21 +49,17 @@ export class CommitCursor {
   expectedCommit: number;
   previousChecksum: number;
 
-  readonly #handle: DiskFile;
   readonly #fileHeader: FileHeader;
   readonly #fileBytes: number;
   readonly #row: Row = emptyRow();
   readonly #run: BatchRun;
-  #window: Buffer;
-  /** Position in the file of the window's first byte. */
-  #windowAt = FILE_HEADER_BYTES;
-  #windowBytes = 0;
+  readonly #window: ReadWindow;
   /** Bytes from `position` on that the next step needs. */
   #needed = COMMIT_HEADER_BYTES;
 
-  /** @param window memory to read through, replaced by a larger one where a commit does not fit. */
-  constructor(handle: DiskFile, header: FileHeader, fileBytes: number, window: Buffer = newWindow()) {
-    this.#handle = handle;
+  /** @param window turned to this file; settle it when done. */
+  constructor(handle: DiskFile, header: FileHeader, fileBytes: number, window: ReadWindow) {
+    window.begin(handle, fileBytes, FILE_HEADER_BYTES);
     this.#fileHeader = header;
     this.#fileBytes = fileBytes;
     this.#window = window;
@@ -75,17 +69,12 @@ export class CommitCursor {
       partition: 0,
       baseOffset: 0,
       offsetCount: 0,
-      bytes: this.#window,
+      bytes: window.bytes,
       file: header.file,
       position: 0,
       commit: 0,
       committedAt: 0,
     };
-  }
-
-  /** For the next cursor. */
-  get window(): Buffer {
-    return this.#window;
   }
 
   next(): CursorStep {
@@ -95,8 +84,8 @@ export class CommitCursor {
     if (left === 0) return 'end';
     if (left < COMMIT_HEADER_BYTES) return this.#bad(`${left} bytes are too few for a commit header`);
     if (!this.#has(COMMIT_HEADER_BYTES)) return 'more';
-    const at = this.position - this.#windowAt;
-    const problem = decodeCommitHeader(this.#window, at, this.header) ?? this.#checkHeader();
+    const at = this.position - this.#window.at;
+    const problem = decodeCommitHeader(this.#window.bytes, at, this.header) ?? this.#checkHeader();
     if (problem !== undefined) return this.#bad(problem);
     const size = commitBytes(this.header.bodyBytes, this.header.entryCount);
     if (size > left) return this.#bad(`the commit has ${size} bytes, the file ends after ${left}`);
@@ -110,47 +99,35 @@ export class CommitCursor {
   }
 
   /** Reads on, keeping what is not consumed. Errors are those of the disk. */
-  async fill(): Promise<void> {
-    const keep = this.position - this.#windowAt;
-    const kept = Math.max(0, this.#windowBytes - keep);
-    const target = this.#needed <= this.#window.length ? this.#window : Buffer.allocUnsafeSlow(this.#needed);
-    if (kept > 0) this.#window.copy(target, 0, keep, keep + kept);
-    this.#window = target;
-    this.#windowAt = this.position;
-    const room = Math.min(target.length, this.#fileBytes - this.position) - kept;
-    const count = await this.#handle.read(target.subarray(kept, kept + room), this.position + kept);
-    this.#windowBytes = kept + count;
-    // Another process cut the file while it is read: nothing more will come.
-    if (count < room) throw Object.assign(new Error('the file became shorter while it was read'), { code: 'EIO' });
+  fill(): Promise<void> {
+    return this.#window.fill(this.position, this.#needed);
   }
 
   /** Goes on at a commit found behind damage, taking its word for what came before. */
   skipTo(position: number, header: CommitHeader): void {
     this.position = position;
     this.sizeBytes = 0;
-    this.#windowAt = position;
-    this.#windowBytes = 0;
     this.expectedCommit = header.commit;
     this.previousChecksum = header.previousChecksum;
   }
 
   /** Hands the current commit's entries to the fold, in order. */
   replay(fold: Fold): void {
-    const at = this.position - this.#windowAt;
+    const at = this.position - this.#window.at;
     const commit = this.header.commit;
     const tableAt = at + tableOffset(this.header.bodyBytes);
     let body = at + COMMIT_HEADER_BYTES;
     const row = this.#row;
     const run = this.#run;
     for (let index = 0; index < this.header.entryCount; index++) {
-      decodeRow(this.#window, tableAt + index * ROW_BYTES, row);
-      const bytes = this.#window.subarray(body, body + row.bytes);
+      decodeRow(this.#window.bytes, tableAt + index * ROW_BYTES, row);
+      const bytes = this.#window.bytes.subarray(body, body + row.bytes);
       if (row.kind === KIND_BATCHES) {
         run.partition = row.partition;
         run.baseOffset = row.baseOffset;
         run.offsetCount = row.checksumOrCount;
         run.bytes = bytes;
-        run.position = this.#windowAt + body;
+        run.position = this.#window.at + body;
         run.commit = commit;
         run.committedAt = this.header.createdAt;
         fold.batches(run);
@@ -161,27 +138,27 @@ export class CommitCursor {
 
   /** Table rows of the current commit, for people to read: allocates. */
   rows(): Row[] {
-    const tableAt = this.position - this.#windowAt + tableOffset(this.header.bodyBytes);
+    const tableAt = this.position - this.#window.at + tableOffset(this.header.bodyBytes);
     return Array.from({ length: this.header.entryCount }, (_, index) => {
       const row = emptyRow();
-      decodeRow(this.#window, tableAt + index * ROW_BYTES, row);
+      decodeRow(this.#window.bytes, tableAt + index * ROW_BYTES, row);
       return row;
     });
   }
 
   /** Rows of kind `batches` in the current commit. */
   countBatchRows(): number {
-    const tableAt = this.position - this.#windowAt + tableOffset(this.header.bodyBytes);
+    const tableAt = this.position - this.#window.at + tableOffset(this.header.bodyBytes);
     let count = 0;
     for (let index = 0; index < this.header.entryCount; index++) {
-      if (this.#window[tableAt + index * ROW_BYTES] === KIND_BATCHES) count += 1;
+      if (this.#window.bytes[tableAt + index * ROW_BYTES] === KIND_BATCHES) count += 1;
     }
     return count;
   }
 
   #has(count: number): boolean {
     this.#needed = count;
-    return this.position + count <= this.#windowAt + this.#windowBytes;
+    return this.position + count <= this.#window.end;
   }
 
   #checkHeader(): string | undefined {
@@ -198,7 +175,7 @@ export class CommitCursor {
   }
 
   #checkContent(at: number, size: number): string | undefined {
-    const window = this.#window;
+    const window = this.#window.bytes;
     const { bodyBytes, entryCount, checksum } = this.header;
     const tableAt = at + tableOffset(bodyBytes);
     const computed = headerChecksum(window, at, window, tableAt, at + size);
@@ -219,9 +196,9 @@ export class CommitCursor {
     const row = this.#row;
     switch (row.kind) {
       case KIND_BATCHES:
-        return checkBatchRun(this.#window, start, end, row.baseOffset, row.checksumOrCount, true);
+        return checkBatchRun(this.#window.bytes, start, end, row.baseOffset, row.checksumOrCount, true);
       case KIND_COMMAND: {
-        const computed = crc32c(this.#window.subarray(start, end));
+        const computed = crc32c(this.#window.bytes.subarray(start, end));
         if (computed === row.checksumOrCount) return undefined;
         return `command checksum ${hex(row.checksumOrCount)}, computed ${hex(computed)}`;
       }
@@ -234,8 +211,4 @@ export class CommitCursor {
     this.problem = problem;
     return 'bad';
   }
-}
-
-export function newWindow(): Buffer {
-  return Buffer.allocUnsafeSlow(WINDOW_BYTES);
 }

@@ -31,6 +31,7 @@ import { describeItem, dumpJournal } from './dump.ts';
 import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, type FileHeader } from './file-header.ts';
 import { LocalJournal } from './local-journal.ts';
 import { journalPath, numberedFiles, parseNumberedName } from './paths.ts';
+import { ReadWindow } from './read-window.ts';
 
 const golden = Buffer.from(
   (await readFile(new URL('../../test/golden/journal/version-1.hex', import.meta.url), 'utf8')).replaceAll(/\s/g, ''),
@@ -173,7 +174,7 @@ test('hostile: arbitrary bytes are never a commit and never throw', { timeout: 2
       const bytes = Buffer.concat([encodeFileHeader(FILE_HEADER), prefix, rest]);
       const outcome = decodeFileHeader(whole ? bytes : rest);
       assert.equal(outcome.kind, whole ? 'header' : 'bad');
-      const cursor = new CommitCursor(fileOf(bytes), FILE_HEADER, bytes.length, Buffer.alloc(64));
+      const cursor = new CommitCursor(fileOf(bytes), FILE_HEADER, bytes.length, new ReadWindow());
       let step = cursor.next();
       if (step === 'more') {
         await cursor.fill();
@@ -194,12 +195,13 @@ test('hostile: lengths and counts beyond the file are refused before memory is t
     writeUint32(bytes, FILE_HEADER_BYTES + position, 0xffff_ffff);
     const header = decodeFileHeader(bytes);
     assert.ok(header.kind === 'header');
-    const cursor = new CommitCursor(fileOf(bytes), header.header, bytes.length);
+    const window = new ReadWindow();
+    const cursor = new CommitCursor(fileOf(bytes), header.header, bytes.length, window);
     assert.equal(cursor.next(), 'more');
     await cursor.fill();
     assert.equal(cursor.next(), 'bad', what);
     assert.match(cursor.problem, /the file ends after 256/);
-    assert.ok(cursor.window.length <= 4 * 1024 * 1024);
+    assert.ok(window.bytes.length <= 8 * 1024 * 1024);
   }
 });
 

@@ -2,7 +2,9 @@
  * Walks a closed, durable journal file and shows its entries without reading the bodies of large batches: headers,
  * tables, commands and batch headers only. For folding, not for checking: recovery and `verify.ts` check every byte.
  */
-import { BATCH_HEADER_BYTES, batchSizeBytes } from '../model/record-batch.ts';
+import { crc32c } from '../base/crc32c.ts';
+import type { MillraceError } from '../base/errors.ts';
+import { BATCH_HEADER_BYTES, baseOffset, batchSizeBytes, lastOffsetDelta } from '../model/record-batch.ts';
 import {
   COMMIT_HEADER_BYTES,
   commitBytes,
@@ -48,75 +50,120 @@ export async function scanFile(
 ): Promise<ScanEnd> {
   const handle = await disk.open(path, 'read');
   try {
-    return await scan(new BlockReader(handle), path, file, endPosition, visitor);
+    return await new FileScan(handle, path, file, visitor).run(endPosition);
   } finally {
     await handle.close();
   }
 }
 
-async function scan(
-  reader: BlockReader,
-  path: string,
-  file: number,
-  endPosition: number,
-  visitor: ScanVisitor,
-): Promise<ScanEnd> {
-  const header = emptyHeader();
-  const row = emptyRow();
-  let last: ScanEnd = { commit: 0, checksum: 0 };
-  for (let at = FILE_HEADER_BYTES; at < endPosition; ) {
-    const head = Buffer.from(await reader.bytes(at, COMMIT_HEADER_BYTES));
-    const fault = decodeCommitHeader(head, 0, header);
-    if (fault !== undefined) throw corrupt(path, at, last.commit + 1, fault, 'The file was closed and durable.');
-    const table = Buffer.from(await reader.bytes(at + tableOffset(header.bodyBytes), header.entryCount * ROW_BYTES));
-    if (headerChecksum(head, 0, table) !== header.checksum) {
-      throw corrupt(path, at, header.commit, 'wrong checksum', 'The file was closed and durable.');
+class FileScan {
+  readonly #reader: BlockReader;
+  readonly #path: string;
+  readonly #file: number;
+  readonly #visitor: ScanVisitor;
+  readonly #header = emptyHeader();
+  readonly #row = emptyRow();
+  /** Of the commit that is scanned, for errors. */
+  #at = FILE_HEADER_BYTES;
+  #last: ScanEnd = { commit: 0, checksum: 0 };
+
+  constructor(handle: DiskFile, path: string, file: number, visitor: ScanVisitor) {
+    this.#reader = new BlockReader(handle, (position) => this.#fault(`the file ends at ${position}`));
+    this.#path = path;
+    this.#file = file;
+    this.#visitor = visitor;
+  }
+
+  async run(endPosition: number): Promise<ScanEnd> {
+    const header = this.#header;
+    while (this.#at < endPosition) {
+      const table = await this.#begin(endPosition);
+      await this.#entries(table);
+      this.#last = { commit: header.commit, checksum: header.checksum };
+      this.#at += commitBytes(header.bodyBytes, header.entryCount);
     }
-    let body = at + COMMIT_HEADER_BYTES;
+    return this.#last;
+  }
+
+  /** Reads and checks the header of the commit, and its table. */
+  async #begin(endPosition: number): Promise<Buffer> {
+    const header = this.#header;
+    const left = endPosition - this.#at;
+    if (left < COMMIT_HEADER_BYTES) throw this.#fault(`${left} bytes are too few for a commit header`);
+    const head = Buffer.from(await this.#reader.bytes(this.#at, COMMIT_HEADER_BYTES));
+    const fault = decodeCommitHeader(head, 0, header);
+    if (fault !== undefined) throw this.#fault(fault);
+    // Before anything of that size is read: until the checksum is known to be right it may be any number.
+    const size = commitBytes(header.bodyBytes, header.entryCount);
+    if (size > left) throw this.#fault(`the commit has ${size} bytes, the file ends after ${left}`);
+    const tableAt = this.#at + tableOffset(header.bodyBytes);
+    const table = Buffer.from(await this.#reader.bytes(tableAt, header.entryCount * ROW_BYTES));
+    if (headerChecksum(head, 0, table) !== header.checksum) throw this.#fault('wrong header checksum');
+    const { commit, checksum } = this.#last;
+    if (commit > 0 && (header.commit !== commit + 1 || header.previousChecksum !== checksum)) {
+      throw this.#fault(`it does not continue commit ${commit}`);
+    }
+    return table;
+  }
+
+  async #entries(table: Buffer): Promise<void> {
+    const header = this.#header;
+    const row = this.#row;
+    let body = this.#at + COMMIT_HEADER_BYTES;
+    const end = body + header.bodyBytes;
     for (let i = 0; i < header.entryCount; i++) {
       decodeRow(table, i * ROW_BYTES, row);
+      if (body + row.bytes > end) throw this.#fault('entries longer than the bodies');
       if (row.kind === KIND_COMMAND) {
-        visitor.command(row.command, await reader.bytes(body, row.bytes), header.commit);
+        const bytes = await this.#reader.bytes(body, row.bytes);
+        if (crc32c(bytes) !== row.checksumOrCount)
+          throw this.#fault(`wrong checksum of command ${row.command} at ${body}`);
+        this.#visitor.command(row.command, bytes, header.commit);
       } else {
         const run: BatchRun = {
           partition: row.partition,
           baseOffset: row.baseOffset,
           offsetCount: row.checksumOrCount,
-          bytes: await batchHeaders(reader, path, body, row.bytes, header.commit),
-          file,
+          bytes: await this.#batchHeaders(body),
+          file: this.#file,
           position: body,
           commit: header.commit,
           committedAt: header.createdAt,
         };
-        visitor.batchHeaders(run, row.bytes);
+        this.#visitor.batchHeaders(run, row.bytes);
       }
       body += row.bytes;
     }
-    last = { commit: header.commit, checksum: header.checksum };
-    at += commitBytes(header.bodyBytes, header.entryCount);
   }
-  return last;
-}
 
-async function batchHeaders(
-  reader: BlockReader,
-  path: string,
-  position: number,
-  sizeBytes: number,
-  commit: number,
-): Promise<Uint8Array> {
-  const headers: Uint8Array[] = [];
-  for (let at = position; at < position + sizeBytes; ) {
-    // The block is used synchronously as long as it lasts: a run may have thousands of small batches.
-    const view = reader.now(at, BATCH_HEADER_BYTES) ?? (await reader.bytes(at, BATCH_HEADER_BYTES));
-    const size = batchSizeBytes(view, 0);
-    if (size < BATCH_HEADER_BYTES || at + size > position + sizeBytes) {
-      throw corrupt(path, at, commit, `a batch of ${size} bytes`, 'The file was closed and durable.');
+  /** The headers of the run's batches, back to back. */
+  async #batchHeaders(position: number): Promise<Uint8Array> {
+    const reader = this.#reader;
+    const { bytes: sizeBytes, checksumOrCount: offsetCount, baseOffset: firstOffset } = this.#row;
+    const headers: Uint8Array[] = [];
+    let offset = firstOffset;
+    for (let at = position; at < position + sizeBytes; ) {
+      // The block is used synchronously as long as it lasts: a run may have thousands of small batches.
+      const view = reader.now(at, BATCH_HEADER_BYTES) ?? (await reader.bytes(at, BATCH_HEADER_BYTES));
+      const size = batchSizeBytes(view, 0);
+      if (size < BATCH_HEADER_BYTES || at + size > position + sizeBytes)
+        throw this.#fault(`a batch of ${size} bytes at ${at}`);
+      const delta = lastOffsetDelta(view, 0);
+      if (baseOffset(view, 0) !== offset || delta < 0)
+        throw this.#fault(`a batch that is not of offset ${offset} at ${at}`);
+      headers.push(Uint8Array.prototype.slice.call(view));
+      offset += delta + 1;
+      at += size;
     }
-    headers.push(Uint8Array.prototype.slice.call(view));
-    at += size;
+    if (offset !== firstOffset + offsetCount)
+      throw this.#fault(`batches that end before offset ${firstOffset + offsetCount}`);
+    return headers.length === 1 ? (headers[0] as Uint8Array) : Buffer.concat(headers);
   }
-  return headers.length === 1 ? (headers[0] as Uint8Array) : Buffer.concat(headers);
+
+  #fault(problem: string): MillraceError {
+    const commit = this.#header.commit || this.#last.commit + 1;
+    return corrupt(this.#path, this.#at, commit, problem, 'The file was closed and durable.');
+  }
 }
 
 /** Reads forward through one block of memory. What it hands out is valid until the next call. */
@@ -125,9 +172,12 @@ class BlockReader {
   #block: Uint8Array = new Uint8Array(BLOCK_BYTES);
   #start = 0;
   #end = 0;
+  readonly #ended: (position: number) => MillraceError;
 
-  constructor(file: DiskFile) {
+  /** @param ended makes the error for a file that ends too early. */
+  constructor(file: DiskFile, ended: (position: number) => MillraceError) {
     this.#file = file;
+    this.#ended = ended;
   }
 
   now(position: number, sizeBytes: number): Uint8Array | undefined {
@@ -143,7 +193,7 @@ class BlockReader {
     this.#start = position;
     this.#end = position + count;
     const view = this.now(position, sizeBytes);
-    if (view === undefined) throw new RangeError(`the file ends at ${this.#end}, inside an entry`);
+    if (view === undefined) throw this.#ended(this.#end);
     return view;
   }
 }

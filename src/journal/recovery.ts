@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import { type ActiveFile, emptyFile } from './active-file.ts';
-import { CommitCursor, newWindow } from './commit-cursor.ts';
+import { CommitCursor } from './commit-cursor.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { findProof } from './durability-proof.ts';
 import { decodeFileHeader, FILE_HEADER_BYTES, type FileHeader, hex } from './file-header.ts';
@@ -12,6 +12,7 @@ import type { CommitNumber, Fold, JournalFile } from './journal.ts';
 import { corrupt, ioFailed, unsupportedFormat, writeFailed } from './journal-errors.ts';
 import type { JournalEnd } from './open-commit.ts';
 import { journalDirectory, journalPath, numberedFiles } from './paths.ts';
+import { ReadWindow } from './read-window.ts';
 
 /** Where a checkpoint ends and replay begins. */
 export interface ReplayStart {
@@ -64,6 +65,8 @@ export interface RecoveryOptions {
 /** Distance of the places that are remembered to rewrite from. */
 const MARK_BYTES = 1024 * 1024;
 
+const REWRITE_BYTES = 4 * 1024 * 1024;
+
 /** A place known to begin a commit. */
 interface Mark {
   readonly commit: CommitNumber;
@@ -84,7 +87,7 @@ class Recovery {
   readonly #files: JournalFile[] = [];
   /** Numbers on disk from the start on, ascending. */
   #numbers: number[] = [];
-  #window = newWindow();
+  readonly #window = new ReadWindow();
   #handle: DiskFile | undefined;
   #active: ActiveFile | undefined;
   #torn: TornTail | undefined;
@@ -121,6 +124,7 @@ class Recovery {
       await this.#makeDurable();
       return { end: this.#end, active: this.#active, prepared, report: this.#report() };
     } catch (error) {
+      await this.#window.settle();
       await this.#handle?.close();
       await this.#active?.handle.close();
       throw error;
@@ -216,12 +220,12 @@ class Recovery {
       const step = cursor.next();
       if (step === 'more') await this.#read('read', path, () => cursor.fill());
       else if (step === 'commit') this.#apply(cursor, path);
-      else if (step === 'bad') {
-        await this.#cut(file, cursor.position, sizeBytes, cursor.problem);
-        break;
-      } else break;
+      else {
+        if (step === 'bad') await this.#cut(file, cursor.position, sizeBytes, cursor.problem);
+        await this.#window.settle();
+        return;
+      }
     }
-    this.#window = cursor.window;
   }
 
   #apply(cursor: CommitCursor, path: string): void {
@@ -339,8 +343,9 @@ class Recovery {
   }
 
   async #rewriteRange(handle: DiskFile, from: number, end: number): Promise<void> {
+    const memory = Buffer.allocUnsafeSlow(Math.min(REWRITE_BYTES, end - from));
     for (let at = from; at < end; ) {
-      const block = this.#window.subarray(0, Math.min(this.#window.length, end - at));
+      const block = memory.subarray(0, Math.min(memory.length, end - at));
       const count = await handle.read(block, at);
       if (count < block.length) throw Object.assign(new Error('short read'), { code: 'EIO' });
       await handle.write([block], at);

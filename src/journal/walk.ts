@@ -13,6 +13,7 @@ import { findCommit } from './header-scan.ts';
 import type { CommitNumber } from './journal.ts';
 import { ioFailed } from './journal-errors.ts';
 import { journalDirectory, journalPath, numberedFiles } from './paths.ts';
+import { ReadWindow } from './read-window.ts';
 
 export interface WalkedFile {
   readonly kind: 'file';
@@ -75,6 +76,7 @@ export async function* walkJournal(options: WalkOptions): AsyncGenerator<WalkedI
   const { disk, directory } = options;
   const all = numberedFiles(await disk.list(journalDirectory(directory)), 'journal');
   const files = all.filter((file) => file >= (options.fromFile ?? 1));
+  const window = new ReadWindow();
   let chain: Chain | undefined;
   let expectedFile = files[0] ?? 1;
   for (const file of files) {
@@ -87,11 +89,12 @@ export async function* walkJournal(options: WalkOptions): AsyncGenerator<WalkedI
     let handle: DiskFile | undefined;
     try {
       handle = await disk.open(path, 'read');
-      chain = yield* walkFile(options, handle, file, files, chain);
+      chain = yield* walkFile(options, handle, window, file, files, chain);
     } catch (error) {
       if (error === options.signal?.reason) throw error;
       throw ioFailed('read', path, error);
     } finally {
+      await window.settle();
       await handle?.close();
     }
   }
@@ -100,6 +103,7 @@ export async function* walkJournal(options: WalkOptions): AsyncGenerator<WalkedI
 async function* walkFile(
   options: WalkOptions,
   handle: DiskFile,
+  window: ReadWindow,
   file: number,
   files: readonly number[],
   chain: Chain | undefined,
@@ -125,7 +129,7 @@ async function* walkFile(
   yield { kind: 'file', file, path: journalPath(directory, file), sizeBytes, header };
   const fault = headerFault(file, header, chain);
   if (fault !== undefined) yield await problem(0, chain?.nextCommit ?? 1, fault);
-  const cursor = new CommitCursor(handle, header, sizeBytes);
+  const cursor = new CommitCursor(handle, header, sizeBytes, window);
   for (;;) {
     const step = cursor.next();
     if (step === 'more') {
