@@ -68,9 +68,16 @@ export class StateWriter {
     return this;
   }
 
-  list<T>(items: Iterable<T> & { readonly length?: number; readonly size?: number }, write: (item: T) => void): this {
-    this.u32(items.length ?? items.size ?? 0);
-    for (const item of items) write(item);
+  /** u32 count, then the items; `write` writes to this writer. Any iterable: the count goes in when it is known. */
+  list<T>(items: Iterable<T>, write: (item: T) => void): this {
+    const at = this.#end;
+    this.u32(0);
+    let count = 0;
+    for (const item of items) {
+      write(item);
+      count += 1;
+    }
+    this.#bytes.writeUInt32BE(count, at);
     return this;
   }
 
@@ -125,7 +132,9 @@ export class StateReader {
   }
 
   bool(): boolean {
-    return this.u8() === 1;
+    const value = this.u8();
+    if (value > 1) this.#fail(`a 0 or 1, and not ${value},`);
+    return value === 1;
   }
 
   string(): string {
@@ -145,10 +154,16 @@ export class StateReader {
     return Uint8Array.prototype.slice.call(this.#bytes, start, start + length);
   }
 
-  list<T>(read: () => T): T[] {
+  /** A u32 that says how many items follow. */
+  count(): number {
     const count = this.u32();
     // Each item takes a byte at least, so a count beyond the bytes left is damage, not a size to allocate.
     if (count > this.#bytes.length - this.#position) this.#fail(`a list of ${count} items`);
+    return count;
+  }
+
+  list<T>(read: () => T): T[] {
+    const count = this.count();
     const items: T[] = [];
     for (let i = 0; i < count; i++) items.push(read());
     return items;
@@ -164,7 +179,7 @@ export class StateReader {
   #fail(wanted: string): never {
     throw new MillraceError(
       'STORE_CORRUPT',
-      `${this.#what} ends early: ${wanted} wanted at byte ${this.#position} of ${this.#bytes.length}.`,
+      `${this.#what} cannot be read: ${wanted} wanted at byte ${this.#position} of ${this.#bytes.length}.`,
       { details: { what: this.#what, position: this.#position, sizeBytes: this.#bytes.length } },
     );
   }
