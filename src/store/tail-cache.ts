@@ -4,6 +4,8 @@
  *
  * The window is addressed as the journal is, by file and position, so it needs no index of its own: a reader that knows
  * an extent's place asks for the bytes at that place. Eviction drops the oldest region.
+ *
+ * What counts is memory, not bytes shown: a region of 64 KB that lies in a request of a megabyte keeps the megabyte.
  */
 import type { Lease } from '../base/buffer-pool.ts';
 import type { CommitMemory } from '../journal/journal.ts';
@@ -22,6 +24,9 @@ export class TailCache implements CommitMemory {
   /** Oldest first; entries before `#first` are evicted and cut off now and then. */
   #regions: Region[] = [];
   #first = 0;
+  /** Regions of each lease. */
+  readonly #regionCounts = new Map<Lease, number>();
+  /** Memory of all those leases. */
   #sizeBytes = 0;
   /** Reads served from memory, and reads that went to the disk; counted by the reader, for the metrics. */
   hits = 0;
@@ -31,6 +36,7 @@ export class TailCache implements CommitMemory {
     this.#maxBytes = maxBytes;
   }
 
+  /** Memory that is held. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
@@ -38,12 +44,12 @@ export class TailCache implements CommitMemory {
   hold(file: number, position: number, bytes: Uint8Array, lease: Lease): void {
     const start = bytes.byteOffset - lease.bytes.byteOffset;
     const last = this.#regions.at(-1);
-    this.#sizeBytes += bytes.length;
     if (last !== undefined && this.#first < this.#regions.length && continues(last, file, position, start, lease)) {
       last.sizeBytes += bytes.length;
       lease.release();
     } else {
       this.#regions.push({ file, position, start, lease, sizeBytes: bytes.length });
+      this.#count(lease, 1);
     }
     this.#evict();
   }
@@ -74,6 +80,7 @@ export class TailCache implements CommitMemory {
     for (let i = this.#first; i < this.#regions.length; i++) this.#regions[i]?.lease.release();
     this.#regions = [];
     this.#first = 0;
+    this.#regionCounts.clear();
     this.#sizeBytes = 0;
   }
 
@@ -102,10 +109,21 @@ export class TailCache implements CommitMemory {
     return false;
   }
 
+  #count(lease: Lease, change: 1 | -1): void {
+    const before = this.#regionCounts.get(lease) ?? 0;
+    const after = before + change;
+    if (before === 0) this.#sizeBytes += lease.bytes.length;
+    if (after > 0) this.#regionCounts.set(lease, after);
+    else {
+      this.#regionCounts.delete(lease);
+      this.#sizeBytes -= lease.bytes.length;
+    }
+  }
+
   #evict(): void {
     while (this.#sizeBytes > this.#maxBytes && this.#first < this.#regions.length - 1) {
       const oldest = this.#regions[this.#first] as Region;
-      this.#sizeBytes -= oldest.sizeBytes;
+      this.#count(oldest.lease, -1);
       oldest.lease.release();
       this.#first += 1;
     }
