@@ -92,7 +92,11 @@ export class BrokerState implements Fold {
     for (const section of this.#sections) {
       const body = sections.get(section.id);
       if (body === undefined) throw new MillraceError('STORE_CORRUPT', `The checkpoint lacks section ${section.id}.`);
-      section.restore(new StateReader(body, `Checkpoint section ${section.id}`));
+      const reader = new StateReader(body, `Checkpoint section ${section.id}`);
+      section.restore(reader);
+      if (!reader.atEnd) {
+        throw new MillraceError('STORE_CORRUPT', `Checkpoint section ${section.id} is longer than what it says.`);
+      }
     }
   }
 }

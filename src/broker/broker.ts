@@ -13,13 +13,15 @@ import { LocalJournal } from '../journal/local-journal.ts';
 import { indexPath, journalPath } from '../journal/paths.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
 import { FileHandles } from '../store/file-handles.ts';
-import { PRODUCER_EXPIRATION_MS } from '../store/log-store.ts';
 import type { Partition } from '../store/partition.ts';
+import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
 import { PartitionReader } from '../store/reader.ts';
 import { TailCache } from '../store/tail-cache.ts';
 import { BrokerState } from './broker-state.ts';
 import { CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import { Checkpointer } from './checkpoints/checkpointer.ts';
+import { rebuildIndex, repairIndexes } from './checkpoints/index-repair.ts';
+import { removeLeftovers } from './checkpoints/leftovers.ts';
 import { clusterCommands } from './cluster-state.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
 import { FetchPath, type FetchRequest } from './fetch.ts';
@@ -64,6 +66,7 @@ interface Parts {
   readonly journal: LocalJournal;
   readonly checkpointer: Checkpointer;
   readonly directory: string;
+  readonly disk: Disk;
 }
 
 export class Broker {
@@ -94,11 +97,14 @@ export class Broker {
    */
   static async open(options: BrokerOptions): Promise<Broker> {
     const lock = await lockDirectory(options);
+    let broker: Broker | undefined;
     try {
-      const broker = new Broker(await recover(options, lock));
+      broker = new Broker(await recover(options, lock));
       await broker.#start();
       return broker;
     } catch (error) {
+      // Nothing may go on writing once the lock is given back.
+      await broker?.close();
       await lock.release();
       throw error;
     }
@@ -121,6 +127,10 @@ export class Broker {
       paths: {
         journalFile: (file) => journalPath(directory, file),
         indexFile: (file) => indexPath(directory, file),
+        rebuildIndex: async (file, fault) => {
+          parts.logger.error(`Index file ${indexPath(directory, file)} is built again: ${fault}.`);
+          await rebuildIndex(parts.disk, directory, file);
+        },
       },
     });
     this.topics = new Topics({
@@ -199,13 +209,15 @@ export class Broker {
   }
 
   async #start(): Promise<void> {
-    const { state, journal, checkpointer, clock } = this.#parts;
+    const { state, journal, checkpointer, clock, disk, directory, logger } = this.#parts;
     if (state.cluster.clusterId === '') {
       const clusterId = randomBytes(16).toString('base64url');
       await transactOnce(journal, (commit) =>
         commit.command(COMMAND.CLUSTER_FORMATTED, clusterCommands.formatted(clusterId, clock.now())),
       );
     }
+    await removeLeftovers(disk, directory);
+    await repairIndexes(disk, directory, state.store.partitions(), (problem) => logger.error(problem));
     for (const file of journal.recovery.files.slice(0, -1)) checkpointer.add(file.file, file.sizeBytes);
     this.groups.start();
     this.#scheduleExpiry();
@@ -251,7 +263,23 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
   );
   if (checkpoint !== undefined) state.restore(checkpoint.sections);
   const report = (problem: string): void => logger.error(problem);
-  const checkpointer = new Checkpointer({ directory, settings, store: state.store, clock, report });
+  const handles = new FileHandles(disk);
+  const checkpointer = new Checkpointer({
+    directory,
+    settings,
+    store: state.store,
+    clock,
+    report,
+    removed: (files) => {
+      // An open handle would keep the space of a removed file.
+      for (const file of files) handles.forget(journalPath(directory, file));
+      for (const file of files) handles.forget(indexPath(directory, file));
+      logger.info('Journal files without any readable record were removed.', {
+        from: files[0] ?? 0,
+        count: files.length,
+      });
+    },
+  });
   const journal = await LocalJournal.open({
     directory,
     disk,
@@ -279,6 +307,5 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     const { file, position, bytes } = recovery.torn;
     logger.info('A torn tail that was never acknowledged was cut off the journal.', { file, position, bytes });
   }
-  const handles = new FileHandles(disk);
-  return { settings, clock, logger, lock, pool, tail, handles, state, journal, checkpointer, directory };
+  return { disk, settings, clock, logger, lock, pool, tail, handles, state, journal, checkpointer, directory };
 }

@@ -12,7 +12,7 @@ import type { BufferPool } from '../base/buffer-pool.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { asMillraceError, type ErrorCode } from '../base/errors.ts';
 import type { Partition, PartitionWaiter } from '../store/partition.ts';
-import { ReadResult } from '../store/read-result.ts';
+import { GatherBuffer, ReadResult } from '../store/read-result.ts';
 import type { PartitionReader } from '../store/reader.ts';
 
 export interface FetchRequest {
@@ -85,6 +85,7 @@ export class FetchPath {
   readonly counters: FetchCounters = { requests: 0, bytes: 0, parked: 0 };
   readonly options: FetchPathOptions;
   readonly #parked = new Set<FetchOperation>();
+  #closed = false;
 
   constructor(options: FetchPathOptions) {
     this.options = options;
@@ -109,13 +110,20 @@ export class FetchPath {
     this.counters.parked = this.#parked.size;
   }
 
+  /** Nothing is parked from here on: a fetch is answered with what there is. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Answers everything that waits, with what there is. */
   close(): void {
+    this.#closed = true;
     for (const operation of [...this.#parked]) operation.answerNow();
   }
 }
 
-type State = 'collecting' | 'parked' | 'done';
+/** `cancelled`: nobody waits for the answer any more; a read that is under way still has to end. */
+type State = 'collecting' | 'parked' | 'done' | 'cancelled';
 
 export class FetchOperation implements PartitionWaiter {
   readonly #path: FetchPath;
@@ -128,10 +136,15 @@ export class FetchOperation implements PartitionWaiter {
   #collectedBytes = 0;
   #roundBytes = 0;
   #lastRound = false;
+  /** More than we would give is never there. */
+  readonly #minBytes: number;
+  readonly #gather: GatherBuffer;
 
   constructor(path: FetchPath, request: FetchRequest) {
     this.#path = path;
     this.#request = request;
+    this.#minBytes = Math.min(request.minBytes, request.maxBytes, path.options.maxBytes);
+    this.#gather = new GatherBuffer(path.options.pool);
   }
 
   start(): void {
@@ -143,7 +156,7 @@ export class FetchOperation implements PartitionWaiter {
   advanced(_partition: Partition, bytes: number): void {
     if (this.#state !== 'parked') return;
     this.#arrivedBytes += bytes;
-    if (this.#collectedBytes + this.#arrivedBytes >= this.#request.minBytes) this.#resume();
+    if (this.#collectedBytes + this.#arrivedBytes >= this.#minBytes) this.#resume();
   }
 
   gone(): void {
@@ -151,10 +164,24 @@ export class FetchOperation implements PartitionWaiter {
   }
 
   cancel(): void {
-    if (this.#state === 'parked') this.#unpark();
-    // A read that is under way ends by itself; its bytes are released when it does.
-    if (this.#state !== 'collecting') releaseFetch(this.#request);
-    this.#state = 'done';
+    switch (this.#state) {
+      case 'parked':
+        this.#unpark();
+        this.#state = 'done';
+        break;
+      case 'done':
+        releaseFetch(this.#request);
+        break;
+      case 'collecting':
+        // The read that is under way ends by itself, and its bytes are released then: what it adds after an early
+        // release would belong to nobody.
+        this.#state = 'cancelled';
+        break;
+      case 'cancelled':
+        break;
+      default:
+        this.#state satisfies never;
+    }
   }
 
   answerNow(): void {
@@ -195,7 +222,9 @@ export class FetchOperation implements PartitionWaiter {
   }
 
   #collectedLater(item: FetchItem, index: number, budget: number): void {
-    if (this.#state === 'done') {
+    if (this.#state === 'cancelled') {
+      this.#gather.release();
+      this.#state = 'done';
       releaseFetch(this.#request);
       return;
     }
@@ -228,7 +257,7 @@ export class FetchOperation implements PartitionWaiter {
     // The first partition with data answers with a batch at least; the others only while there is room.
     const atLeastOne = this.#roundBytes === 0;
     if (item.offset >= endOffset || (maxBytes <= 0 && !atLeastOne)) return undefined;
-    item.result = new ReadResult(this.#path.options.pool);
+    item.result = new ReadResult(this.#gather);
     try {
       const limits = { endOffset, maxBytes, atLeastOne };
       const pending = this.#path.options.reader.read(partition, item.offset, limits, item.result);
@@ -243,12 +272,14 @@ export class FetchOperation implements PartitionWaiter {
   #collected(): void {
     let sizeBytes = 0;
     let failed = false;
+    this.#gather.release();
     for (const item of this.#request.items) {
       sizeBytes += item.sizeBytes;
       if (item.error !== undefined) failed = true;
     }
     const remaining = this.#deadline - this.#path.options.clock.monotonic();
-    if (this.#lastRound || failed || sizeBytes >= this.#request.minBytes || remaining <= 0) {
+    const ends = this.#lastRound || this.#path.closed || failed;
+    if (ends || sizeBytes >= this.#minBytes || remaining <= 0) {
       this.#settle(sizeBytes);
       return;
     }

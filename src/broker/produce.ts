@@ -18,8 +18,8 @@ import {
   stampLogAppendTime,
   validateBatch,
 } from '../model/record-batch.ts';
-import { PRODUCER_EXPIRATION_MS } from '../store/log-store.ts';
 import type { Partition } from '../store/partition.ts';
+import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
 import type { Topic } from './topic.ts';
 
 /** One broker holds every partition from its creation on, so leadership never changes. */

@@ -4,8 +4,10 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import { BatchCursor } from '../model/batch-cursor.ts';
-import { lastOffset, maxTimestamp } from '../model/record-batch.ts';
+import { isLogAppendTime, lastOffset, maxTimestamp } from '../model/record-batch.ts';
 import { findMaxTimestamp, findTimestamp, needsRecords, type TimestampMatch } from '../model/timestamp-search.ts';
+import type { ExtentList } from '../store/extent-list.ts';
+import type { FileRange } from '../store/file-ranges.ts';
 import type { Partition } from '../store/partition.ts';
 import { type Piece, planSpans, type Span } from '../store/read-plan.ts';
 import type { PartitionReader } from '../store/reader.ts';
@@ -39,49 +41,61 @@ export class Timestamps {
 
   /** The record with the largest timestamp, the first of them; `NO_MATCH` for an empty partition. */
   async latest(partition: Partition): Promise<TimestampMatch> {
-    const piece = await this.#latestExtent(partition);
-    if (piece === undefined) return NO_MATCH;
+    const from = partition.logStartOffset;
+    const end = partition.highWatermark;
     let best = NO_MATCH;
-    await this.#eachBatch(piece, async (bytes, position) => {
-      if (lastOffset(bytes, position) < partition.logStartOffset || maxTimestamp(bytes, position) <= best.timestamp)
-        return;
-      const records = await this.#decompressor.open(bytes, position);
-      const match = findMaxTimestamp(bytes, position, records);
-      if (match !== undefined && match.timestamp > best.timestamp && match.offset < partition.highWatermark)
-        best = match;
-    });
+    for (const piece of await this.#latestExtents(partition, from)) {
+      await this.#eachBatch(piece, async (bytes, position) => {
+        if (lastOffset(bytes, position) < from || maxTimestamp(bytes, position) <= best.timestamp) return;
+        const opens = !isLogAppendTime(bytes, position);
+        const records = opens ? await this.#decompressor.open(bytes, position) : NOTHING_TO_OPEN;
+        const match = findMaxTimestamp(bytes, position, records, from);
+        if (match !== undefined && match.timestamp > best.timestamp && match.offset < end) best = match;
+      });
+    }
     return best;
   }
 
+  /**
+   * Goes by offsets and looks at the partition anew after each await: meanwhile a file may have left the extents for the
+   * ranges, and ranges may have been deleted.
+   */
   async #extentAtOrAfter(partition: Partition, timestamp: number, from: number): Promise<Piece | undefined> {
-    const { ranges, extents } = partition;
-    for (let i = ranges?.find(from) ?? 0; i < (ranges?.count ?? 0); i++) {
-      const range = ranges?.at(i);
-      if (range === undefined || range.maxTimestamp < timestamp) continue;
-      const piece = await this.#reader.index.firstAtOrAfter(range, timestamp, from);
-      if (piece !== undefined) return piece;
+    let next = from;
+    for (;;) {
+      const { ranges, extents } = partition;
+      const inMemory = extents?.find(next) ?? -1;
+      if (inMemory >= 0) return extentAtOrAfter(partition, inMemory, timestamp);
+      const at = ranges?.find(next) ?? 0;
+      if (ranges === undefined || at >= ranges.count) {
+        // Before the first extent: what was there is deleted.
+        return extents === undefined ? undefined : extentAtOrAfter(partition, 0, timestamp);
+      }
+      const range = ranges.at(at);
+      if (range.maxTimestamp >= timestamp) {
+        const piece = await this.#reader.index.firstAtOrAfter(range, timestamp, Math.max(next, range.baseOffset));
+        if (piece !== undefined) return piece;
+      }
+      next = range.endOffset;
     }
-    // While an index was read a file may have left the extents for the ranges; the offsets tell.
-    for (let i = Math.max(0, extents?.find(from) ?? 0); i < (extents?.count ?? 0); i++) {
-      if (extents === undefined || extents.baseOffset(i) >= partition.highWatermark) return undefined;
-      if (extents.maxTimestamp(i) >= timestamp) return pieceOf(partition, i);
-    }
-    return undefined;
   }
 
-  async #latestExtent(partition: Partition): Promise<Piece | undefined> {
-    const { ranges, extents } = partition;
-    let best: Piece | undefined;
-    for (let i = 0; i < (ranges?.count ?? 0); i++) {
-      const range = ranges?.at(i);
-      if (range === undefined || range.maxTimestamp <= (best?.maxTimestamp ?? -1)) continue;
-      best = (await this.#reader.index.firstAtOrAfter(range, range.maxTimestamp, 0)) ?? best;
+  /**
+   * The extents that may hold the largest timestamp: the latest of those that lie wholly behind the log start, and the
+   * one that contains it, whose largest timestamp may be a deleted record's. In order of offsets.
+   */
+  async #latestExtents(partition: Partition, from: number): Promise<Piece[]> {
+    const { partial, best } = latestOf(partition, from);
+    const pieces: Piece[] = [];
+    if (partial !== undefined) {
+      pieces.push(...('rowCount' in partial ? await this.#reader.index.latest(partial, from) : [partial]));
     }
-    for (let i = 0; i < (extents?.count ?? 0); i++) {
-      if (extents === undefined || extents.baseOffset(i) >= partition.highWatermark) break;
-      if (extents.maxTimestamp(i) > (best?.maxTimestamp ?? -1)) best = pieceOf(partition, i);
+    if (best !== undefined) {
+      const piece =
+        'rowCount' in best ? await this.#reader.index.firstAtOrAfter(best, best.maxTimestamp, best.baseOffset) : best;
+      if (piece !== undefined) pieces.push(piece);
     }
-    return best;
+    return pieces;
   }
 
   async #searchPiece(partition: Partition, piece: Piece, timestamp: number): Promise<TimestampMatch | undefined> {
@@ -118,9 +132,40 @@ export class Timestamps {
   }
 }
 
-function pieceOf(partition: Partition, index: number): Piece | undefined {
+/** The same from extent `first` on. */
+function extentAtOrAfter(partition: Partition, first: number, timestamp: number): Piece | undefined {
   const { extents } = partition;
-  if (extents === undefined) return undefined;
+  for (let i = first; i < (extents?.count ?? 0); i++) {
+    if (extents === undefined || extents.baseOffset(i) >= partition.highWatermark) return undefined;
+    if (extents.maxTimestamp(i) >= timestamp) return pieceOf(partition, extents, i);
+  }
+  return undefined;
+}
+
+interface Latest {
+  partial: FileRange | Piece | undefined;
+  best: FileRange | Piece | undefined;
+}
+
+function latestOf(partition: Partition, from: number): Latest {
+  const { ranges, extents } = partition;
+  const latest: Latest = { partial: undefined, best: undefined };
+  for (let i = ranges?.find(from) ?? 0; i < (ranges?.count ?? 0); i++) {
+    if (ranges !== undefined) consider(latest, ranges.at(i), from);
+  }
+  for (let i = Math.max(0, extents?.find(from) ?? 0); i < (extents?.count ?? 0); i++) {
+    if (extents === undefined || extents.baseOffset(i) >= partition.highWatermark) break;
+    consider(latest, pieceOf(partition, extents, i), from);
+  }
+  return latest;
+}
+
+function consider(latest: Latest, one: FileRange | Piece, from: number): void {
+  if (one.baseOffset < from) latest.partial = one;
+  else if (one.maxTimestamp > (latest.best?.maxTimestamp ?? -1)) latest.best = one;
+}
+
+function pieceOf(partition: Partition, extents: ExtentList, index: number): Piece {
   return {
     file: extents.file(index),
     position: extents.position(index),

@@ -3,6 +3,7 @@
  */
 import { assert, MillraceError } from '../base/errors.ts';
 import { StateReader, StateWriter } from '../base/state-bytes.ts';
+import type { CommitNumber } from '../journal/journal.ts';
 import type { LogStore } from '../store/log-store.ts';
 import type { Partition } from '../store/partition.ts';
 import type { BrokerSettings } from './settings.ts';
@@ -89,7 +90,7 @@ export class TopicsState implements StatePart {
     return this.#byName.values();
   }
 
-  apply(type: number, body: Uint8Array): void {
+  apply(type: number, body: Uint8Array, commit: CommitNumber): void {
     const reader = new StateReader(body, `State command ${type}`);
     const version = reader.u8();
     assert(version === BODY_VERSION, `state command ${type} has version ${version}, made by a newer Millrace`);
@@ -97,7 +98,7 @@ export class TopicsState implements StatePart {
       case COMMAND.TOPIC_CREATED:
         return this.#created(reader);
       case COMMAND.TOPIC_DELETED:
-        return this.#deleted(this.#known(reader.string()));
+        return this.#deleted(this.#known(reader.string()), commit);
       case COMMAND.PARTITIONS_ADDED:
         return this.#partitionsAdded(this.#known(reader.string()), reader.u32(), reader.u32());
       case COMMAND.TOPIC_CONFIGURED:
@@ -150,12 +151,12 @@ export class TopicsState implements StatePart {
     this.#partitionCount += partitions.length;
   }
 
-  #deleted(topic: Topic): void {
+  #deleted(topic: Topic, commit: CommitNumber): void {
     topic.deleted = true;
     this.#byName.delete(topic.name);
     this.#byId.delete(topic.id);
     this.#partitionCount -= topic.partitions.length;
-    for (const partition of topic.partitions) this.#store.remove(partition);
+    for (const partition of topic.partitions) this.#store.remove(partition, commit);
     this.#onDeleted(topic);
   }
 

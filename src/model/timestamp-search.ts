@@ -48,16 +48,22 @@ export function needsRecords(bytes: Uint8Array, position: number, timestamp: num
  * which is whatever the producer wrote there.
  *
  * @param records as for `findTimestamp`; may be empty with log append time.
+ * @param fromOffset records before it do not count, as for `findTimestamp`; the batch's last record is not before it.
  * @throws MODEL_RECORD_INVALID. Source: KIP-734.
  */
-export function findMaxTimestamp(bytes: Uint8Array, position: number, records: Uint8Array): TimestampMatch | undefined {
+export function findMaxTimestamp(
+  bytes: Uint8Array,
+  position: number,
+  records: Uint8Array,
+  fromOffset = 0,
+): TimestampMatch | undefined {
   if (isLogAppendTime(bytes, position)) {
-    return { offset: baseOffset(bytes, position), timestamp: maxTimestamp(bytes, position) };
+    return { offset: Math.max(fromOffset, baseOffset(bytes, position)), timestamp: maxTimestamp(bytes, position) };
   }
   let found: TimestampMatch | undefined;
   const cursor = new RecordCursor(bytes, position, records);
   while (cursor.next()) {
-    if (found === undefined || cursor.timestamp > found.timestamp) {
+    if (cursor.offset >= fromOffset && (found === undefined || cursor.timestamp > found.timestamp)) {
       found = { offset: cursor.offset, timestamp: cursor.timestamp };
     }
   }

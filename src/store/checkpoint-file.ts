@@ -16,7 +16,14 @@
  * | 32 | 28 | - | reserved | zero |
  * | 60 | 4 | u32 | checksum | CRC-32C of bytes 0 to 59 |
  *
- * Then sections: u32 id, u32 CRC-32C of the body, u64 length of the body, body. Bodies: each state part's `snapshot`.
+ * Then sections, back to back, to the end of the file. Bodies: each state part's `snapshot`.
+ *
+ * | position | size | type | name | meaning |
+ * |---|---|---|---|---|
+ * | 0 | 4 | u32 | id | `CHECKPOINT_SECTION` |
+ * | 4 | 8 | u64 | sizeBytes | length of the body |
+ * | 12 | 4 | u32 | checksum | CRC-32C of bytes 0 to 11, then of the body |
+ * | 16 | .. | - | body | |
  *
  * To evolve: a section's body begins with what its part needs to tell versions apart; a new header is a new version byte.
  */
@@ -50,8 +57,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
   for (const [id, body] of checkpoint.sections) {
     const sectionHeader = new Uint8Array(SECTION_HEADER_BYTES);
     writeUint32(sectionHeader, 0, id);
-    writeUint32(sectionHeader, 4, crc32c(body));
-    writeInt64(sectionHeader, 8, body.length);
+    writeInt64(sectionHeader, 4, body.length);
+    writeUint32(sectionHeader, 12, sectionChecksum(sectionHeader, body));
     pieces.push(sectionHeader, body);
   }
   return pieces;
@@ -68,24 +75,31 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   let at = HEADER_BYTES;
   for (let left = readUint32(bytes, 28); left > 0; left--) {
     if (bytes.length - at < SECTION_HEADER_BYTES) throw damaged(path, `it ends at ${at}, inside a section header`);
-    const sizeBytes = readInt64(bytes, at + 8);
+    const id = readUint32(bytes, at);
+    const sizeBytes = readInt64(bytes, at + 4);
     const start = at + SECTION_HEADER_BYTES;
     if (!(sizeBytes >= 0 && sizeBytes <= bytes.length - start)) {
-      throw damaged(path, `section ${readUint32(bytes, at)} at ${at} is longer than the file`);
+      throw damaged(path, `section ${id} at ${at} is longer than the file`);
     }
     const body = bytes.subarray(start, start + sizeBytes);
-    if (crc32c(body) !== readUint32(bytes, at + 4)) {
-      throw damaged(path, `the checksum of section ${readUint32(bytes, at)} at ${at} is wrong`);
+    if (sectionChecksum(bytes.subarray(at, start), body) !== readUint32(bytes, at + 12)) {
+      throw damaged(path, `the checksum of section ${id} at ${at} is wrong`);
     }
-    sections.set(readUint32(bytes, at), body);
+    if (sections.has(id)) throw damaged(path, `section ${id} stands in it twice`);
+    sections.set(id, body);
     at = start + sizeBytes;
   }
+  if (at !== bytes.length) throw damaged(path, `${bytes.length - at} bytes follow its last section`);
   return {
     file: readInt64(bytes, 8),
     commit: readInt64(bytes, 16),
     commitChecksum: readUint32(bytes, 24),
     sections,
   };
+}
+
+function sectionChecksum(header: Uint8Array, body: Uint8Array): number {
+  return crc32c(body, crc32c(header.subarray(0, 12)));
 }
 
 /** A whole file in memory. @throws what the disk refuses with. */

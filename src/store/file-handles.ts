@@ -2,6 +2,7 @@
  * Open files for reading, by path: opened on first use, the least recently used closed beyond a limit, never while a
  * read runs on it.
  */
+import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { Disk, DiskFile } from '../journal/disk.ts';
@@ -9,6 +10,8 @@ import type { Disk, DiskFile } from '../journal/disk.ts';
 interface Handle {
   readonly file: Promise<DiskFile>;
   users: number;
+  /** Not in the map any more; the last user closes it. */
+  forgotten: boolean;
 }
 
 /**
@@ -22,6 +25,9 @@ export class FileHandles {
   readonly #maxOpen: number;
   readonly #handles = new Map<string, Handle>();
   readonly #reads = new Semaphore(MAX_CONCURRENT_READS);
+  #running = 0;
+  #closed = false;
+  readonly #drained: (() => void)[] = [];
   /** Bytes read from disk since the start; for the metrics. */
   bytesRead = 0;
 
@@ -33,38 +39,93 @@ export class FileHandles {
   /**
    * Fills `into` from `position`.
    *
-   * @throws STORE_IO where the system refuses; STORE_CORRUPT where the file ends before `into` is full.
+   * @throws STORE_IO where the system refuses; STORE_CORRUPT where the file ends before `into` is full; STORE_CLOSED.
    */
   async read(path: string, into: Uint8Array, position: number): Promise<void> {
-    await this.#reads.run(async () => {
-      const handle = this.#use(path);
+    await this.#reads.run(() => this.#fill(path, into, position));
+  }
+
+  /** Reads into memory from the pool, taken when the read's turn has come: reads that wait hold none. As `read`. */
+  async readLease(pool: BufferPool, path: string, sizeBytes: number, position: number): Promise<Lease> {
+    return await this.#reads.run(async () => {
+      const lease = pool.acquire(sizeBytes);
       try {
-        const count = await (await handle.file).read(into, position);
-        this.bytesRead += count;
-        if (count < into.length) throw endsEarly(path, position + count, position + into.length);
+        await this.#fill(path, lease.bytes.subarray(0, sizeBytes), position);
+        return lease;
       } catch (error) {
-        if (error instanceof MillraceError) throw error;
-        throw new MillraceError('STORE_IO', `Reading ${path} at ${position} failed: ${String(error)}.`, {
-          details: { path, position, sizeBytes: into.length },
-          cause: error,
-        });
-      } finally {
-        handle.users -= 1;
+        lease.release();
+        throw error;
       }
     });
   }
 
+  /** A whole file. As `read`. */
+  async readWhole(path: string): Promise<Uint8Array> {
+    return await this.#reads.run(() =>
+      this.#with(path, 0, async (file) => {
+        const bytes = new Uint8Array(await file.size());
+        const count = await file.read(bytes, 0);
+        this.bytesRead += count;
+        return bytes.subarray(0, count);
+      }),
+    );
+  }
+
+  /** The file was replaced or removed: its handle is closed as soon as nobody reads through it. */
+  forget(path: string): void {
+    const handle = this.#handles.get(path);
+    if (handle === undefined) return;
+    this.#handles.delete(path);
+    handle.forgotten = true;
+    if (handle.users === 0) closeQuietly(handle);
+  }
+
+  /** Waits for the reads that run: a descriptor closed under a read may by then be another file's. Later ones are refused. */
   async close(): Promise<void> {
+    this.#closed = true;
     const open = [...this.#handles.values()];
     this.#handles.clear();
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     for (const handle of open) await handle.file.then((file) => file.close()).catch(() => undefined);
+  }
+
+  async #fill(path: string, into: Uint8Array, position: number): Promise<void> {
+    await this.#with(path, position, async (file) => {
+      const count = await file.read(into, position);
+      this.bytesRead += count;
+      if (count < into.length) throw endsEarly(path, position + count, position + into.length);
+    });
+  }
+
+  async #with<T>(path: string, position: number, work: (file: DiskFile) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new MillraceError('STORE_CLOSED', `${path} is not read any more: the broker is closing.`);
+    const handle = this.#use(path);
+    this.#running += 1;
+    try {
+      return await work(await handle.file);
+    } catch (error) {
+      if (error instanceof MillraceError) throw error;
+      throw new MillraceError('STORE_IO', `Reading ${path} at ${position} failed: ${String(error)}.`, {
+        details: { path, position },
+        cause: error,
+      });
+    } finally {
+      handle.users -= 1;
+      if (handle.forgotten && handle.users === 0) closeQuietly(handle);
+      this.#running -= 1;
+      if (this.#running === 0) for (const resolve of this.#drained.splice(0)) resolve();
+    }
   }
 
   #use(path: string): Handle {
     const known = this.#handles.get(path);
-    const handle = known ?? { file: this.#disk.open(path, 'read'), users: 0 };
+    const handle = known ?? { file: this.#disk.open(path, 'read'), users: 0, forgotten: false };
     // A failed open is not remembered: the file may be there the next time.
-    if (known === undefined) handle.file.catch(() => this.#handles.delete(path));
+    if (known === undefined) {
+      handle.file.catch(() => {
+        if (this.#handles.get(path) === handle) this.#handles.delete(path);
+      });
+    }
     this.#handles.delete(path);
     this.#handles.set(path, handle);
     handle.users += 1;
@@ -76,10 +137,14 @@ export class FileHandles {
     for (const [path, handle] of this.#handles) {
       if (handle.users > 0) continue;
       this.#handles.delete(path);
-      handle.file.then((file) => file.close()).catch(() => undefined);
+      closeQuietly(handle);
       return;
     }
   }
+}
+
+function closeQuietly(handle: Handle): void {
+  handle.file.then((file) => file.close()).catch(() => undefined);
 }
 
 function endsEarly(path: string, end: number, wanted: number): MillraceError {

@@ -3,6 +3,8 @@
  * summary that stays in memory when a file is closed. One row a file that has data of the partition, in file order.
  */
 
+import { assert } from '../base/errors.ts';
+
 const STRIDE = 6;
 
 export interface FileRange {
@@ -22,6 +24,10 @@ export class FileRanges {
     return this.#rows.length / STRIDE;
   }
 
+  file(index: number): number {
+    return this.#rows[index * STRIDE] as number;
+  }
+
   at(index: number): FileRange {
     const at = index * STRIDE;
     const rows = this.#rows;
@@ -36,6 +42,9 @@ export class FileRanges {
   }
 
   append(range: FileRange): void {
+    // Searches rely on the order; a range out of it would hide the ones behind it.
+    const last = this.count - 1;
+    assert(last < 0 || range.baseOffset >= this.at(last).endOffset, 'ranges of a partition come in the order of files');
     // Grows by one row: once a journal file, so the copy is cheaper than idle capacity in 100,000 partitions.
     const grown = new Float64Array(this.#rows.length + STRIDE);
     grown.set(this.#rows);

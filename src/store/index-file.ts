@@ -1,6 +1,9 @@
 /**
- * Index of a closed journal file: its extents, sorted by partition and offset. Written once, beside the journal file;
- * memory keeps one `FileRange` a partition that has data in the file.
+ * Index of a closed journal file: its extents, sorted by partition and offset. Written beside the journal file; memory
+ * keeps one `FileRange` a partition that has data in the file.
+ *
+ * It follows from the journal file alone, whatever was deleted since: so it can be built again at any time, byte for
+ * byte, and the ranges that checkpoints hold stay valid.
  *
  * Byte layout (big-endian): docs/formats.md, "Index file".
  *
@@ -30,9 +33,10 @@
  */
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
-import { MillraceError } from '../base/errors.ts';
+import type { BatchRun } from '../journal/journal.ts';
+import { BATCH_HEADER_BYTES, maxTimestamp } from '../model/record-batch.ts';
+import { ExtentList } from './extent-list.ts';
 import type { FileRange } from './file-ranges.ts';
-import type { Partition } from './partition.ts';
 
 const MAGIC = 0x4d524958;
 const VERSION = 1;
@@ -52,22 +56,52 @@ export interface BuiltIndex {
   readonly ranges: readonly { readonly partition: number; readonly range: FileRange }[];
 }
 
-/** Encodes the extents that the partitions have in `file`, which must be their oldest one without an index. */
-export function buildIndex(file: number, partitions: Iterable<Partition>): BuiltIndex {
-  const withData = [...partitions].filter((partition) => partition.extents?.file(0) === file);
-  withData.sort((a, b) => a.number - b.number);
-  const counts = withData.map((partition) => rowsIn(partition, file));
-  const rowCount = counts.reduce((sum, count) => sum + count, 0);
-  const bytes = new Uint8Array(INDEX_HEADER_BYTES + rowCount * INDEX_ROW_BYTES);
-  const ranges: { partition: number; range: FileRange }[] = [];
-  let row = 0;
-  for (const [at, partition] of withData.entries()) {
-    const range = encodeRows(bytes, row, partition, file, counts[at] as number);
-    ranges.push({ partition: partition.number, range });
-    row += range.rowCount;
+interface Entry {
+  readonly extents: ExtentList;
+  /** Exclusive. */
+  endOffset: number;
+}
+
+/** Collects the runs of one journal file, in journal order, as a scan shows them (`src/journal/file-scan.ts`). */
+export class IndexBuilder {
+  readonly #file: number;
+  readonly #partitions = new Map<number, Entry>();
+
+  constructor(file: number) {
+    this.#file = file;
   }
-  encodeHeader(bytes, file, rowCount);
-  return { bytes, ranges };
+
+  /**
+   * @param run its `bytes` are only the batch headers, back to back.
+   * @param sizeBytes length of the run itself.
+   */
+  add(run: BatchRun, sizeBytes: number): void {
+    let entry = this.#partitions.get(run.partition);
+    if (entry === undefined) {
+      entry = { extents: new ExtentList(), endOffset: 0 };
+      this.#partitions.set(run.partition, entry);
+    }
+    let latest = -1;
+    for (let at = 0; at < run.bytes.length; at += BATCH_HEADER_BYTES) {
+      latest = Math.max(latest, maxTimestamp(run.bytes, at));
+    }
+    entry.extents.append(run.baseOffset, this.#file, run.position, sizeBytes, latest);
+    entry.endOffset = run.baseOffset + run.offsetCount;
+  }
+
+  build(): BuiltIndex {
+    const entries = [...this.#partitions].sort(([a], [b]) => a - b);
+    const rowCount = entries.reduce((sum, [, { extents }]) => sum + extents.count, 0);
+    const bytes = new Uint8Array(INDEX_HEADER_BYTES + rowCount * INDEX_ROW_BYTES);
+    let row = 0;
+    const ranges = entries.map(([partition, entry]) => {
+      const range = encodeRows(bytes, row, entry, this.#file);
+      row += range.rowCount;
+      return { partition, range };
+    });
+    encodeHeader(bytes, this.#file, rowCount);
+    return { bytes, ranges };
+  }
 }
 
 export function decodeRow(bytes: Uint8Array, position: number): IndexRow {
@@ -79,52 +113,37 @@ export function decodeRow(bytes: Uint8Array, position: number): IndexRow {
   };
 }
 
-/** Checks a whole index file. @throws STORE_CORRUPT, naming the path and the fault. */
-export function checkIndex(bytes: Uint8Array, file: number, path: string): void {
-  const fault = indexFault(bytes, file);
-  if (fault === undefined) return;
-  throw new MillraceError('STORE_CORRUPT', `Index file ${path} is damaged: ${fault}. Remove it: it is built again.`, {
-    details: { path, file },
-  });
-}
-
-function indexFault(bytes: Uint8Array, file: number): string | undefined {
-  if (bytes.length < INDEX_HEADER_BYTES) return `${bytes.length} bytes are fewer than its header`;
-  if (readUint32(bytes, 0) !== MAGIC || bytes[4] !== VERSION) return 'it does not begin as an index file of version 1';
-  if (readUint32(bytes, 60) !== crc32c(bytes.subarray(0, 60))) return 'the checksum of its header is wrong';
-  if (readInt64(bytes, 8) !== file) return `it belongs to journal file ${readInt64(bytes, 8)}`;
+/** What is wrong with a whole index file, or nothing. */
+export function indexFault(bytes: Uint8Array, file: number): string | undefined {
+  const fault = indexHeaderFault(bytes, file, bytes.length);
+  if (fault !== undefined) return fault;
   const rows = bytes.subarray(INDEX_HEADER_BYTES);
-  if (readUint32(bytes, 16) * INDEX_ROW_BYTES !== rows.length) return 'its length does not fit its row count';
   return readUint32(bytes, 20) === crc32c(rows) ? undefined : 'the checksum of its rows is wrong';
 }
 
-function rowsIn(partition: Partition, file: number): number {
-  const extents = partition.extents;
-  let count = 0;
-  while (count < (extents?.count ?? 0) && extents?.file(count) === file) count += 1;
-  return count;
+/** The same from its first 64 bytes and its length: what can be told without reading the rows. */
+export function indexHeaderFault(header: Uint8Array, file: number, sizeBytes: number): string | undefined {
+  if (header.length < INDEX_HEADER_BYTES) return `${header.length} bytes are fewer than its header`;
+  if (readUint32(header, 0) !== MAGIC || header[4] !== VERSION)
+    return 'it does not begin as an index file of version 1';
+  if (readUint32(header, 60) !== crc32c(header.subarray(0, 60))) return 'the checksum of its header is wrong';
+  if (readInt64(header, 8) !== file) return `it belongs to journal file ${readInt64(header, 8)}`;
+  const expected = INDEX_HEADER_BYTES + readUint32(header, 16) * INDEX_ROW_BYTES;
+  return expected === sizeBytes ? undefined : `it has ${sizeBytes} bytes, its row count asks for ${expected}`;
 }
 
-function encodeRows(
-  bytes: Uint8Array,
-  firstRow: number,
-  partition: Partition,
-  file: number,
-  rowCount: number,
-): FileRange {
-  const extents = partition.extents;
-  if (extents === undefined) throw new TypeError('a partition without extents has no rows');
-  let maxTimestamp = -1;
-  for (let i = 0; i < rowCount; i++) {
+function encodeRows(bytes: Uint8Array, firstRow: number, { extents, endOffset }: Entry, file: number): FileRange {
+  let latest = -1;
+  for (let i = 0; i < extents.count; i++) {
     const at = INDEX_HEADER_BYTES + (firstRow + i) * INDEX_ROW_BYTES;
     writeInt64(bytes, at, extents.baseOffset(i));
     writeUint32(bytes, at + 8, extents.position(i));
     writeUint32(bytes, at + 12, extents.sizeBytes(i));
     writeInt64(bytes, at + 16, extents.maxTimestamp(i));
-    maxTimestamp = Math.max(maxTimestamp, extents.maxTimestamp(i));
+    latest = Math.max(latest, extents.maxTimestamp(i));
   }
-  const endOffset = rowCount < extents.count ? extents.baseOffset(rowCount) : partition.endOffset;
-  return { file, baseOffset: extents.baseOffset(0), endOffset, firstRow, rowCount, maxTimestamp };
+  const baseOffset = extents.baseOffset(0);
+  return { file, baseOffset, endOffset, firstRow, rowCount: extents.count, maxTimestamp: latest };
 }
 
 function encodeHeader(bytes: Uint8Array, file: number, rowCount: number): void {

@@ -17,10 +17,8 @@ import {
 } from '../model/record-batch.ts';
 import type { FileRange } from './file-ranges.ts';
 import { Partition } from './partition.ts';
+import { PRODUCER_EXPIRATION_MS } from './producer-table.ts';
 import { Publisher } from './publisher.ts';
-
-/** Producers that wrote nothing for this long are forgotten (`producer.id.expiration.ms`, as in Kafka). */
-export const PRODUCER_EXPIRATION_MS = 24 * 60 * 60 * 1000;
 
 export class LogStore {
   /** By number; numbers are dense but for deleted partitions. */
@@ -54,21 +52,32 @@ export class LogStore {
     return partition;
   }
 
-  /** Folds a deletion in. The bytes stay in the journal until their files go. */
-  remove(partition: Partition): void {
+  /** Folds a deletion in; waiting readers are told when it is published. The bytes stay until their files go. */
+  remove(partition: Partition, commit: CommitNumber): void {
     this.#partitions[partition.number] = undefined;
     partition.deleted = true;
-    for (const waiter of [...(partition.waiters ?? [])]) waiter.gone(partition);
+    this.#publisher.stagedDeletion(commit, partition);
   }
 
   /** Folds a run of batches in. @throws STORE_CORRUPT where it does not continue its partition. */
   batches(run: BatchRun): void {
-    this.#fold(run, run.bytes.length, false);
+    const partition = this.#continued(run);
+    const sizeBytes = run.bytes.length;
+    const latest = foldHeaders(run, partition, false);
+    partition.append(run.offsetCount, run.file, run.position, sizeBytes, latest);
+    this.#publisher.staged(run.commit, partition, partition.endOffset, sizeBytes);
+    this.#lastCommittedAt = run.committedAt;
   }
 
-  /** The same for a run whose `bytes` are only its batch headers, back to back, as a scan of a closed file gives them. */
-  batchHeaders(run: BatchRun, sizeBytes: number): void {
-    this.#fold(run, sizeBytes, true);
+  /**
+   * The same for a run whose `bytes` are only its batch headers, back to back, as a scan of a closed file gives them. The
+   * extents are left out: they come from the file's index (`Partition.indexed`).
+   */
+  batchHeaders(run: BatchRun): void {
+    const partition = this.#continued(run);
+    foldHeaders(run, partition, true);
+    partition.advance(run.offsetCount);
+    this.#lastCommittedAt = run.committedAt;
   }
 
   published(commit: CommitNumber): void {
@@ -99,7 +108,7 @@ export class LogStore {
       const logStartOffset = reader.i64();
       partition.endOffset = reader.i64();
       partition.highWatermark = partition.endOffset;
-      for (let count = reader.u32(); count > 0; count--) {
+      for (let count = reader.count(); count > 0; count--) {
         partition.indexed({
           file: reader.u32(),
           baseOffset: reader.i64(),
@@ -142,13 +151,10 @@ export class LogStore {
     }
   }
 
-  #fold(run: BatchRun, sizeBytes: number, headersOnly: boolean): void {
+  #continued(run: BatchRun): Partition {
     const partition = this.#partitions[run.partition];
     if (partition === undefined || run.baseOffset !== partition.endOffset) throw misplaced(run, partition);
-    const latest = foldHeaders(run, partition, headersOnly);
-    partition.append(run.offsetCount, run.file, run.position, sizeBytes, latest);
-    this.#publisher.staged(run.commit, partition, partition.endOffset, sizeBytes);
-    this.#lastCommittedAt = run.committedAt;
+    return partition;
   }
 }
 

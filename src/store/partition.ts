@@ -74,6 +74,12 @@ export class Partition {
     this.endOffset += offsetCount;
   }
 
+  /** The same without the extent, and readable at once: for a fold of closed files, which are durable. */
+  advance(offsetCount: number): void {
+    this.endOffset += offsetCount;
+    this.highWatermark = this.endOffset;
+  }
+
   producersForUpdate(): ProducerTable {
     this.#producers ??= new ProducerTable();
     return this.#producers;

@@ -7,8 +7,11 @@
  *
  * Source: KIP-98, "Idempotent producer guarantees"; error codes as Kafka 2.7 and later.
  */
-import type { ErrorCode } from '../base/errors.ts';
+import { type ErrorCode, MillraceError } from '../base/errors.ts';
 import type { StateReader, StateWriter } from '../base/state-bytes.ts';
+
+/** Producers that wrote nothing for this long are forgotten (`producer.id.expiration.ms`, as in Kafka). */
+export const PRODUCER_EXPIRATION_MS = 24 * 60 * 60 * 1000;
 
 const REMEMBERED_BATCHES = 5;
 const SEQUENCE_WRAP = 0x8000_0000;
@@ -64,9 +67,7 @@ export class ProducerTable {
         return { outcome: 'duplicate', baseOffset: entry.batches[at + 2] as number };
       }
     }
-    const newest = ((entry.next + REMEMBERED_BATCHES - 1) % REMEMBERED_BATCHES) * STRIDE;
-    const expected = ((entry.batches[newest + 1] as number) + 1) % SEQUENCE_WRAP;
-    return baseSequence === expected ? APPEND : SEQUENCE_GAP;
+    return baseSequence === nextSequence(entry) ? APPEND : SEQUENCE_GAP;
   }
 
   /** Folds an accepted batch in. */
@@ -79,7 +80,9 @@ export class ProducerTable {
     timestamp: number,
   ): void {
     let entry = this.#producers.get(producerId);
-    if (entry === undefined) {
+    if (entry === undefined || !continues(entry, epoch, baseSequence, timestamp)) {
+      // To the end of the map too, as if it had been dropped: whether and when it was must not show in a snapshot.
+      this.#producers.delete(producerId);
       entry = {
         epoch,
         lastTimestamp: timestamp,
@@ -88,10 +91,6 @@ export class ProducerTable {
         batches: new Float64Array(REMEMBERED_BATCHES * STRIDE),
       };
       this.#producers.set(producerId, entry);
-    } else if (epoch !== entry.epoch) {
-      entry.epoch = epoch;
-      entry.count = 0;
-      entry.next = 0;
     }
     const at = entry.next * STRIDE;
     entry.batches[at] = baseSequence;
@@ -133,8 +132,25 @@ export class ProducerTable {
         next: reader.u8(),
         batches: new Float64Array(REMEMBERED_BATCHES * STRIDE),
       };
+      if (entry.count > REMEMBERED_BATCHES || entry.next >= REMEMBERED_BATCHES) {
+        throw new MillraceError('STORE_CORRUPT', `The checkpoint remembers ${entry.count} batches of a producer.`);
+      }
       for (let i = 0; i < entry.count * STRIDE; i++) entry.batches[i] = reader.i64();
       this.#producers.set(producerId, entry);
     });
   }
+}
+
+function nextSequence(entry: ProducerEntry): number {
+  const newest = ((entry.next + REMEMBERED_BATCHES - 1) % REMEMBERED_BATCHES) * STRIDE;
+  return ((entry.batches[newest + 1] as number) + 1) % SEQUENCE_WRAP;
+}
+
+/**
+ * Whether an accepted batch belongs to what is remembered. One that does not was accepted because the producer had
+ * expired: its old sequences must go, or a new record would pass for the repeat of an old one and be lost.
+ */
+function continues(entry: ProducerEntry, epoch: number, baseSequence: number, timestamp: number): boolean {
+  if (epoch !== entry.epoch || baseSequence !== nextSequence(entry)) return false;
+  return timestamp - entry.lastTimestamp <= PRODUCER_EXPIRATION_MS;
 }

@@ -1,11 +1,15 @@
 /**
- * Between staging and durability: which partitions a commit extended, and how far. When the journal says a commit is
- * published, high watermarks move and waiting readers are told.
+ * Between staging and durability: which partitions a commit extended, and how far, and which it deleted. When the
+ * journal says a commit is published, high watermarks move and waiting readers are told: never earlier, since they
+ * answer clients and may begin transactions of their own, which nothing inside a fold may do.
  *
  * A first-in-first-out queue in parallel arrays; consecutive appends to one partition in one commit are one entry.
  */
 import type { CommitNumber } from '../journal/journal.ts';
 import type { Partition } from './partition.ts';
+
+/** In place of an end offset: the partition is gone. */
+const GONE = -1;
 
 /** Entries cut off the front at once, so that a shift is paid rarely. */
 const COMPACT_AFTER = 1024;
@@ -34,6 +38,13 @@ export class Publisher {
     this.#bytes.push(sizeBytes);
   }
 
+  stagedDeletion(commit: CommitNumber, partition: Partition): void {
+    this.#commits.push(commit);
+    this.#partitions.push(partition);
+    this.#ends.push(GONE);
+    this.#bytes.push(0);
+  }
+
   /** Every commit up to `commit` may be seen. */
   publish(commit: CommitNumber): void {
     const from = this.#first;
@@ -41,24 +52,18 @@ export class Publisher {
     let waited = false;
     for (; at < this.#commits.length && (this.#commits[at] as number) <= commit; at++) {
       const partition = this.#partitions[at] as Partition;
-      partition.highWatermark = this.#ends[at] as number;
+      const end = this.#ends[at] as number;
+      if (end !== GONE) partition.highWatermark = end;
       if (partition.waiters !== undefined) waited = true;
     }
     this.#first = at;
-    // Second pass: a reader of several partitions must find all of a commit when it is told of any.
-    if (waited) this.#tell(from, at);
+    // Copies, since whoever is told may stage, and with it move the arrays.
+    const partitions = waited ? this.#partitions.slice(from, at) : [];
+    const ends = waited ? this.#ends.slice(from, at) : [];
+    const bytes = waited ? this.#bytes.slice(from, at) : [];
     this.#compact();
-  }
-
-  #tell(from: number, to: number): void {
-    // What is told may publish nothing more, but it may stage; entries are only ever pushed behind `to`.
-    for (let i = from; i < to; i++) {
-      const partition = this.#partitions[i] as Partition;
-      const waiters = partition.waiters;
-      if (waiters === undefined) continue;
-      // A waiter may leave, or come back with its next wait, while it is told: only those of now are told.
-      for (const waiter of [...waiters]) waiter.advanced(partition, this.#bytes[i] as number);
-    }
+    // Second pass: a reader of several partitions must find all of a commit when it is told of any.
+    for (const [i, partition] of partitions.entries()) tell(partition, ends[i] === GONE, bytes[i] as number);
   }
 
   #compact(): void {
@@ -81,6 +86,22 @@ export class Publisher {
       this.#ends = this.#ends.slice(this.#first);
       this.#bytes = this.#bytes.slice(this.#first);
       this.#first = 0;
+    }
+  }
+}
+
+/** A waiter may leave, or come back with its next wait, while it is told: only those of now are told. */
+function tell(partition: Partition, gone: boolean, bytes: number): void {
+  if (partition.waiters === undefined) return;
+  for (const waiter of [...partition.waiters]) {
+    try {
+      if (gone) waiter.gone(partition);
+      else waiter.advanced(partition, bytes);
+    } catch (thrown) {
+      // A defect of the waiter's owner: it surfaces as an uncaught exception, and must not stop the journal.
+      queueMicrotask(() => {
+        throw thrown;
+      });
     }
   }
 }

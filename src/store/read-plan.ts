@@ -24,6 +24,7 @@ export interface Span {
 const MAX_GAP_BYTES = 128 * 1024;
 /** Longest joined read; a single larger piece is its own span. */
 const MAX_SPAN_BYTES = 2 * 1024 * 1024;
+const MAX_ROUND_SPANS = 16;
 
 /** @param pieces in offset order, so in journal order. */
 export function planSpans(pieces: readonly Piece[]): Span[] {
@@ -41,7 +42,27 @@ export function planSpans(pieces: readonly Piece[]): Span[] {
     });
     from = i;
   }
-  return pieces.length === 0 ? [] : spans;
+  return spans;
+}
+
+/**
+ * Spans to be read at the same time, in order: what waits for the slowest of them stays within the memory of one large
+ * span. Scattered small pieces gain most from being read together.
+ */
+export function planRounds(spans: readonly Span[]): Span[][] {
+  const rounds: Span[][] = [];
+  let bytes = 0;
+  for (const span of spans) {
+    const round = rounds.at(-1);
+    if (round !== undefined && round.length < MAX_ROUND_SPANS && bytes + span.sizeBytes <= MAX_SPAN_BYTES) {
+      round.push(span);
+      bytes += span.sizeBytes;
+    } else {
+      rounds.push([span]);
+      bytes = span.sizeBytes;
+    }
+  }
+  return rounds;
 }
 
 function joins(first: Piece, last: Piece, next: Piece): boolean {

@@ -1,44 +1,86 @@
-/** What a read collects: slices of whole batches, and the leases that keep them valid. Reused over partitions. */
-import { type BufferPool, Lease } from '../base/buffer-pool.ts';
+import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { BATCH_HEADER_BYTES, baseOffset, batchSizeBytes, lastOffset } from '../model/record-batch.ts';
 
 /** Pieces below this are gathered into one buffer: a slice each would cost more than the copy. */
 const GATHER_BELOW_BYTES = 16 * 1024;
 const GATHER_BUFFER_BYTES = 64 * 1024;
 
-export class ReadResult {
-  readonly slices: Uint8Array[] = [];
-  readonly leases: Lease[] = [];
-  sizeBytes = 0;
+/**
+ * Memory that small pieces are copied into, shared by all partitions of one answer: a consumer of a thousand quiet
+ * partitions gets a hundred bytes of each, and must not cost a buffer of each.
+ */
+export class GatherBuffer {
   readonly #pool: BufferPool;
-  #gather: Lease | undefined;
-  #gatherStart = 0;
-  #gatherEnd = 0;
+  #lease: Lease | undefined;
+  #used = 0;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
   }
 
-  /** Adds batches that stay valid as long as `lease` is held; retains it when it keeps the bytes by reference. */
-  add(bytes: Uint8Array, lease: Lease): void {
+  /** Makes room for `sizeBytes` and takes it; `lease` and `end` say where, until the next call. */
+  take(sizeBytes: number): Lease {
+    if (this.#lease === undefined || this.#used + sizeBytes > this.#lease.bytes.length) {
+      this.#lease?.release();
+      this.#lease = this.#pool.acquire(Math.max(GATHER_BUFFER_BYTES, sizeBytes));
+      this.#used = 0;
+    }
+    this.#used += sizeBytes;
+    return this.#lease;
+  }
+
+  /** End (exclusive) of what was taken last. */
+  get end(): number {
+    return this.#used;
+  }
+
+  /** The results keep what they use. */
+  release(): void {
+    this.#lease?.release();
+    this.#lease = undefined;
+  }
+}
+
+/** What a read of one partition collects: slices of whole batches, and the leases that keep them valid. */
+export class ReadResult {
+  readonly slices: Uint8Array[] = [];
+  readonly leases: Lease[] = [];
+  sizeBytes = 0;
+  readonly #gather: GatherBuffer;
+  /** Copied and not yet a slice: bytes `#openStart` to `#openEnd` of this lease, which `leases` holds. */
+  #open: Lease | undefined;
+  #openStart = 0;
+  #openEnd = 0;
+
+  constructor(gather: GatherBuffer) {
+    this.#gather = gather;
+  }
+
+  /**
+   * Adds batches that stay valid as long as `lease` is held; retains it when it keeps the bytes by reference.
+   *
+   * @param copy never by reference: the lease holds much more than these bytes.
+   */
+  add(bytes: Uint8Array, lease: Lease, copy = false): void {
     this.sizeBytes += bytes.length;
-    if (bytes.length < GATHER_BELOW_BYTES) {
+    if (copy || bytes.length < GATHER_BELOW_BYTES) {
       this.#copy(bytes);
       return;
     }
-    this.#closeGather();
+    this.finish();
     this.slices.push(bytes);
     this.leases.push(lease.retain());
   }
 
-  /** No more adds; what was gathered becomes a slice. */
+  /** What was gathered becomes a slice. */
   finish(): void {
-    this.#closeGather();
-    this.#gather = undefined;
+    if (this.#open === undefined) return;
+    this.slices.push(this.#open.bytes.subarray(this.#openStart, this.#openEnd));
+    this.#open = undefined;
   }
 
   release(): void {
-    this.finish();
+    this.#open = undefined;
     for (const lease of this.leases) lease.release();
     this.leases.length = 0;
     this.slices.length = 0;
@@ -46,21 +88,18 @@ export class ReadResult {
   }
 
   #copy(bytes: Uint8Array): void {
-    if (this.#gather === undefined || this.#gatherEnd + bytes.length > this.#gather.bytes.length) {
-      this.#closeGather();
-      this.#gather = this.#pool.acquire(GATHER_BUFFER_BYTES);
-      this.leases.push(this.#gather);
-      this.#gatherStart = 0;
-      this.#gatherEnd = 0;
+    const lease = this.#gather.take(bytes.length);
+    const start = this.#gather.end - bytes.length;
+    lease.bytes.set(bytes, start);
+    if (this.#open === lease && this.#openEnd === start) {
+      this.#openEnd += bytes.length;
+      return;
     }
-    this.#gather.bytes.set(bytes, this.#gatherEnd);
-    this.#gatherEnd += bytes.length;
-  }
-
-  #closeGather(): void {
-    if (this.#gather === undefined || this.#gatherEnd === this.#gatherStart) return;
-    this.slices.push(this.#gather.bytes.subarray(this.#gatherStart, this.#gatherEnd));
-    this.#gatherStart = this.#gatherEnd;
+    this.finish();
+    this.#open = lease;
+    this.#openStart = start;
+    this.#openEnd = this.#gather.end;
+    this.leases.push(lease.retain());
   }
 }
 

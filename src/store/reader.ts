@@ -9,16 +9,27 @@
  */
 import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
+import { baseOffset } from '../model/record-batch.ts';
 import type { FileHandles } from './file-handles.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
-import { type Piece, planSpans, type Span } from './read-plan.ts';
+import { type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
 import { cutBatches, type ReadResult } from './read-result.ts';
 import type { TailCache } from './tail-cache.ts';
+
+/**
+ * Bytes that one read may take from the disk once it has something to answer with. Where pieces of 100 bytes lie 100 KB
+ * apart, a megabyte of answer would cost a gigabyte of reading.
+ */
+const MAX_READ_BYTES = 16 * 1024 * 1024;
+/** Extents that one read plans; more are the next read's. */
+const MAX_PIECES = 4096;
 
 export interface ReadPaths {
   journalFile(file: number): string;
   indexFile(file: number): string;
+  /** Writes the index of a journal file anew; told what was wrong with it. Absent: a damaged index is an error. */
+  rebuildIndex?(file: number, fault: string): Promise<void>;
 }
 
 export interface ReadLimits {
@@ -69,7 +80,7 @@ export class PartitionReader {
     let planned = 0;
     let next = offset;
     // The index is read while the journal goes on: a file may get its index meanwhile, so every step looks anew.
-    while (next < endOffset && planned < maxBytes) {
+    while (next < endOffset && planned < maxBytes && pieces.length < MAX_PIECES) {
       const at = partition.extents?.find(next) ?? -1;
       const more =
         at >= 0
@@ -87,15 +98,7 @@ export class PartitionReader {
 
   /** Reads one span of a plan; the caller releases the lease. */
   async readSpan(span: Span): Promise<Lease> {
-    const lease = this.#pool.acquire(span.sizeBytes);
-    try {
-      const path = this.#paths.journalFile(span.file);
-      await this.#handles.read(path, lease.bytes.subarray(0, span.sizeBytes), span.position);
-      return lease;
-    } catch (error) {
-      lease.release();
-      throw error;
-    }
+    return await this.#handles.readLease(this.#pool, this.#paths.journalFile(span.file), span.sizeBytes, span.position);
   }
 
   get index(): IndexReader {
@@ -119,39 +122,41 @@ export class PartitionReader {
       }
       const end = i + 1 < extents.count ? extents.baseOffset(i + 1) : partition.endOffset;
       const whole = base >= offset && end <= limits.endOffset && extents.sizeBytes(i) <= budget;
-      const added = addViews(views, leases, whole ? undefined : { offset, budget, limits }, i === first, result);
-      for (const lease of leases) lease.release();
-      budget -= added;
-      if (!whole && i > first) break;
+      const before = result.sizeBytes;
+      let complete: boolean;
+      try {
+        complete = addViews(views, leases, whole ? undefined : { offset, budget, limits }, i === first, result);
+      } finally {
+        for (const lease of leases) lease.release();
+      }
+      budget -= result.sizeBytes - before;
+      // Whatever did not fit ends the answer: a smaller extent behind it would leave a hole in the offsets.
+      if (!complete) break;
     }
     return true;
   }
 
   async #readDisk(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> {
     const pieces = await this.plan(partition, offset, limits.endOffset, limits.maxBytes);
-    const spans = planSpans(pieces);
-    const reads = spans.map((span) => this.readSpan(span));
-    const settled = await Promise.allSettled(reads);
-    try {
-      let budget = limits.maxBytes;
-      let first = true;
-      for (const [at, span] of spans.entries()) {
-        const read = settled[at] as PromiseSettledResult<Lease>;
-        if (read.status === 'rejected') throw read.reason as Error;
-        for (const piece of span.pieces) {
-          if (!first && budget <= 0) return;
-          const from = piece.position - span.position;
-          const bytes = read.value.bytes.subarray(from, from + piece.sizeBytes);
-          const cut = cutBatches(bytes, offset, limits.endOffset, budget, first && limits.atLeastOne);
-          if (cut === undefined) throw notBatches(span.file, piece);
-          if (cut.length > 0) result.add(cut, read.value);
-          budget -= cut.length;
-          first = false;
-          if (cut.byteOffset + cut.length < bytes.byteOffset + bytes.length) return;
+    const before = result.sizeBytes;
+    let spent = 0;
+    for (const round of planRounds(planSpans(pieces))) {
+      const settled = await Promise.allSettled(round.map((span) => this.readSpan(span)));
+      try {
+        for (const [at, span] of round.entries()) {
+          const read = settled[at] as PromiseSettledResult<Lease>;
+          if (read.status === 'rejected') throw read.reason as Error;
+          if (!addSpan(span, read.value, offset, limits, before, result)) return;
+          spent += span.sizeBytes;
         }
+      } catch (error) {
+        // What stands before the damage is good: it is served, and the next read, which begins at the damage, reports it.
+        if (result.sizeBytes > before) return;
+        throw error;
+      } finally {
+        for (const read of settled) if (read.status === 'fulfilled') read.value.release();
       }
-    } finally {
-      for (const read of settled) if (read.status === 'fulfilled') read.value.release();
+      if (spent >= MAX_READ_BYTES && result.sizeBytes > before) return;
     }
   }
 
@@ -168,7 +173,7 @@ function extentPieces(partition: Partition, first: number, endOffset: number, ma
   const pieces: Piece[] = [];
   const extents = partition.extents;
   let planned = 0;
-  for (let i = first; i < (extents?.count ?? 0) && planned < maxBytes; i++) {
+  for (let i = first; i < (extents?.count ?? 0) && planned < maxBytes && pieces.length < MAX_PIECES; i++) {
     if (extents === undefined || extents.baseOffset(i) >= endOffset) break;
     pieces.push({
       file: extents.file(i),
@@ -183,14 +188,14 @@ function extentPieces(partition: Partition, first: number, endOffset: number, ma
   return pieces;
 }
 
-/** Adds the views of one extent, cut where `cut` says so; returns the bytes added. */
+/** Adds the views of one extent, cut where `cut` says so; false when not all of it up to its end was added. */
 function addViews(
   views: readonly Uint8Array[],
   leases: readonly Lease[],
   cut: { offset: number; budget: number; limits: ReadLimits } | undefined,
   first: boolean,
   result: ReadResult,
-): number {
+): boolean {
   let added = 0;
   for (const [at, view] of views.entries()) {
     let bytes = view;
@@ -203,9 +208,34 @@ function addViews(
     }
     if (bytes.length > 0) result.add(bytes, leases[at] as Lease);
     added += bytes.length;
-    if (bytes.byteOffset + bytes.length < view.byteOffset + view.length) break;
+    if (bytes.byteOffset + bytes.length < view.byteOffset + view.length) return false;
   }
-  return added;
+  return true;
+}
+
+/** Adds the pieces of one span; false when one did not fit, so that nothing behind it may be added. */
+function addSpan(
+  span: Span,
+  lease: Lease,
+  offset: number,
+  limits: ReadLimits,
+  sizeBefore: number,
+  result: ReadResult,
+): boolean {
+  // A slice by reference keeps the whole span in memory, with what lies between the pieces.
+  const sparse = span.pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0) * 2 < span.sizeBytes;
+  for (const piece of span.pieces) {
+    const first = result.sizeBytes === sizeBefore;
+    const budget = limits.maxBytes - (result.sizeBytes - sizeBefore);
+    if (!first && budget <= 0) return false;
+    const from = piece.position - span.position;
+    const bytes = lease.bytes.subarray(from, from + piece.sizeBytes);
+    const cut = cutBatches(bytes, offset, limits.endOffset, budget, first && limits.atLeastOne);
+    if (cut === undefined || baseOffset(bytes, 0) !== piece.baseOffset) throw notBatches(span.file, piece);
+    if (cut.length > 0) result.add(cut, lease, sparse);
+    if (cut.byteOffset + cut.length < bytes.byteOffset + bytes.length) return false;
+  }
+  return true;
 }
 
 function notBatches(file: number, piece: Piece): MillraceError {

@@ -10,9 +10,6 @@ import {
   writeWhole,
 } from '../../store/checkpoint-file.ts';
 
-/** One more than needed: should the newest turn out damaged, the one before serves, with more to replay. */
-const KEPT = 2;
-
 export class CheckpointStore {
   readonly #disk: Disk;
   readonly #directory: string;
@@ -40,7 +37,11 @@ export class CheckpointStore {
     return undefined;
   }
 
-  async write(checkpoint: Checkpoint): Promise<void> {
+  /**
+   * @param before file of the sound checkpoint that came before: it is kept, should the new one turn out damaged. All
+   *   older ones are removed; undefined, where none was sound, keeps everything.
+   */
+  async write(checkpoint: Checkpoint, before: number | undefined): Promise<void> {
     const directory = checkpointDirectory(this.#directory);
     await this.#disk.makeDirectory(directory);
     await writeWhole(
@@ -49,8 +50,8 @@ export class CheckpointStore {
       checkpointPath(this.#directory, checkpoint.file),
       encodeCheckpoint(checkpoint),
     );
-    for (const file of (await this.#files()).slice(0, -KEPT)) {
-      await this.#disk.remove(checkpointPath(this.#directory, file));
+    for (const file of await this.#files()) {
+      if (before !== undefined && file < before) await this.#disk.remove(checkpointPath(this.#directory, file));
     }
   }
 

@@ -3,7 +3,13 @@
  * go when there is nothing to do (it holds a second copy of the state).
  *
  * A failure costs nothing but memory and a longer replay: the journal alone holds everything. It is reported, and the
- * worker is tried again with the next file.
+ * files that have no index yet are tried again with the next closed file, or after a while.
+ *
+ * ```
+ *  add(file) ──► waiting ──fold──► worker ──indexed──► taking ──► partitions
+ *                   ▲                 │ failed, died
+ *                   └── retry ◄───────┘
+ * ```
  */
 import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -14,8 +20,20 @@ import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerSt
 
 /** After this long without a closed file the worker writes a checkpoint and ends. */
 const IDLE_MS = 3_000;
+/** After this long files that a worker failed on are tried again, should no other be closed before. */
+const RETRY_MS = 60_000;
 /** Ranges taken in per turn of the event loop: about a millisecond. */
 const RANGES_PER_TURN = 2_000;
+
+/** What of a `Worker` is used here; tests stand in for it. */
+export interface CheckpointWorker {
+  postMessage(message: ToWorker): void;
+  on(event: 'message', listener: (message: FromWorker) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'exit', listener: () => void): unknown;
+  terminate(): Promise<unknown>;
+  unref(): void;
+}
 
 export interface CheckpointerOptions {
   readonly directory: string;
@@ -23,14 +41,28 @@ export interface CheckpointerOptions {
   readonly store: LogStore;
   readonly clock: Clock;
   readonly report: (problem: string) => void;
+  /** Journal files, and their indexes, that nothing needed any more and that are gone now. */
+  readonly removed?: ((files: readonly number[]) => void) | undefined;
+  readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
+}
+
+interface Indexed {
+  readonly file: number;
+  readonly ranges: Float64Array;
 }
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
-  #worker: Worker | undefined;
-  /** Closed files not indexed yet, oldest first: what a new worker starts with. */
+  /** Takes the next files; undefined: the next file starts one. */
+  #worker: CheckpointWorker | undefined;
+  /** All that run, also those that only finish. */
+  readonly #running = new Set<CheckpointWorker>();
+  /** Closed files that no index was reported for, oldest first: what a new worker starts with. */
   #waiting: { file: number; sizeBytes: number }[] = [];
+  /** Indexed, and being taken in one after the other: ranges of a partition must come in file order. */
+  readonly #taking: Indexed[] = [];
   #idle: Timer | undefined;
+  #retry: Timer | undefined;
   #closed = false;
   /** Last file whose state is in a checkpoint; 0: none since the start. */
   lastCheckpoint = 0;
@@ -39,8 +71,9 @@ export class Checkpointer {
     this.#options = options;
   }
 
+  /** Closed files whose extents are still in memory. */
   get waitingFiles(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + this.#taking.length;
   }
 
   /** A file was closed and is durable; called in file order. */
@@ -49,73 +82,107 @@ export class Checkpointer {
     this.#waiting.push({ file, sizeBytes });
     this.#idle?.cancel();
     if (this.#worker === undefined) this.#start();
-    else this.#say({ kind: 'fold', file, sizeBytes });
+    else this.#worker.postMessage({ kind: 'fold', file, sizeBytes });
   }
 
-  /** Ends the worker wherever it is: what it writes is there whole or not at all. */
+  /** Ends the workers wherever they are: what they write is there whole or not at all. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#idle?.cancel();
-    await this.#worker?.terminate();
+    this.#retry?.cancel();
     this.#worker = undefined;
+    await Promise.all([...this.#running].map((worker) => worker.terminate()));
+    this.#running.clear();
   }
 
   #start(): void {
+    this.#retry?.cancel();
     const { directory, settings } = this.#options;
-    const worker = new Worker(workerModule(import.meta.url, './worker'), {
-      workerData: { directory, settings } satisfies WorkerStart,
-      // The state of a large broker must fit; the default of a worker is that of a small one.
-      resourceLimits: { maxOldGenerationSizeMb: 4096 },
-    });
+    const worker = (this.#options.startWorker ?? startThread)({ directory, settings });
     this.#worker = worker;
-    worker.on('message', (message: FromWorker) => this.#onMessage(message));
-    worker.on('error', (error: Error) => this.#options.report(`The checkpoint worker failed: ${error.message}`));
+    this.#running.add(worker);
+    worker.on('message', (message) => this.#onMessage(worker, message));
+    worker.on('error', (error) => this.#lost(worker, `The checkpoint worker failed: ${error.message}`));
     worker.on('exit', () => {
-      if (this.#worker === worker) this.#worker = undefined;
+      this.#lost(worker, 'The checkpoint worker ended before its work did.');
+      this.#running.delete(worker);
     });
     worker.unref();
-    for (const { file, sizeBytes } of this.#waiting) this.#say({ kind: 'fold', file, sizeBytes });
+    for (const { file, sizeBytes } of this.#waiting) worker.postMessage({ kind: 'fold', file, sizeBytes });
   }
 
-  #say(message: ToWorker): void {
-    this.#worker?.postMessage(message);
-  }
-
-  #onMessage(message: FromWorker): void {
+  #onMessage(worker: CheckpointWorker, message: FromWorker): void {
+    if (this.#closed) return;
     switch (message.kind) {
       case 'indexed':
-        this.#takeIn(message.file, message.ranges, 0);
+        // What a worker still says that was given up is not heard: its files are another one's by now.
+        if (worker === this.#worker) this.#indexed(message);
         break;
       case 'checkpointed':
-        this.lastCheckpoint = message.file;
+        this.lastCheckpoint = Math.max(this.lastCheckpoint, message.file);
+        if (message.removed.length > 0) this.#options.removed?.(message.removed);
         break;
       case 'failed':
-        // The files stay in line; the next closed file starts a worker that takes them all.
-        this.#worker = undefined;
-        this.#options.report(`Indexing and checkpointing stopped: ${message.message}`);
+        this.#lost(worker, `Indexing and checkpointing stopped: ${message.message}`);
         break;
       default:
         message satisfies never;
     }
   }
 
-  #takeIn(file: number, ranges: Float64Array, from: number): void {
+  /** The worker in charge does nothing more; its files stay in line. */
+  #lost(worker: CheckpointWorker, problem: string): void {
+    if (this.#worker !== worker || this.#closed) return;
+    this.#worker = undefined;
+    this.#idle?.cancel();
+    this.#options.report(problem);
+    void worker.terminate();
+    if (this.#waiting.length === 0) return;
+    this.#retry = this.#options.clock.schedule(RETRY_MS, () => {
+      if (this.#worker === undefined && this.#waiting.length > 0) this.#start();
+    });
+  }
+
+  #indexed(message: Indexed): void {
+    const first = this.#waiting[0];
+    if (first === undefined || first.file !== message.file) return;
+    this.#waiting.shift();
+    this.#taking.push(message);
+    if (this.#taking.length === 1) this.#takeIn(message, 0);
+  }
+
+  #takeIn(indexed: Indexed, from: number): void {
+    if (this.#closed) return;
+    const { file, ranges } = indexed;
     const to = Math.min(from + RANGES_PER_TURN, packedCount(ranges));
     for (let i = from; i < to; i++) {
       const { partition, range } = unpackRange(ranges, i, file);
       this.#options.store.partition(partition)?.indexed(range);
     }
     if (to < packedCount(ranges)) {
-      setImmediate(() => this.#takeIn(file, ranges, to));
+      setImmediate(() => this.#takeIn(indexed, to));
       return;
     }
-    this.#waiting = this.#waiting.filter((waiting) => waiting.file > file);
-    if (this.#waiting.length === 0 && !this.#closed) {
-      this.#idle = this.#options.clock.schedule(IDLE_MS, () => {
-        this.#say({ kind: 'finish' });
-        // A file that is closed while this one finishes starts another worker.
-        this.#worker = undefined;
-      });
-    }
+    this.#taking.shift();
+    const next = this.#taking[0];
+    if (next !== undefined) this.#takeIn(next, 0);
+    else if (this.#waiting.length === 0) this.#finishWhenIdle();
   }
+
+  #finishWhenIdle(): void {
+    this.#idle?.cancel();
+    this.#idle = this.#options.clock.schedule(IDLE_MS, () => {
+      this.#worker?.postMessage({ kind: 'finish' });
+      // A file that is closed while this one finishes starts another worker.
+      this.#worker = undefined;
+    });
+  }
+}
+
+function startThread(start: WorkerStart): CheckpointWorker {
+  return new Worker(workerModule(import.meta.url, './worker'), {
+    workerData: start,
+    // The state of a large broker must fit; the default of a worker is that of a small one.
+    resourceLimits: { maxOldGenerationSizeMb: 4096 },
+  });
 }

@@ -2,14 +2,15 @@
  * Folds closed journal files into a state of its own, beside the running broker: the fold is pure, so the last checkpoint
  * and the files after it give the same state that the broker has, without the broker pausing to be copied.
  *
- * Per file: fold, write the index, hand out the ranges; now and then, write a checkpoint.
+ * Per file: fold, write the index, hand out the ranges; now and then, write a checkpoint, and remove the oldest journal
+ * files once nothing in them is of use.
  */
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
-import { indexPath, journalDirectory, journalPath } from '../../journal/paths.ts';
+import { indexPath, journalDirectory, journalPath, numberedFiles } from '../../journal/paths.ts';
 import { writeWhole } from '../../store/checkpoint-file.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
-import { buildIndex } from '../../store/index-file.ts';
+import { IndexBuilder } from '../../store/index-file.ts';
 import { BrokerState } from '../broker-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
@@ -25,6 +26,9 @@ export class Folder {
   #commit = 0;
   #commitChecksum = 0;
   #bytesSinceCheckpoint = 0;
+  /** Files of the two newest checkpoints that were loaded or written here, so known to be sound. */
+  #soundCheckpoint: number | undefined;
+  #soundBefore: number | undefined;
 
   constructor(disk: Disk, directory: string, settings: BrokerSettings) {
     this.#disk = disk;
@@ -52,17 +56,46 @@ export class Folder {
     return await this.#foldOne(state, file, sizeBytes);
   }
 
+  /** @returns last file that the newest checkpoint holds. */
   async checkpoint(): Promise<number> {
     if (this.#state !== undefined && this.hasNews) {
-      await this.#checkpoints.write({
-        file: this.#file,
-        commit: this.#commit,
-        commitChecksum: this.#commitChecksum,
-        sections: this.#state.snapshot(),
-      });
+      await this.#checkpoints.write(
+        {
+          file: this.#file,
+          commit: this.#commit,
+          commitChecksum: this.#commitChecksum,
+          sections: this.#state.snapshot(),
+        },
+        this.#soundCheckpoint,
+      );
+      this.#soundBefore = this.#soundCheckpoint;
+      this.#soundCheckpoint = this.#file;
       this.#bytesSinceCheckpoint = 0;
     }
     return this.#file;
+  }
+
+  /**
+   * Removes journal files, from the oldest on, and their indexes, when two sound checkpoints hold their state and no
+   * partition has a readable batch in them. Decided on this state, which is that of durable files alone: the broker's own
+   * may know of a deletion that a crash takes back. Oldest first and one by one, so the files that stay have no gap.
+   *
+   * @returns the files that are gone.
+   */
+  async removeDead(): Promise<number[]> {
+    const state = this.#state;
+    if (state === undefined || this.#soundBefore === undefined) return [];
+    const keepFrom = Math.min(this.#soundBefore + 1, oldestReferenced(state));
+    const folder = journalDirectory(this.#directory);
+    const removed: number[] = [];
+    for (const file of numberedFiles(await this.#disk.list(folder), 'journal')) {
+      if (file >= keepFrom) break;
+      await this.#disk.remove(journalPath(this.#directory, file));
+      await this.#disk.remove(indexPath(this.#directory, file));
+      await this.#disk.syncDirectory(folder);
+      removed.push(file);
+    }
+    return removed;
   }
 
   async #load(lastFile: number): Promise<BrokerState> {
@@ -73,6 +106,7 @@ export class Folder {
       this.#file = checkpoint.file;
       this.#commit = checkpoint.commit;
       this.#commitChecksum = checkpoint.commitChecksum;
+      this.#soundCheckpoint = checkpoint.file;
     }
     this.#state = state;
     return state;
@@ -84,8 +118,12 @@ export class Folder {
     sizeBytes: number,
   ): Promise<{ partition: number; range: FileRange }[]> {
     const path = journalPath(this.#directory, file);
+    const index = new IndexBuilder(file);
     const end = await scanFile(this.#disk, path, file, sizeBytes, {
-      batchHeaders: (run, size) => state.store.batchHeaders(run, size),
+      batchHeaders: (run, size) => {
+        state.store.batchHeaders(run);
+        index.add(run, size);
+      },
       command: (type, body, commit) => state.command(type, body, commit),
     });
     if (end.commit > 0) {
@@ -93,7 +131,7 @@ export class Folder {
       this.#commitChecksum = end.checksum;
       state.published(end.commit);
     }
-    const built = buildIndex(file, state.store.partitions());
+    const built = index.build();
     await writeWhole(this.#disk, journalDirectory(this.#directory), indexPath(this.#directory, file), [built.bytes]);
     for (const { partition, range } of built.ranges) state.store.partition(partition)?.indexed(range);
     this.#file = file;
@@ -109,4 +147,13 @@ export class Folder {
       await handle.close();
     }
   }
+}
+
+/** The oldest file that a partition has readable batches in; infinite where there is none. */
+function oldestReferenced(state: BrokerState): number {
+  let oldest = Number.POSITIVE_INFINITY;
+  for (const { ranges } of state.store.partitions()) {
+    if (ranges !== undefined) oldest = Math.min(oldest, ranges.file(0));
+  }
+  return oldest;
 }

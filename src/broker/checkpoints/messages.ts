@@ -15,7 +15,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'indexed'; readonly file: number; readonly ranges: Float64Array }
-  | { readonly kind: 'checkpointed'; readonly file: number }
+  /** `removed`: journal files that nothing needs any more and that were removed, with their indexes. */
+  | { readonly kind: 'checkpointed'; readonly file: number; readonly removed: readonly number[] }
   | { readonly kind: 'failed'; readonly message: string };
 
 const STRIDE = 6;

@@ -19,17 +19,26 @@ async function handle(message: ToWorker): Promise<void> {
   if (message.kind === 'fold') {
     const ranges = packRanges(await folder.fold(message.file, message.sizeBytes));
     say({ kind: 'indexed', file: message.file, ranges }, [ranges.buffer as ArrayBuffer]);
-    if (folder.due) say({ kind: 'checkpointed', file: await folder.checkpoint() });
+    if (folder.due) await checkpoint();
   } else {
-    if (folder.hasNews) say({ kind: 'checkpointed', file: await folder.checkpoint() });
+    if (folder.hasNews) await checkpoint();
     port?.close();
   }
 }
 
+async function checkpoint(): Promise<void> {
+  const file = await folder.checkpoint();
+  say({ kind: 'checkpointed', file, removed: await folder.removeDead() });
+}
+
+let failed = false;
+
 port.on('message', (message: ToWorker) => {
   queue = queue
-    .then(() => handle(message))
+    // After a failure the state may be that of half a file: what is still in line must not be folded into it.
+    .then(() => (failed ? undefined : handle(message)))
     .catch((error: unknown) => {
+      failed = true;
       say({ kind: 'failed', message: asMillraceError(error).message });
       port.close();
     });
