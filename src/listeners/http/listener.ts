@@ -10,7 +10,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import type { TSchema } from 'typebox';
+import type { XSchema } from 'typebox/schema';
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/logger.ts';
@@ -30,7 +30,7 @@ import { topicConfigRoutes } from './routes/topic-config.ts';
 import { topicRoutes } from './routes/topics.ts';
 import { HTTP_DEFAULTS, type HttpSettings } from './settings.ts';
 import { foldTopicPath } from './topic-path.ts';
-import { compileValidator, type RequestPart } from './validator.ts';
+import { compileValidator, isValidatorLoaded, loadValidator, type RequestPart } from './validator.ts';
 
 export interface HttpListenerOptions {
   readonly broker: Broker;
@@ -88,6 +88,8 @@ export class HttpListener {
       await app.close();
       throw error;
     }
+    // Listening first, so that start to ready does not wait for it; the first request waits if it comes earlier.
+    loadValidator().catch((error: unknown) => context.logger.error(`The validator cannot be loaded: ${String(error)}`));
     return new HttpListener(app, context, options.clock ?? options.broker.clock, state);
   }
 
@@ -144,7 +146,7 @@ function createApp(context: HttpContext): FastifyInstance {
   });
   app.decorateRequest('heldBytes', 0);
   limitServer(app.server, context);
-  app.setValidatorCompiler(({ schema, httpPart }) => compileValidator(schema as TSchema, httpPart as RequestPart));
+  app.setValidatorCompiler(({ schema, httpPart }) => compileValidator(schema as XSchema, httpPart as RequestPart));
   app.setSerializerCompiler(() => JSON.stringify);
   app.setErrorHandler((error, request, reply) => sendProblem(context, error, request, reply));
   const methods = new MethodTable();
@@ -192,6 +194,9 @@ function addHooks(app: FastifyInstance, context: HttpContext): void {
     checkRequest(request, context);
     if (applyCors(settings.corsOrigins, request, reply)) return reply.code(204).send();
     return undefined;
+  });
+  app.addHook('preValidation', async () => {
+    if (!isValidatorLoaded()) await loadValidator();
   });
   app.addHook('onSend', async (_request, reply, payload) => {
     if (context.isStopping()) reply.header('connection', 'close');

@@ -162,7 +162,8 @@ test('settings: shown with their source, changed by merge patch, all or nothing'
   assert.deepEqual(valueOf(patched, 'max.message.bytes'), ['5000', 'topic']);
   await kit.refused([400, 'BROKER_CONFIG_INVALID'], 'PATCH', path, { body: { 'max.message.bytes': 1, nonsense: 2 } });
   await kit.refused([400, 'BROKER_CONFIG_INVALID'], 'PATCH', path, { body: { 'max.message.bytes': 'many' } });
-  await kit.refused([400, 'HTTP_REQUEST_INVALID'], 'PATCH', path, { body: { 'max.message.bytes': {} } });
+  const wrong = await kit.refused([400, 'HTTP_REQUEST_INVALID'], 'PATCH', path, { body: { 'max.message.bytes': {} } });
+  assert.match(wrong.json.detail, /^Member `max.message.bytes` must be/);
   await kit.refused([400, 'HTTP_REQUEST_INVALID'], 'PATCH', path, { body: '[]' });
   assert.deepEqual(valueOf(await kit.get(path), 'max.message.bytes'), ['5000', 'topic']);
   const reset = await kit.call('PATCH', path, { body: { 'max.message.bytes': null } });
