@@ -13,21 +13,30 @@ import { FrameReader, type FrameSink, type MemoryBudget } from './frame-reader.t
 const MAX_FRAME_BYTES = 300_000;
 
 class Budget implements MemoryBudget {
-  taken = 0;
+  frames = 0;
+  rest = 0;
   limit = Number.POSITIVE_INFINITY;
 
-  tryTake(bytes: number): boolean {
-    if (this.taken > 0 && this.taken + bytes > this.limit) return false;
-    this.taken += bytes;
+  get taken(): number {
+    return this.frames + this.rest;
+  }
+
+  takeFrame(bytes: number): boolean {
+    if (this.frames > 0 && this.frames + bytes > this.limit) return false;
+    this.frames += bytes;
     return true;
   }
 
-  mustTake(bytes: number): void {
-    this.taken += bytes;
+  giveFrame(bytes: number): void {
+    this.frames -= bytes;
   }
 
-  give(bytes: number): void {
-    this.taken -= bytes;
+  takeRest(bytes: number): void {
+    this.rest += bytes;
+  }
+
+  giveRest(bytes: number): void {
+    this.rest -= bytes;
   }
 }
 
@@ -164,7 +173,7 @@ test('a large frame waits for room, what follows is kept, and nothing is lost', 
   const sink = new Sink();
   const { reader, budget } = setUp(sink);
   budget.limit = 1000;
-  budget.taken = 900;
+  budget.frames = 900;
   const large = Buffer.alloc(150_000, 1);
   const stream = Buffer.concat([frameOf(large), frameOf(Buffer.from('next'))]);
   const at = readInto(reader, stream, 0, 1000);

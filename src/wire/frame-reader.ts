@@ -39,13 +39,17 @@ export interface FrameSink {
   frame(bytes: Buffer, start: number, end: number, lease: Lease | undefined): boolean;
 }
 
-/** Bounds the sum of what many readers hold. */
+/**
+ * Bounds the sum of what many readers hold. Buffers of large frames and what is kept for lack of them are counted apart:
+ * those that wait for room must not take the room they wait for.
+ */
 export interface MemoryBudget {
-  /** False: no room now. Always grants something when nothing is taken, so that nobody waits for ever. */
-  tryTake(bytes: number): boolean;
-  /** For bytes that were received already. @throws BROKER_OVERLOADED far beyond the limit. */
-  mustTake(bytes: number): void;
-  give(bytes: number): void;
+  /** For the buffer of a large frame. False: no room now. Always grants it when no other is taken, so nobody waits for ever. */
+  takeFrame(bytes: number): boolean;
+  giveFrame(bytes: number): void;
+  /** For bytes that were received already. @throws BROKER_OVERLOADED beyond the limit. */
+  takeRest(bytes: number): void;
+  giveRest(bytes: number): void;
 }
 
 export interface FrameReaderOptions {
@@ -190,7 +194,7 @@ export class FrameReader {
   }
 
   #beginLanding(bytes: Buffer, start: number, end: number, size: number): boolean {
-    if (!this.#options.budget.tryTake(size)) {
+    if (!this.#options.budget.takeFrame(size)) {
       this.#starved = true;
       return false;
     }
@@ -225,7 +229,7 @@ export class FrameReader {
     if (this.#landing === undefined) return;
     this.#landing.release();
     this.#landing = undefined;
-    this.#options.budget.give(this.#landingSize);
+    this.#options.budget.giveFrame(this.#landingSize);
     this.#landed = 0;
     this.#landingSize = 0;
   }
@@ -286,17 +290,17 @@ export class FrameReader {
       if (size >= 0 && size < LARGE_FRAME_BYTES) capacity = Math.max(capacity, SIZE_BYTES + size);
     }
     if (this.#refused || this.#starved) capacity = Math.max(capacity, Math.min(2 * needed, needed + SHORT_READ_BYTES));
-    this.#options.budget.mustTake(capacity);
+    this.#options.budget.takeRest(capacity);
     const grown = Buffer.allocUnsafeSlow(capacity);
     this.#carry.copy(grown, 0, this.#carryStart, this.#carryEnd);
-    this.#options.budget.give(this.#carry.length);
+    this.#options.budget.giveRest(this.#carry.length);
     this.#carry = grown;
     this.#carryStart = 0;
     this.#carryEnd = length;
   }
 
   #dropCarry(): void {
-    this.#options.budget.give(this.#carry.length);
+    this.#options.budget.giveRest(this.#carry.length);
     this.#carry = NOTHING;
     this.#carryStart = 0;
     this.#carryEnd = 0;

@@ -91,8 +91,9 @@ export class Connection implements FrameSink {
     this.#updateReading();
   }
 
+  /** Nothing is in flight, and nobody has ended it. */
   get idle(): boolean {
-    return this.#first === undefined;
+    return this.#first === undefined && (this.#holds & HOLD.CLOSING) === 0;
   }
 
   /** Part of a frame has come, and we wait for the rest. */
@@ -206,6 +207,7 @@ export class Connection implements FrameSink {
 
   /** Ends at once. */
   destroy(): void {
+    this.#hold(HOLD.CLOSING);
     this.#socket?.destroy();
   }
 
@@ -404,7 +406,6 @@ export class Connection implements FrameSink {
   #defect(error: unknown): void {
     const known = asMillraceError(error);
     this.#context.logger.error('a Kafka request failed', { ...this.#facts(known.message), stack: known.stack ?? null });
-    this.#hold(HOLD.CLOSING);
     this.destroy();
   }
 

@@ -1,0 +1,98 @@
+/** Proves: every code of ours has its Kafka code, as reviewed here pair by pair; only defects and strangers are -1. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ERROR_KINDS, type ErrorCode } from '../../base/errors.ts';
+import { isRetriable } from '../../wire/index.ts';
+import { KAFKA_ERRORS, kafkaError } from './error-codes.ts';
+
+const PAIRS: Partial<Record<ErrorCode, number>> = {
+  WIRE_TRUNCATED: 42,
+  WIRE_MALFORMED: 42,
+  WIRE_UNSUPPORTED_VERSION: 35,
+  WIRE_FRAME_TOO_LARGE: 42,
+  MODEL_TOPIC_NAME_INVALID: 17,
+  MODEL_BATCH_CORRUPT: 2,
+  MODEL_BATCH_INVALID: 87,
+  MODEL_BATCH_UNSUPPORTED: 87,
+  MODEL_BATCH_TOO_LARGE: 10,
+  MODEL_CODEC_UNSUPPORTED: 76,
+  MODEL_DECOMPRESSED_TOO_LARGE: 10,
+  MODEL_RECORD_INVALID: 87,
+  JOURNAL_LOCKED: 56,
+  JOURNAL_CORRUPT: 56,
+  JOURNAL_FORMAT_UNSUPPORTED: 56,
+  JOURNAL_NO_SPACE: 56,
+  JOURNAL_IO: 56,
+  JOURNAL_SYNC_FAILED: 56,
+  JOURNAL_STOPPED: 56,
+  JOURNAL_CLOSED: 6,
+  JOURNAL_OVERLOADED: 7,
+  JOURNAL_COMMAND_TOO_LARGE: 42,
+  STORE_OFFSET_OUT_OF_RANGE: 1,
+  STORE_CORRUPT: 2,
+  STORE_IO: 56,
+  STORE_CLOSED: 6,
+  BROKER_TOPIC_NOT_FOUND: 3,
+  BROKER_TOPIC_ID_UNKNOWN: 100,
+  BROKER_TOPIC_EXISTS: 36,
+  BROKER_PARTITION_NOT_FOUND: 3,
+  BROKER_PARTITIONS_INVALID: 37,
+  BROKER_REPLICATION_INVALID: 38,
+  BROKER_ASSIGNMENT_INVALID: 39,
+  BROKER_CONFIG_INVALID: 40,
+  BROKER_CONFIG_UNSUPPORTED: 40,
+  BROKER_LIMIT_REACHED: 44,
+  BROKER_REQUEST_INVALID: 42,
+  BROKER_ACKS_INVALID: 21,
+  BROKER_TIMESTAMP_INVALID: 32,
+  BROKER_SEQUENCE_GAP: 45,
+  BROKER_PRODUCER_EPOCH_OLD: 47,
+  BROKER_PRODUCER_UNKNOWN: 59,
+  BROKER_TRANSACTION_STATE_INVALID: 48,
+  BROKER_TRANSACTIONS_UNSUPPORTED: 53,
+  BROKER_TRANSACTION_TIMEOUT_INVALID: 50,
+  BROKER_PRODUCER_FENCED: 90,
+  BROKER_TRANSACTION_CONCURRENT: 51,
+  BROKER_TRANSACTION_ID_UNKNOWN: 49,
+  BROKER_TRANSACTION_NOT_FOUND: 105,
+  BROKER_TRANSACTION_NOT_ATTEMPTED: 55,
+  BROKER_TRANSACTION_ABORTABLE: 120,
+  BROKER_OFFSETS_UNSTABLE: 88,
+  BROKER_FETCH_SESSION_UNKNOWN: 70,
+  BROKER_TIMED_OUT: 7,
+  BROKER_OVERLOADED: 7,
+  BROKER_CLOSED: 6,
+  BROKER_GROUP_ID_INVALID: 24,
+  BROKER_GROUP_NOT_FOUND: 69,
+  BROKER_GROUP_NOT_EMPTY: 68,
+  BROKER_GROUP_FULL: 81,
+  BROKER_GROUP_SUBSCRIBED: 86,
+  BROKER_COORDINATOR_UNAVAILABLE: 15,
+  BROKER_MEMBER_UNKNOWN: 25,
+  BROKER_MEMBER_ID_REQUIRED: 79,
+  BROKER_MEMBER_FENCED: 82,
+  BROKER_GENERATION_ILLEGAL: 22,
+  BROKER_REBALANCE_IN_PROGRESS: 27,
+  BROKER_PROTOCOL_INCONSISTENT: 23,
+  BROKER_SESSION_TIMEOUT_INVALID: 26,
+  BROKER_OFFSET_METADATA_TOO_LARGE: 12,
+};
+
+/** Cannot come from anything that this listener calls. */
+const UNREACHABLE = /^(?:HTTP_|CLIENT_|CONFIG_INVALID$|INTERNAL$)/;
+
+test('every code, pair by pair', () => {
+  for (const code of Object.keys(ERROR_KINDS) as ErrorCode[]) {
+    const expected = UNREACHABLE.test(code) ? -1 : PAIRS[code];
+    assert.equal(kafkaError(code), expected, code);
+  }
+  assert.deepEqual(Object.keys(KAFKA_ERRORS).sort(), Object.keys(ERROR_KINDS).sort());
+  assert.equal(kafkaError(undefined), 0);
+});
+
+test('what the caller may simply repeat, Kafka clients repeat', () => {
+  const notRepeated = (Object.keys(PAIRS) as ErrorCode[]).filter(
+    (code) => ERROR_KINDS[code] === 'retry' && !isRetriable(kafkaError(code)),
+  );
+  assert.deepEqual(notRepeated, []);
+});
