@@ -1,0 +1,90 @@
+/**
+ * node-rdkafka (librdkafka with JavaScript bindings), compiled into a scratch folder outside the tree.
+ *
+ * It is never a devDependency: it has an install script and needs a C++ compiler for some minutes. The result is kept in
+ * $MILLRACE_SCRATCH, or in the system's temporary directory, by version and by Node ABI, and used again.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+export const RDKAFKA_VERSION = '3.6.1';
+/** Runs the e2e suite that the package carries. */
+const MOCHA_VERSION = '11.7.4';
+const BUILD_TIMEOUT_MS = 900_000;
+
+export interface RdkafkaInstall {
+  /** Folder of the package node-rdkafka: sources, `e2e/`, `deps/librdkafka/`. */
+  readonly packageDirectory: string;
+  /** Scratch folder; its node_modules has mocha too. */
+  readonly directory: string;
+}
+
+/** @returns what is already built for this Node, or undefined. */
+export function findRdkafka(): RdkafkaInstall | undefined {
+  const install = location();
+  return existsSync(path.join(install.directory, 'complete')) ? install : undefined;
+}
+
+/**
+ * Builds node-rdkafka unless it is there; 2 to 5 minutes on two cores.
+ *
+ * @throws Error with the end of npm's output where it cannot be built (no compiler, no registry).
+ */
+export function installRdkafka(say: (line: string) => void): RdkafkaInstall {
+  const found = findRdkafka();
+  if (found !== undefined) return found;
+  const install = location();
+  mkdirSync(install.directory, { recursive: true });
+  writeFileSync(path.join(install.directory, 'package.json'), '{ "private": true }\n');
+  say(`building node-rdkafka ${RDKAFKA_VERSION} in ${install.directory}; this takes some minutes`);
+  const packages = [`node-rdkafka@${RDKAFKA_VERSION}`, `mocha@${MOCHA_VERSION}`];
+  const result = spawnSync(
+    'npm',
+    ['install', '--save-exact', '--no-audit', '--no-fund', '--foreground-scripts', ...packages],
+    {
+      cwd: install.directory,
+      env: buildEnvironment(),
+      encoding: 'utf8',
+      timeout: BUILD_TIMEOUT_MS,
+      maxBuffer: 2 ** 28,
+    },
+  );
+  if (result.status !== 0) {
+    const end = `${result.stdout}${result.stderr}`.split('\n').slice(-40).join('\n');
+    throw new Error(
+      `node-rdkafka could not be built (${result.error?.message ?? `npm ended with ${result.status}`}):\n${end}`,
+    );
+  }
+  writeFileSync(path.join(install.directory, 'complete'), '');
+  return install;
+}
+
+/** Loads the compiled client. */
+export function loadRdkafka(install: RdkafkaInstall): unknown {
+  return createRequire(path.join(install.directory, 'package.json'))('node-rdkafka');
+}
+
+/** Version of librdkafka inside, as its sources say it. */
+export function librdkafkaVersion(install: RdkafkaInstall): string {
+  const manifest = JSON.parse(readFileSync(path.join(install.packageDirectory, 'package.json'), 'utf8')) as {
+    librdkafka?: string;
+  };
+  return manifest.librdkafka ?? 'unknown';
+}
+
+function location(): RdkafkaInstall {
+  const scratch = process.env['MILLRACE_SCRATCH'] ?? path.join(tmpdir(), 'millrace-scratch');
+  const directory = path.join(scratch, `node-rdkafka-${RDKAFKA_VERSION}-abi${process.versions.modules}`);
+  return { directory, packageDirectory: path.join(directory, 'node_modules/node-rdkafka') };
+}
+
+/** The headers that lie beside the running Node are used, where they do: node-gyp would download them otherwise. */
+function buildEnvironment(): NodeJS.ProcessEnv {
+  const nodeHome = path.dirname(path.dirname(realpathSync(process.execPath)));
+  const env: NodeJS.ProcessEnv = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH']}` };
+  if (existsSync(path.join(nodeHome, 'include/node/node_version.h'))) env['npm_config_nodedir'] = nodeHome;
+  return env;
+}
