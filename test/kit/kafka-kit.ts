@@ -104,6 +104,7 @@ type RequestBody<A extends Api> = Encodable<A['request']['fields']>;
 export class RawClient {
   readonly socket: Socket;
   readonly #frames: Buffer[] = [];
+  readonly #waiting: (() => void)[] = [];
   #received: Buffer = Buffer.alloc(0);
   #correlationId = 0;
 
@@ -111,6 +112,8 @@ export class RawClient {
     this.socket = socket;
     socket.on('error', () => undefined);
     socket.on('data', (bytes: Buffer) => this.#take(bytes));
+    socket.on('end', () => this.#wake());
+    socket.on('close', () => this.#wake());
   }
 
   static async connect(port: number): Promise<RawClient> {
@@ -155,13 +158,13 @@ export class RawClient {
       const frame = this.#frames.shift();
       if (frame !== undefined) return frame;
       if (this.closed) throw new Error('the connection was closed before an answer came');
-      await Promise.race([once(this.socket, 'frame'), once(this.socket, 'close'), once(this.socket, 'end')]);
+      await this.#news();
     }
   }
 
   /** Resolves when the other side has closed. */
   async ended(): Promise<void> {
-    while (!this.closed) await Promise.race([once(this.socket, 'close'), once(this.socket, 'end')]);
+    while (!this.closed) await this.#news();
   }
 
   /** Produces one batch; version 9 unless given. */
@@ -198,6 +201,15 @@ export class RawClient {
       this.#frames.push(this.#received.subarray(4, end));
       this.#received = this.#received.subarray(end);
     }
-    if (this.#frames.length > 0) this.socket.emit('frame');
+    if (this.#frames.length > 0) this.#wake();
+  }
+
+  /** Resolves when a frame has come or the connection has ended. */
+  #news(): Promise<void> {
+    return new Promise((resolve) => void this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

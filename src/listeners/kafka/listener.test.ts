@@ -19,7 +19,7 @@ function produceBody(topic: string, records: Uint8Array | null, acks = -1) {
 }
 
 /** A frame with these bytes, at most 255. */
-function frame(...body: number[]): Buffer {
+function frameOf(...body: number[]): Buffer {
   return Buffer.from([0, 0, 0, body.length, ...body]);
 }
 
@@ -177,16 +177,16 @@ test('bytes that are no request close the connection, with a reason in the log, 
     ['oversized', Buffer.from([0x7f, 0xff, 0xff, 0xff]), /at most 100000/],
     ['TLS hello', Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00]), /TLS hello/],
     ['HTTP', Buffer.from('POST /topics HTTP/1.1\r\n\r\n'), /HTTP/],
-    ['no header', frame(), /no header/],
-    ['short header', frame(0, 18, 0, 0), /no header/],
-    ['cut client id', frame(0, 18, 0, 0, 0, 0, 0, 1, 0, 9, 65), /WIRE_TRUNCATED|bytes/],
-    ['unknown key', frame(0, 99, 0, 0, 0, 0, 0, 1, 0, 0), /API 99 .*not served/],
-    ['negative key', frame(0xff, 0xff, 0, 0, 0, 0, 0, 1, 0, 0), /API -1 .*not served/],
-    ['unserved key', frame(0, 17, 0, 1, 0, 0, 0, 1, 0, 0), /SaslHandshake\) version 1 is not served/],
-    ['unknown version', frame(0, 3, 0, 77, 0, 0, 0, 1, 0, 0), /Metadata\) version 77/],
-    ['produce 2', frame(0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0), /Produce\) version 2/],
-    ['fetch 18', frame(0, 1, 0, 18, 0, 0, 0, 1, 0, 0), /Fetch\) version 18/],
-    ['counts beyond the bytes', frame(0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff), /array|elements/],
+    ['no header', frameOf(), /no header/],
+    ['short header', frameOf(0, 18, 0, 0), /no header/],
+    ['cut client id', frameOf(0, 18, 0, 0, 0, 0, 0, 1, 0, 9, 65), /WIRE_TRUNCATED|bytes/],
+    ['unknown key', frameOf(0, 99, 0, 0, 0, 0, 0, 1, 0, 0), /API 99 .*not served/],
+    ['negative key', frameOf(0xff, 0xff, 0, 0, 0, 0, 0, 1, 0, 0), /API -1 .*not served/],
+    ['unserved key', frameOf(0, 17, 0, 1, 0, 0, 0, 1, 0, 0), /SaslHandshake\) version 1 is not served/],
+    ['unknown version', frameOf(0, 3, 0, 77, 0, 0, 0, 1, 0, 0), /Metadata\) version 77/],
+    ['produce 2', frameOf(0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0), /Produce\) version 2/],
+    ['fetch 18', frameOf(0, 1, 0, 18, 0, 0, 0, 1, 0, 0), /Fetch\) version 18/],
+    ['counts beyond the bytes', frameOf(0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff), /array|elements/],
     ['a control request too large', large, /at most 50000/],
   ];
   for (const [index, [name, bytes, reason]] of cases.entries()) {
