@@ -1,0 +1,196 @@
+/**
+ * The broker's side of the worker, against a worker that says what the test wants, when it wants: order, failures and
+ * retries, workers that were given up, deleted topics, the end.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '../../../test/kit/manual-clock.ts';
+import { LogStore } from '../../store/log-store.ts';
+import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
+import { Checkpointer, type CheckpointWorker } from './checkpointer.ts';
+import { type FromWorker, packRanges, type ToWorker } from './messages.ts';
+
+const DEADLINE = { timeout: 20_000 };
+const PARTITIONS = 5000;
+
+class FakeWorker implements CheckpointWorker {
+  readonly said: ToWorker[] = [];
+  terminated = 0;
+  readonly #listeners = new Map<string, (argument: never) => void>();
+
+  postMessage(message: ToWorker): void {
+    this.said.push(message);
+  }
+
+  on(event: string, listener: (argument: never) => void): void {
+    this.#listeners.set(event, listener);
+  }
+
+  async terminate(): Promise<void> {
+    this.terminated += 1;
+  }
+
+  unref(): void {}
+
+  emit(event: 'message' | 'error' | 'exit', argument?: unknown): void {
+    this.#listeners.get(event)?.(argument as never);
+  }
+
+  tell(message: FromWorker): void {
+    this.emit('message', message);
+  }
+
+  /** Every partition has one offset a file, in one row. */
+  indexed(file: number, partitions = PARTITIONS): void {
+    const ranges = Array.from({ length: partitions }, (_, partition) => ({
+      partition,
+      range: { file, baseOffset: file - 1, endOffset: file, firstRow: partition, rowCount: 1, maxTimestamp: 0 },
+    }));
+    this.tell({ kind: 'indexed', file, ranges: packRanges(ranges) });
+  }
+
+  get folds(): number[] {
+    return this.said.flatMap((message) => (message.kind === 'fold' ? [message.file] : []));
+  }
+}
+
+function setUp(): {
+  store: LogStore;
+  clock: ManualClock;
+  workers: FakeWorker[];
+  problems: string[];
+  removed: number[];
+  checkpointer: Checkpointer;
+} {
+  const store = new LogStore();
+  for (let i = 0; i < PARTITIONS; i++) {
+    const partition = store.create(i, 0);
+    for (let file = 1; file <= 4; file++) partition.append(1, file, 64, 100, 0);
+  }
+  const clock = new ManualClock();
+  const workers: FakeWorker[] = [];
+  const problems: string[] = [];
+  const removed: number[] = [];
+  const checkpointer = new Checkpointer({
+    directory: 'd',
+    settings: DEFAULT_BROKER_SETTINGS,
+    store,
+    clock,
+    report: (problem) => problems.push(problem),
+    removed: (files) => removed.push(...files),
+    startWorker: () => {
+      workers.push(new FakeWorker());
+      return workers.at(-1) as FakeWorker;
+    },
+  });
+  return { store, clock, workers, problems, removed, checkpointer };
+}
+
+async function settled(checkpointer: Checkpointer): Promise<void> {
+  while (checkpointer.waitingFiles > 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
+// Ranges of one file were taken in over several turns, and those of the next file began in between: a partition's ranges
+// came out of order, and its records could not be found.
+test('ranges of files that come together are taken in file by file', DEADLINE, async () => {
+  const { store, workers, checkpointer } = setUp();
+  for (const file of [1, 2, 3]) checkpointer.add(file, 100);
+  for (const file of [1, 2, 3]) workers[0]?.indexed(file);
+  assert.equal(checkpointer.waitingFiles, 3);
+  await settled(checkpointer);
+  for (const partition of store.partitions()) {
+    assert.deepEqual(
+      [0, 1, 2].map((i) => partition.ranges?.file(i)),
+      [1, 2, 3],
+    );
+    assert.equal(partition.extents?.count, 1);
+  }
+  await checkpointer.close();
+});
+
+test('partitions deleted meanwhile are left out', DEADLINE, async () => {
+  const { store, workers, checkpointer } = setUp();
+  checkpointer.add(1, 100);
+  const deleted = store.partition(3);
+  assert.ok(deleted);
+  store.remove(deleted, 1);
+  workers[0]?.indexed(1);
+  await settled(checkpointer);
+  assert.equal(deleted.ranges, undefined);
+  assert.equal(store.partition(4)?.ranges?.count, 1);
+  await checkpointer.close();
+});
+
+test(
+  'a failure is reported, and the files are tried again with the next one, all of them, once',
+  DEADLINE,
+  async () => {
+    const { workers, problems, clock, checkpointer } = setUp();
+    checkpointer.add(1, 100);
+    checkpointer.add(2, 100);
+    const first = workers[0] as FakeWorker;
+    first.indexed(1, 1);
+    first.tell({ kind: 'failed', message: 'no space' });
+    assert.match(problems[0] ?? '', /no space/);
+    checkpointer.add(3, 100);
+    const second = workers[1] as FakeWorker;
+    assert.deepEqual(second.folds, [2, 3]);
+    // The first worker may still say things: they are about files that are the second one's now.
+    first.indexed(2, 1);
+    first.tell({ kind: 'failed', message: 'again' });
+    first.emit('exit');
+    assert.deepEqual([problems.length, checkpointer.waitingFiles], [1, 2]);
+    checkpointer.add(4, 100);
+    assert.deepEqual([workers.length, second.folds], [2, [2, 3, 4]]);
+    for (const file of [2, 3, 4]) second.indexed(file, 1);
+    await settled(checkpointer);
+    clock.advance(3_000);
+    assert.equal(second.said.at(-1)?.kind, 'finish');
+    await checkpointer.close();
+    assert.equal(clock.pendingTimers, 0);
+  },
+);
+
+// Without another closed file the extents stayed in memory, and the replay long, until the next restart.
+test('a worker that fails, throws or dies is replaced after a while', DEADLINE, async () => {
+  const { workers, problems, clock, checkpointer } = setUp();
+  checkpointer.add(1, 100);
+  workers[0]?.emit('error', new Error('out of memory'));
+  workers[0]?.emit('exit');
+  clock.advance(60_000);
+  assert.equal(workers.length, 2);
+  workers[1]?.emit('exit');
+  clock.advance(60_000);
+  assert.deepEqual(workers[2]?.folds, [1]);
+  assert.deepEqual(
+    problems.map((problem) => /out of memory|ended before/.test(problem)),
+    [true, true],
+  );
+  workers[2]?.indexed(1, 1);
+  await settled(checkpointer);
+  clock.advance(60_000);
+  assert.equal(workers.length, 3);
+  await checkpointer.close();
+});
+
+test('a file that is closed while a worker finishes starts another; close ends both', DEADLINE, async () => {
+  const { workers, problems, removed, clock, checkpointer } = setUp();
+  checkpointer.add(1, 100);
+  workers[0]?.indexed(1, 1);
+  await settled(checkpointer);
+  clock.advance(3_000);
+  checkpointer.add(2, 100);
+  assert.deepEqual([workers.length, workers[1]?.folds], [2, [2]]);
+  workers[1]?.tell({ kind: 'checkpointed', file: 2, removed: [1] });
+  workers[0]?.tell({ kind: 'checkpointed', file: 1, removed: [] });
+  assert.deepEqual([checkpointer.lastCheckpoint, removed], [2, [1]]);
+  await checkpointer.close();
+  assert.deepEqual(
+    workers.map((worker) => worker.terminated),
+    [1, 1],
+  );
+  workers[1]?.indexed(2, 1);
+  workers[1]?.emit('exit');
+  checkpointer.add(3, 100);
+  assert.deepEqual([workers.length, problems, clock.pendingTimers], [2, [], 0]);
+});
