@@ -82,7 +82,7 @@ export class StateWriter {
   }
 
   finish(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.#bytes, 0, this.#end);
+    return copyOf(this.#bytes, 0, this.#end);
   }
 
   #room(size: number): Buffer {
@@ -151,7 +151,7 @@ export class StateReader {
   bytes(): Uint8Array {
     const length = this.u32();
     const start = this.#advance(length);
-    return Uint8Array.prototype.slice.call(this.#bytes, start, start + length);
+    return copyOf(this.#bytes, start, start + length);
   }
 
   /** A u32 that says how many items follow. */
@@ -183,4 +183,11 @@ export class StateReader {
       { details: { what: this.#what, position: this.#position, sizeBytes: this.#bytes.length } },
     );
   }
+}
+
+/** Not a Buffer, whose `slice` is a view: who asks for a slice of it gets a copy. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const copy = new Uint8Array(end - start);
+  copy.set(bytes.subarray(start, end));
+  return copy;
 }

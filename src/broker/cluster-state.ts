@@ -1,6 +1,6 @@
 /** Facts of the whole data directory: its cluster id, and how far producer ids are given out. */
-import { assert } from '../base/errors.ts';
 import { StateReader, StateWriter } from '../base/state-bytes.ts';
+import { checkBodyVersion } from './body-version.ts';
 import { CHECKPOINT_SECTION, COMMAND, type StatePart } from './state-part.ts';
 
 const BODY_VERSION = 1;
@@ -26,8 +26,7 @@ export class ClusterState implements StatePart {
 
   apply(type: number, body: Uint8Array): void {
     const reader = new StateReader(body, `State command ${type}`);
-    const version = reader.u8();
-    assert(version === BODY_VERSION, `state command ${type} has version ${version}, made by a newer Millrace`);
+    checkBodyVersion(type, reader.u8(), BODY_VERSION);
     if (type === COMMAND.CLUSTER_FORMATTED) {
       this.clusterId = reader.string();
       this.createdAt = reader.i64();

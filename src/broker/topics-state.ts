@@ -6,6 +6,7 @@ import { StateReader, StateWriter } from '../base/state-bytes.ts';
 import type { CommitNumber } from '../journal/journal.ts';
 import type { LogStore } from '../store/log-store.ts';
 import type { Partition } from '../store/partition.ts';
+import { checkBodyVersion } from './body-version.ts';
 import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, COMMAND, type StatePart } from './state-part.ts';
 import { Topic } from './topic.ts';
@@ -92,8 +93,7 @@ export class TopicsState implements StatePart {
 
   apply(type: number, body: Uint8Array, commit: CommitNumber): void {
     const reader = new StateReader(body, `State command ${type}`);
-    const version = reader.u8();
-    assert(version === BODY_VERSION, `state command ${type} has version ${version}, made by a newer Millrace`);
+    checkBodyVersion(type, reader.u8(), BODY_VERSION);
     switch (type) {
       case COMMAND.TOPIC_CREATED:
         return this.#created(reader);

@@ -1,0 +1,113 @@
+/** Settings of topics and of the broker: what is accepted, what is refused and how, and what they do. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { MillraceError } from '../base/errors.ts';
+import { describeBrokerConfig } from './broker-config.ts';
+import { DEFAULT_BROKER_SETTINGS } from './settings.ts';
+import { applyChanges, describeTopicConfig, TOPIC_SETTINGS, topicLimits } from './topic-config.ts';
+
+function set(name: string, value: string): ReadonlyMap<string, string> {
+  return applyChanges(undefined, [{ name, op: 'set', value }]);
+}
+
+function refusal(name: string, value: string): string | undefined {
+  try {
+    set(name, value);
+    return undefined;
+  } catch (error) {
+    assert.ok(error instanceof MillraceError);
+    assert.ok(error.message.includes(name.slice(0, 100)), 'the setting is named');
+    return error.code;
+  }
+}
+
+test('values are accepted and refused as the table says', () => {
+  const cases: [string, string, string | undefined][] = [
+    ['cleanup.policy', 'delete', undefined],
+    ['cleanup.policy', 'compact', 'BROKER_CONFIG_UNSUPPORTED'],
+    ['compression.type', 'producer', undefined],
+    ['compression.type', 'gzip', 'BROKER_CONFIG_UNSUPPORTED'],
+    ['max.message.bytes', '0', undefined],
+    ['max.message.bytes', '2147483647', undefined],
+    ['max.message.bytes', '2147483648', 'BROKER_CONFIG_INVALID'],
+    ['max.message.bytes', '-1', 'BROKER_CONFIG_INVALID'],
+    ['max.message.bytes', '1e3', 'BROKER_CONFIG_INVALID'],
+    ['max.message.bytes', ' 1', 'BROKER_CONFIG_INVALID'],
+    ['max.message.bytes', '', 'BROKER_CONFIG_INVALID'],
+    ['message.timestamp.type', 'LogAppendTime', undefined],
+    ['message.timestamp.type', 'logappendtime', 'BROKER_CONFIG_INVALID'],
+    ['min.insync.replicas', '2', undefined],
+    ['min.insync.replicas', '0', 'BROKER_CONFIG_INVALID'],
+    ['retention.ms', '-1', undefined],
+    ['retention.ms', '1000', 'BROKER_CONFIG_UNSUPPORTED'],
+    ['nope', '1', 'BROKER_CONFIG_INVALID'],
+    ['constructor', '1', 'BROKER_CONFIG_INVALID'],
+    ['__proto__', '1', 'BROKER_CONFIG_INVALID'],
+    ['x'.repeat(10_000), '1', 'BROKER_CONFIG_INVALID'],
+  ];
+  for (const [name, value, code] of cases) assert.equal(refusal(name, value), code, `${name.slice(0, 30)}=${value}`);
+});
+
+test('any name and value is accepted or refused with a message of bounded length', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string(), fc.constantFrom(...Object.keys(TOPIC_SETTINGS))),
+      fc.string({ maxLength: 500 }),
+      (name, value) => {
+        try {
+          assert.equal(set(name, value).get(name), value);
+        } catch (error) {
+          assert.ok(error instanceof MillraceError && error.message.length < 600);
+        }
+      },
+    ),
+  );
+});
+
+test('changes are all or nothing, and deleting goes back to the default', () => {
+  const before = set('max.message.bytes', '500');
+  assert.throws(() =>
+    applyChanges(before, [
+      { name: 'max.message.bytes', op: 'set', value: '600' },
+      { name: 'nope', op: 'delete' },
+    ]),
+  );
+  assert.equal(before.get('max.message.bytes'), '500');
+  assert.equal(applyChanges(before, [{ name: 'max.message.bytes', op: 'delete' }]).size, 0);
+  assert.equal(applyChanges(before, [{ name: 'max.message.bytes', op: 'set', value: null }]).size, 0);
+});
+
+test('limits follow the overrides, and descriptions say where a value comes from', () => {
+  const settings = { ...DEFAULT_BROKER_SETTINGS, maxMessageBytes: 777 };
+  assert.deepEqual(topicLimits(undefined, settings), { maxBatchBytes: 777, logAppendTime: false });
+  const overrides = applyChanges(set('max.message.bytes', '5'), [
+    { name: 'message.timestamp.type', op: 'set', value: 'LogAppendTime' },
+  ]);
+  assert.deepEqual(topicLimits(overrides, settings), { maxBatchBytes: 5, logAppendTime: true });
+  const entries = describeTopicConfig(set('max.message.bytes', '5'), settings);
+  assert.deepEqual(
+    entries.map(({ name }) => name),
+    Object.keys(TOPIC_SETTINGS),
+  );
+  const own = entries.filter(({ source }) => source === 'topic');
+  assert.deepEqual(
+    own.map(({ name, value, isDefault }) => [name, value, isDefault]),
+    [['max.message.bytes', '5', false]],
+  );
+  for (const { name, value } of describeTopicConfig(undefined, settings))
+    assert.equal(refusal(name, value), undefined, `default of ${name}`);
+});
+
+test('the broker describes its settings, and which of them are not the default', () => {
+  const entries = describeBrokerConfig({ ...DEFAULT_BROKER_SETTINGS, defaultPartitions: 12, sync: 'never' });
+  const changed = entries.filter(({ isDefault }) => !isDefault).map(({ name, value, source }) => [name, value, source]);
+  assert.deepEqual(changed, [
+    ['millrace.journal.sync', 'never', 'broker'],
+    ['num.partitions', '12', 'broker'],
+  ]);
+  const names = entries.map(({ name }) => name);
+  assert.deepEqual(names, [...names].sort(), 'in order, each once');
+  assert.equal(new Set(names).size, names.length);
+  assert.ok(entries.every(({ readOnly, documentation }) => readOnly && documentation.endsWith('.')));
+});
