@@ -11,11 +11,14 @@ import { GroupState } from './groups/group-state.ts';
 import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, type StatePart } from './state-part.ts';
 import { TopicsState } from './topics-state.ts';
+import { TransactionsState } from './transactions/transactions-state.ts';
 
 interface Section {
   readonly id: number;
   readonly snapshot: (writer: StateWriter) => void;
   readonly restore: (reader: StateReader) => void;
+  /** Checkpoints of before it came lack it, and there was nothing of it. */
+  readonly optional?: boolean;
 }
 
 export class BrokerState implements Fold {
@@ -23,13 +26,18 @@ export class BrokerState implements Fold {
   readonly cluster = new ClusterState();
   readonly groups = new GroupState();
   readonly topics: TopicsState;
+  readonly transactions: TransactionsState;
   readonly #byCommand = new Map<number, StatePart>();
   /** In the order of restoring: topics refer to partitions, producers belong to partitions. */
   readonly #sections: readonly Section[];
 
   constructor(settings: BrokerSettings) {
-    this.topics = new TopicsState(this.store, settings, (topic) => this.groups.topicDeleted(topic.name));
-    for (const part of [this.cluster, this.topics, this.groups] satisfies StatePart[]) {
+    this.transactions = new TransactionsState(this.store);
+    this.topics = new TopicsState(this.store, settings, (topic) => {
+      this.groups.topicDeleted(topic.name);
+      this.transactions.topicDeleted(topic.name);
+    });
+    for (const part of [this.cluster, this.topics, this.groups, this.transactions] satisfies StatePart[]) {
       for (const type of part.commands) this.#byCommand.set(type, part);
     }
     const { store } = this;
@@ -47,6 +55,13 @@ export class BrokerState implements Fold {
         restore: (reader) => store.restoreProducers(reader),
       },
       sectionOf(this.groups),
+      { ...sectionOf(this.transactions), optional: true },
+      {
+        id: CHECKPOINT_SECTION.PARTITION_TRANSACTIONS,
+        snapshot: (writer) => store.snapshotTransactions(writer),
+        restore: (reader) => store.restoreTransactions(reader),
+        optional: true,
+      },
     ];
   }
 
@@ -91,6 +106,7 @@ export class BrokerState implements Fold {
     }
     for (const section of this.#sections) {
       const body = sections.get(section.id);
+      if (body === undefined && section.optional === true) continue;
       if (body === undefined) throw new MillraceError('STORE_CORRUPT', `The checkpoint lacks section ${section.id}.`);
       const reader = new StateReader(body, `Checkpoint section ${section.id}`);
       section.restore(reader);

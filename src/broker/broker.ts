@@ -32,6 +32,7 @@ import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
 import { COMMAND } from './state-part.ts';
 import { Timestamps } from './timestamps.ts';
 import { Topics } from './topics.ts';
+import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
 
 export interface BrokerOptions {
   /** Data directory; created where absent. Layout: docs/formats.md. */
@@ -77,6 +78,7 @@ export class Broker {
   readonly topics: Topics;
   readonly producers: Producers;
   readonly groups: GroupCoordinator;
+  readonly transactions: TransactionCoordinator;
   readonly decompressor = new Decompressor();
   /** Paths with their counters, for the metrics. */
   readonly producePath: ProducePath;
@@ -142,7 +144,7 @@ export class Broker {
       newId: () => randomBytes(16).toString('hex'),
     });
     this.producers = new Producers(journal, state.cluster);
-    this.producePath = new ProducePath(journal, clock);
+    this.producePath = new ProducePath(journal, clock, state.transactions);
     this.fetchPath = new FetchPath({
       reader,
       pool,
@@ -158,6 +160,18 @@ export class Broker {
       settings,
       newMemberId: (clientId) => `${clientId}-${randomBytes(16).toString('hex')}`,
       partitionExists: (topic, partition) => this.topics.find(topic)?.partitions[partition] !== undefined,
+      hasPendingOffset: (group, topic, partition) => state.transactions.hasPendingOffset(group, topic, partition),
+      logger: parts.logger,
+    });
+    this.transactions = new TransactionCoordinator({
+      journal,
+      state: state.transactions,
+      store: state.store,
+      clock,
+      settings,
+      allocateProducerId: () => this.producers.allocateProducerId(),
+      findPartition: (topic, partition) => this.topics.find(topic)?.partitions[partition],
+      groups: this.groups,
       logger: parts.logger,
     });
   }
@@ -220,12 +234,14 @@ export class Broker {
     await repairIndexes(disk, directory, state.store.partitions(), (problem) => logger.error(problem));
     for (const file of journal.recovery.files.slice(0, -1)) checkpointer.add(file.file, file.sizeBytes);
     this.groups.start();
+    this.transactions.start();
     this.#scheduleExpiry();
   }
 
   async #close(): Promise<void> {
     this.#expiry?.cancel();
     this.groups.stop();
+    this.transactions.stop();
     this.fetchPath.close();
     try {
       await this.journal.close();

@@ -11,9 +11,11 @@
 import type { BufferPool } from '../base/buffer-pool.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { asMillraceError, type ErrorCode } from '../base/errors.ts';
+import { batchSizeBytes, lastOffset } from '../model/record-batch.ts';
 import type { Partition, PartitionWaiter } from '../store/partition.ts';
 import { GatherBuffer, ReadResult } from '../store/read-result.ts';
 import type { PartitionReader } from '../store/reader.ts';
+import type { AbortedTransaction } from '../store/transaction-index.ts';
 
 export interface FetchRequest {
   /** Wait until this many bytes are there in sum; 0: never wait. */
@@ -29,6 +31,8 @@ export interface FetchRequest {
   operation?: FetchOperation | undefined;
 }
 
+const NONE_ABORTED: readonly AbortedTransaction[] = [];
+
 /** One partition of a fetch, and what was read. */
 export class FetchItem {
   readonly partition: Partition | undefined;
@@ -42,6 +46,8 @@ export class FetchItem {
   /** Whole batches, verbatim; the first one contains `offset`. Valid until `releaseFetch`. */
   slices: readonly Uint8Array[] = [];
   sizeBytes = 0;
+  /** Of those that overlap the slices; the reader drops their records. Only where committed records are read. */
+  abortedTransactions: readonly AbortedTransaction[] = NONE_ABORTED;
   /** Kept by the fetch path. */
   result: ReadResult | undefined;
 
@@ -153,8 +159,14 @@ export class FetchOperation implements PartitionWaiter {
     this.#collect();
   }
 
-  advanced(_partition: Partition, bytes: number): void {
+  advanced(partition: Partition, bytes: number): void {
     if (this.#state !== 'parked') return;
+    if (this.#request.readCommitted && partition.transactions !== undefined) {
+      // What arrived is not what became stable: an open transaction hides it, and its end shows all of it at once.
+      const item = this.#request.items.find((each) => each.partition === partition);
+      if (item?.lastStableOffset !== partition.lastStableOffset) this.#resume();
+      return;
+    }
     this.#arrivedBytes += bytes;
     if (this.#collectedBytes + this.#arrivedBytes >= this.#minBytes) this.#resume();
   }
@@ -228,7 +240,7 @@ export class FetchOperation implements PartitionWaiter {
       releaseFetch(this.#request);
       return;
     }
-    finishItem(item);
+    finishItem(item, this.#request.readCommitted);
     this.#roundBytes += item.sizeBytes;
     this.#collectFrom(index + 1, budget - item.sizeBytes);
   }
@@ -248,6 +260,7 @@ export class FetchOperation implements PartitionWaiter {
     item.highWatermark = partition.highWatermark;
     item.lastStableOffset = partition.lastStableOffset;
     item.logStartOffset = partition.logStartOffset;
+    item.abortedTransactions = NONE_ABORTED;
     const endOffset = this.#request.readCommitted ? item.lastStableOffset : item.highWatermark;
     if (!(item.offset >= item.logStartOffset && item.offset <= item.highWatermark)) {
       item.error = 'STORE_OFFSET_OUT_OF_RANGE';
@@ -261,7 +274,7 @@ export class FetchOperation implements PartitionWaiter {
     try {
       const limits = { endOffset, maxBytes, atLeastOne };
       const pending = this.#path.options.reader.read(partition, item.offset, limits, item.result);
-      if (pending === undefined) finishItem(item);
+      if (pending === undefined) finishItem(item, this.#request.readCommitted);
       return pending;
     } catch (error) {
       fail(item, error);
@@ -319,14 +332,41 @@ function hasMoved(item: FetchItem): boolean {
   return partition !== undefined && (partition.highWatermark !== item.highWatermark || partition.deleted);
 }
 
-function finishItem(item: FetchItem): void {
+function finishItem(item: FetchItem, readCommitted: boolean): void {
   item.result?.finish();
   item.slices = item.result?.slices ?? [];
   item.sizeBytes = item.result?.sizeBytes ?? 0;
+  if (readCommitted) addAborted(item);
+}
+
+/** Which records of the answer were aborted, for the reader to drop. */
+function addAborted(item: FetchItem): void {
+  const { partition, slices, offset } = item;
+  const transactions = partition?.transactions;
+  const last = slices.at(-1);
+  if (partition === undefined || transactions === undefined || last === undefined) return;
+  // While the disk was read the log start moved past what was asked for, and took the knowledge of aborts with it.
+  if (offset < partition.logStartOffset) {
+    refuse(item, 'STORE_OFFSET_OUT_OF_RANGE');
+    item.logStartOffset = partition.logStartOffset;
+  } else if (transactions.hasAbortedFrom(offset)) {
+    item.abortedTransactions = transactions.abortedIn(offset, endOffsetOf(last));
+  }
+}
+
+/** Offset behind the last record of whole batches. */
+function endOffsetOf(batches: Uint8Array): number {
+  let last = 0;
+  for (let at = 0; at < batches.length; at += batchSizeBytes(batches, at)) last = at;
+  return lastOffset(batches, last) + 1;
 }
 
 function fail(item: FetchItem, error: unknown): void {
-  item.error = asMillraceError(error).code;
+  refuse(item, asMillraceError(error).code);
+}
+
+function refuse(item: FetchItem, error: ErrorCode): void {
+  item.error = error;
   item.result?.release();
   item.result = undefined;
   item.slices = [];

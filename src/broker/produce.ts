@@ -21,6 +21,7 @@ import {
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
 import type { Topic } from './topic.ts';
+import type { TransactionsState } from './transactions/transactions-state.ts';
 
 /** One broker holds every partition from its creation on, so leadership never changes. */
 export const LEADER_EPOCH = 0;
@@ -74,9 +75,12 @@ export class ProducePath {
   readonly #journal: Journal;
   readonly #clock: Clock;
 
-  constructor(journal: Journal, clock: Clock) {
+  readonly #transactions: TransactionsState;
+
+  constructor(journal: Journal, clock: Clock, transactions: TransactionsState) {
     this.#journal = journal;
     this.#clock = clock;
+    this.#transactions = transactions;
   }
 
   /** Order: requests are appended in call order, and settle in call order per degree. */
@@ -84,7 +88,7 @@ export class ProducePath {
     const now = this.#clock.now();
     this.counters.requests += 1;
     for (const item of request.items) this.#check(item, now);
-    this.#journal.transact(new Append(request, now, this.counters));
+    this.#journal.transact(new Append(request, now, this.counters, this.#transactions));
   }
 
   /** What can be judged by the batch alone; the checksum is most of the work. */
@@ -94,8 +98,7 @@ export class ProducePath {
     if (topic === undefined || partition === undefined) item.error = 'BROKER_PARTITION_NOT_FOUND';
     else item.error = validateBatch(batch, topic.limits.maxBatchBytes);
     if (item.error !== undefined) return;
-    if (isTransactional(batch, 0)) item.error = 'BROKER_TRANSACTION_STATE_INVALID';
-    else if (topic?.limits.logAppendTime === true) {
+    if (topic?.limits.logAppendTime === true) {
       stampLogAppendTime(batch, 0, now);
       item.logAppendTimeMs = now;
     }
@@ -107,12 +110,14 @@ class Append implements Transaction {
   readonly #request: ProduceRequest;
   readonly #now: number;
   readonly #counters: ProduceCounters;
+  readonly #transactions: TransactionsState;
 
-  constructor(request: ProduceRequest, now: number, counters: ProduceCounters) {
+  constructor(request: ProduceRequest, now: number, counters: ProduceCounters, transactions: TransactionsState) {
     this.degree = request.degree;
     this.#request = request;
     this.#now = now;
     this.#counters = counters;
+    this.#transactions = transactions;
   }
 
   build(commit: CommitBuilder): void {
@@ -133,7 +138,7 @@ class Append implements Transaction {
       item.error = 'BROKER_PARTITION_NOT_FOUND';
       return;
     }
-    if (producerId(batch, 0) >= 0 && !this.#continuesSequence(item, partition)) return;
+    if (producerId(batch, 0) >= 0 && !this.#isProducersNext(item, partition)) return;
     const offset = partition.endOffset;
     stampBatch(batch, 0, offset, LEADER_EPOCH);
     item.baseOffset = offset;
@@ -143,25 +148,34 @@ class Append implements Transaction {
     this.#counters.bytes += batch.length;
   }
 
-  #continuesSequence(item: ProduceItem, partition: Partition): boolean {
+  /** Whether this batch is what its producer may append now; otherwise the item says what became of it. */
+  #isProducersNext(item: ProduceItem, partition: Partition): boolean {
     const { batch } = item;
-    const producers = partition.producers;
-    if (producers === undefined) return true;
-    const check = producers.check(
+    const check = partition.producers?.check(
       producerId(batch, 0),
       producerEpoch(batch, 0),
       baseSequence(batch, 0),
       lastOffsetDelta(batch, 0),
       this.#now - PRODUCER_EXPIRATION_MS,
     );
-    if (check.outcome === 'append') return true;
-    if (check.outcome === 'duplicate') {
+    // First of all: the repeat of a batch that is stored stays good when its transaction has ended.
+    if (check?.outcome === 'duplicate') {
       item.baseOffset = check.baseOffset;
       this.#counters.duplicates += 1;
-    } else {
-      item.error = check.error;
-      this.#counters.refused += 1;
+      return false;
     }
+    item.error = this.#refuseByTransaction(batch, partition) ?? (check?.outcome === 'refuse' ? check.error : undefined);
+    if (item.error === undefined) return true;
+    this.#counters.refused += 1;
     return false;
+  }
+
+  #refuseByTransaction(batch: Uint8Array, partition: Partition): ErrorCode | undefined {
+    const id = producerId(batch, 0);
+    if (isTransactional(batch, 0)) {
+      return this.#transactions.refuseBatch(id, producerEpoch(batch, 0), partition.number);
+    }
+    // Records that belong to no transaction would be committed or aborted with it.
+    return partition.transactions?.openSince(id) === undefined ? undefined : 'BROKER_TRANSACTION_STATE_INVALID';
   }
 }

@@ -37,6 +37,8 @@ export interface BrokerSettings {
   readonly groupInitialRebalanceDelayMs: number;
   readonly groupMinSessionTimeoutMs: number;
   readonly groupMaxSessionTimeoutMs: number;
+  /** `transaction.max.timeout.ms`: how long an open transaction may hold back read-committed consumers at most. */
+  readonly transactionMaxTimeoutMs: number;
 }
 
 export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
@@ -59,4 +61,5 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   groupInitialRebalanceDelayMs: 50,
   groupMinSessionTimeoutMs: 6_000,
   groupMaxSessionTimeoutMs: 1_800_000,
+  transactionMaxTimeoutMs: 900_000,
 };

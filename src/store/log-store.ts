@@ -10,6 +10,8 @@ import {
   baseOffset,
   baseSequence,
   batchSizeBytes,
+  isControl,
+  isTransactional,
   lastOffsetDelta,
   maxTimestamp,
   producerEpoch,
@@ -144,6 +146,25 @@ export class LogStore {
     });
   }
 
+  /** Section PARTITION_TRANSACTIONS: which transactions are open and which were aborted, where there are any. */
+  snapshotTransactions(writer: StateWriter): void {
+    const withTransactions = [...this.partitions()].filter(
+      ({ transactions }) => transactions !== undefined && transactions.openCount + transactions.abortedCount > 0,
+    );
+    writer.list(withTransactions, (partition) => {
+      writer.u32(partition.number);
+      partition.transactionsForUpdate().snapshot(writer);
+    });
+  }
+
+  restoreTransactions(reader: StateReader): void {
+    reader.list(() => {
+      const partition = this.#partitions[reader.u32()];
+      assert(partition !== undefined, 'a checkpoint has transactions of a partition that it does not have');
+      partition.transactionsForUpdate().restore(reader);
+    });
+  }
+
   /** Drops producers that wrote last before this time (ms since 1970). */
   expireProducers(before: number): void {
     for (const partition of this.partitions()) {
@@ -158,7 +179,10 @@ export class LogStore {
   }
 }
 
-/** Sequences of idempotent producers into the partition's table; returns the latest timestamp of the run. */
+/**
+ * Sequences of idempotent producers, and the begins and ends of transactions, into the partition's tables; returns the
+ * latest timestamp of the run.
+ */
 function foldHeaders(run: BatchRun, partition: Partition, headersOnly: boolean): number {
   const { bytes } = run;
   let latest = -1;
@@ -170,6 +194,12 @@ function foldHeaders(run: BatchRun, partition: Partition, headersOnly: boolean):
     latest = Math.max(latest, maxTimestamp(bytes, at));
     const id = producerId(bytes, at);
     if (id < 0) continue;
+    if (isControl(bytes, at)) {
+      partition.producers?.fence(id, producerEpoch(bytes, at));
+      partition.transactions?.end(id, baseOffset(bytes, at), partition.highWatermark);
+      continue;
+    }
+    if (isTransactional(bytes, at)) partition.transactionsForUpdate().append(id, baseOffset(bytes, at));
     partition
       .producersForUpdate()
       .record(

@@ -15,6 +15,7 @@
 import { ExtentList } from './extent-list.ts';
 import { type FileRange, FileRanges } from './file-ranges.ts';
 import { ProducerTable } from './producer-table.ts';
+import { TransactionIndex } from './transaction-index.ts';
 
 /** Told when records become readable. Called after every partition of the commit has its new high watermark. */
 export interface PartitionWaiter {
@@ -39,6 +40,7 @@ export class Partition {
   #extents: ExtentList | undefined;
   #ranges: FileRanges | undefined;
   #producers: ProducerTable | undefined;
+  #transactions: TransactionIndex | undefined;
   #waiters: Set<PartitionWaiter> | undefined;
 
   constructor(number: number, index: number) {
@@ -48,7 +50,8 @@ export class Partition {
 
   /** End (exclusive) of what read-committed consumers may see. */
   get lastStableOffset(): number {
-    return this.highWatermark;
+    const stable = this.#transactions?.stableEnd(this.highWatermark) ?? this.highWatermark;
+    return Math.max(stable, this.logStartOffset);
   }
 
   get extents(): ExtentList | undefined {
@@ -61,6 +64,11 @@ export class Partition {
 
   get producers(): ProducerTable | undefined {
     return this.#producers;
+  }
+
+  /** Undefined where no transaction ever wrote. */
+  get transactions(): TransactionIndex | undefined {
+    return this.#transactions;
   }
 
   get waiters(): ReadonlySet<PartitionWaiter> | undefined {
@@ -85,6 +93,11 @@ export class Partition {
     return this.#producers;
   }
 
+  transactionsForUpdate(): TransactionIndex {
+    this.#transactions ??= new TransactionIndex();
+    return this.#transactions;
+  }
+
   dropProducers(): void {
     this.#producers = undefined;
   }
@@ -102,6 +115,7 @@ export class Partition {
   moveStart(offset: number): void {
     if (offset <= this.logStartOffset) return;
     this.logStartOffset = offset;
+    this.#transactions?.dropBefore(offset);
     this.#dropBeforeStart();
   }
 

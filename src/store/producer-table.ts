@@ -101,12 +101,29 @@ export class ProducerTable {
     entry.lastTimestamp = timestamp;
   }
 
+  /** A marker of a later epoch fences the producer: what it sends next begins at sequence 0 of that epoch. */
+  fence(producerId: number, epoch: number): void {
+    const entry = this.#producers.get(producerId);
+    if (entry === undefined || epoch <= entry.epoch) return;
+    entry.epoch = epoch;
+    entry.count = 0;
+  }
+
   /** Drops producers that wrote last before this time; returns how many stay. */
   expire(before: number): number {
     for (const [producerId, entry] of this.#producers) {
       if (entry.lastTimestamp < before) this.#producers.delete(producerId);
     }
     return this.#producers.size;
+  }
+
+  /** For people: the last sequence is -1 where none of the epoch is known. */
+  *list(): Generator<{ producerId: number; epoch: number; lastSequence: number; lastTimestamp: number }> {
+    for (const [producerId, entry] of this.#producers) {
+      const { epoch, lastTimestamp } = entry;
+      const lastSequence = entry.count === 0 ? -1 : (nextSequence(entry) + SEQUENCE_WRAP - 1) % SEQUENCE_WRAP;
+      yield { producerId, epoch, lastSequence, lastTimestamp };
+    }
   }
 
   snapshot(writer: StateWriter): void {
@@ -142,6 +159,7 @@ export class ProducerTable {
 }
 
 function nextSequence(entry: ProducerEntry): number {
+  if (entry.count === 0) return 0;
   const newest = ((entry.next + REMEMBERED_BATCHES - 1) % REMEMBERED_BATCHES) * STRIDE;
   return ((entry.batches[newest + 1] as number) + 1) % SEQUENCE_WRAP;
 }

@@ -48,7 +48,7 @@ export class History {
       newId: () => `${journal.status().headCommit}-${(ids += 1)}`.padStart(32, '0'),
     });
     this.producers = new Producers(journal, state.cluster);
-    this.paths = new ProducePath(journal, clock);
+    this.paths = new ProducePath(journal, clock, state.transactions);
   }
 
   static async open(

@@ -219,6 +219,8 @@ export interface OffsetFetchRequest {
   readonly groupId: string;
   /** Null: everything the group has committed. */
   readonly topics: readonly { readonly topic: string; readonly partitions: readonly number[] }[] | null;
+  /** Refuse where an open transaction holds newer offsets (KIP-447). */
+  readonly requireStable?: boolean;
 }
 
 export interface OffsetFetchAnswer {
@@ -234,6 +236,8 @@ export interface FetchedOffset {
   /** -1: unknown. */
   readonly leaderEpoch: number;
   readonly metadata: string;
+  /** Only with `requireStable`; the offset is -1 then. */
+  readonly error?: 'BROKER_OFFSETS_UNSTABLE';
 }
 
 export interface DeleteOffsetsRequest {

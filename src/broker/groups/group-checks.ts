@@ -40,14 +40,19 @@ export function refuseMember(facts: GroupFacts, request: Omit<HeartbeatRequest, 
   return request.generation === facts.generation ? undefined : 'BROKER_GENERATION_ILLEGAL';
 }
 
-export function refuseCommit(facts: GroupFacts, request: OffsetCommitRequest): ErrorCode | undefined {
+/** @param isTransactional the transaction fences zombies by itself, so less is asked of the member (KIP-447). */
+export function refuseCommit(
+  facts: GroupFacts,
+  request: OffsetCommitRequest,
+  isTransactional: boolean,
+): ErrorCode | undefined {
   const { memberId, instanceId, generation } = request;
   if (generation < 0 && facts.phase === 'empty') return undefined;
   // Somebody who is no member writes only while nobody is.
   const isAnonymous = generation < 0 && memberId === '' && instanceId === null;
-  if (isAnonymous && facts.phase !== 'dead') return 'BROKER_MEMBER_UNKNOWN';
+  if (isAnonymous && facts.phase !== 'dead') return isTransactional ? undefined : 'BROKER_MEMBER_UNKNOWN';
   const wrong = refuseMember(facts, request);
   if (wrong !== undefined) return wrong;
   // It knows the generation but not its assignment: what it would commit may be somebody else's by now.
-  return facts.phase === 'completing' ? 'BROKER_REBALANCE_IN_PROGRESS' : undefined;
+  return facts.phase === 'completing' && !isTransactional ? 'BROKER_REBALANCE_IN_PROGRESS' : undefined;
 }

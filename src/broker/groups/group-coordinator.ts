@@ -8,6 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import { type ErrorCode, type MillraceError } from '../../base/errors.ts';
 import { type Journal, transactOnce } from '../../journal/journal.ts';
 import { COMMAND } from '../state-part.ts';
+import type { AdmittedOffsets, TransactionalGroups } from '../transactions/api.ts';
 import {
   type DeleteOffsetsAnswer,
   type DeleteOffsetsRequest,
@@ -52,10 +53,12 @@ export interface GroupCoordinatorOptions {
   readonly newMemberId: (prefix: string) => string;
   /** Of the head state; canonical topic names. */
   readonly partitionExists: (topic: string, partition: number) => boolean;
+  /** Of the head state: offsets of an open transaction; without transactions there are none. */
+  readonly hasPendingOffset?: (groupId: string, topic: string, partition: number) => boolean;
   readonly logger?: GroupLogger;
 }
 
-export class GroupCoordinator implements Groups {
+export class GroupCoordinator implements Groups, TransactionalGroups {
   readonly counters: GroupCounters = { rebalances: 0, expiredMembers: 0, committedOffsets: 0, expiredOffsets: 0 };
   readonly #settings: GroupSettings;
   readonly #journal: Journal;
@@ -79,7 +82,8 @@ export class GroupCoordinator implements Groups {
     this.#logger = options.logger;
     this.#deadlines = new Deadlines(options.clock);
     const shared = { journal: this.#journal, state: this.#state, settings: this.#settings, counters: this.counters };
-    this.#offsets = new OffsetStore({ ...shared, partitionExists: options.partitionExists });
+    const { partitionExists, hasPendingOffset = () => false } = options;
+    this.#offsets = new OffsetStore({ ...shared, partitionExists, hasPendingOffset });
     this.#retention = new OffsetRetention({
       ...shared,
       deadlines: this.#deadlines,
@@ -159,6 +163,18 @@ export class GroupCoordinator implements Groups {
     if (refusal !== undefined) return refuseOffsets(request, refusal);
     const answer = await this.#tryJournal('offset commit', () => this.#offsets.commit(request, this.#clock.now()));
     return answer?.value ?? refuseOffsets(request, 'BROKER_COORDINATOR_UNAVAILABLE');
+  }
+
+  refuseId(groupId: string): ErrorCode | undefined {
+    return this.#refuse(groupId);
+  }
+
+  refuseTransactional(request: OffsetCommitRequest): ErrorCode | undefined {
+    return this.#refuse(request.groupId) ?? this.#refuseCommit(request, true);
+  }
+
+  admitOffsets(request: OffsetCommitRequest, now: number): AdmittedOffsets {
+    return this.#offsets.admit(request, now);
   }
 
   async fetchOffsets(request: OffsetFetchRequest): Promise<OffsetFetchAnswer> {
@@ -245,9 +261,9 @@ export class GroupCoordinator implements Groups {
     return this.#live.size >= groupMaxCount || this.#state.size >= groupMaxCount;
   }
 
-  #refuseCommit(request: OffsetCommitRequest): ErrorCode | undefined {
+  #refuseCommit(request: OffsetCommitRequest, isTransactional = false): ErrorCode | undefined {
     const group = this.#live.get(request.groupId);
-    if (group !== undefined) return group.admitCommit(request);
+    if (group !== undefined) return group.admitCommit(request, isTransactional);
     if (request.generation < 0) return undefined;
     return this.#state.get(request.groupId)?.image === undefined
       ? 'BROKER_GENERATION_ILLEGAL'

@@ -128,8 +128,8 @@ export class Group {
   }
 
   /** Whether these offsets may be stored; renews the session of the member that asks. */
-  admitCommit(request: OffsetCommitRequest): ErrorCode | undefined {
-    const refusal = refuseCommit(this.#facts, request);
+  admitCommit(request: OffsetCommitRequest, isTransactional = false): ErrorCode | undefined {
+    const refusal = refuseCommit(this.#facts, request, isTransactional);
     if (refusal === undefined) this.#members.get(request.memberId)?.renew();
     return refusal;
   }

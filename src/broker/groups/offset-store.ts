@@ -26,6 +26,8 @@ export interface OffsetStoreOptions {
   readonly settings: GroupSettings;
   readonly counters: GroupCounters;
   readonly partitionExists: (topic: string, partition: number) => boolean;
+  /** An open transaction may still change what the group has committed there. */
+  readonly hasPendingOffset: (groupId: string, topic: string, partition: number) => boolean;
 }
 
 type TopicResult = OffsetCommitAnswer['topics'][number];
@@ -39,29 +41,53 @@ export class OffsetStore {
 
   /** Resolves when the offsets are durable. @throws the journal's refusal. */
   async commit(request: OffsetCommitRequest, now: number): Promise<OffsetCommitAnswer> {
-    const stored = await transactOnce(this.#options.journal, (commit) => {
-      const changes: TopicChanges[] = [];
-      const topics = request.topics.map((topic) => this.#admitTopic(request, topic, now, changes));
-      this.#stage(commit, request.groupId, 'stored', now, changes);
-      return { topics, changes };
+    const { answer, changes } = await transactOnce(this.#options.journal, (commit) => {
+      const admitted = this.admit(request, now);
+      this.#stage(commit, request.groupId, 'stored', now, admitted.changes);
+      return admitted;
     });
-    for (const { partitions } of stored.changes) this.#options.counters.committedOffsets += partitions.length;
-    return { topics: stored.topics };
+    for (const { partitions } of changes) this.#options.counters.committedOffsets += partitions.length;
+    return answer;
+  }
+
+  /** Inside a build: which of the offsets are good, and what is to be stored for them. */
+  admit(
+    request: OffsetCommitRequest,
+    now: number,
+  ): { readonly answer: OffsetCommitAnswer; readonly changes: TopicChanges[] } {
+    const changes: TopicChanges[] = [];
+    const topics = request.topics.map((topic) => this.#admitTopic(request, topic, now, changes));
+    return { answer: { topics }, changes };
   }
 
   /** Resolves when what it has read is durable. @throws the journal's refusal. */
   fetch(request: OffsetFetchRequest): Promise<OffsetFetchAnswer> {
     return transactOnce(this.#options.journal, () => {
-      const stored = this.#options.state.get(request.groupId)?.offsets;
-      if (request.topics === null) {
-        return { error: undefined, topics: Array.from(stored ?? [], ([topic, offsets]) => everything(topic, offsets)) };
-      }
-      const topics = request.topics.map(({ topic, partitions }) => {
-        const offsets = stored?.get(topic);
-        return { topic, partitions: partitions.map((partition) => fetched(partition, offsets)) };
-      });
-      return { error: undefined, topics };
+      const topics = this.#fetched(request);
+      return {
+        error: undefined,
+        topics: request.requireStable === true ? this.#stable(request.groupId, topics) : topics,
+      };
     });
+  }
+
+  #fetched(request: OffsetFetchRequest): OffsetFetchAnswer['topics'] {
+    const stored = this.#options.state.get(request.groupId)?.offsets;
+    if (request.topics === null) return Array.from(stored ?? [], ([topic, offsets]) => everything(topic, offsets));
+    return request.topics.map(({ topic, partitions }) => {
+      const offsets = stored?.get(topic);
+      return { topic, partitions: partitions.map((partition) => fetched(partition, offsets)) };
+    });
+  }
+
+  #stable(groupId: string, topics: OffsetFetchAnswer['topics']): OffsetFetchAnswer['topics'] {
+    return topics.map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map((each) => {
+        if (!this.#options.hasPendingOffset(groupId, topic, each.partition)) return each;
+        return { ...fetched(each.partition, undefined), error: 'BROKER_OFFSETS_UNSTABLE' as const };
+      }),
+    }));
   }
 
   /** @param isSubscribed topics whose offsets live members still move. @throws the journal's refusal. */

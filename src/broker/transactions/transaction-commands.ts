@@ -1,0 +1,143 @@
+/**
+ * Bodies of the commands that change transactional ids. Big-endian; `str` is u32 length and UTF-8. All begin with u8
+ * version 1 and str transactionalId.
+ *
+ * | command | then | meaning |
+ * |---|---|---|
+ * | TRANSACTIONAL_ID_INITIALIZED | i64 at, i64 producerId, u16 producerEpoch, i64 previousProducerId, i32 previousEpoch, u32 timeoutMs | a producer has the id from now on |
+ * | TRANSACTION_EXTENDED | i64 at, list of (str topic, list of (u32 number, u32 index)), list of str group | the first one begins a transaction |
+ * | TRANSACTION_OFFSETS_STAGED | bytes of OFFSETS_COMMITTED | the group stores them if the transaction commits |
+ * | TRANSACTION_ENDED | i64 at, u8 committed, u16 producerEpoch, list of (u32 partition, i64 firstOffset, i64 markerOffset) | the list: what was aborted; the epoch from now on |
+ * | TRANSACTIONAL_ID_FORGOTTEN | | |
+ *
+ * TRANSACTION_ENDED stands behind the markers of its commit, and before the OFFSETS_COMMITTED of what it commits: a replay
+ * applies these and decides nothing.
+ *
+ * Example, TRANSACTIONAL_ID_FORGOTTEN of "t": `01 00000001 74`.
+ */
+import { StateReader, StateWriter } from '../../base/state-bytes.ts';
+import { checkVersion } from '../groups/group-image.ts';
+
+const VERSION = 1;
+
+export interface Initialized {
+  readonly transactionalId: string;
+  readonly at: number;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  /** Of before the last change of the id; -1: none. */
+  readonly previousProducerId: number;
+  /** With which a producer repeats a request whose answer it lost; -1: none may. */
+  readonly previousEpoch: number;
+  readonly timeoutMs: number;
+}
+
+export interface AddedPartition {
+  /** Number in the lane. */
+  readonly number: number;
+  readonly index: number;
+}
+
+export interface Extended {
+  readonly transactionalId: string;
+  readonly at: number;
+  readonly topics: readonly { readonly topic: string; readonly partitions: readonly AddedPartition[] }[];
+  readonly groups: readonly string[];
+}
+
+export interface AbortedRange {
+  readonly partition: number;
+  readonly firstOffset: number;
+  readonly markerOffset: number;
+}
+
+export interface Ended {
+  readonly transactionalId: string;
+  readonly at: number;
+  readonly committed: boolean;
+  readonly producerEpoch: number;
+  readonly aborted: readonly AbortedRange[];
+}
+
+export const transactionCommands = {
+  initialized(body: Initialized): Uint8Array {
+    return begin(body.transactionalId)
+      .i64(body.at)
+      .i64(body.producerId)
+      .u16(body.producerEpoch)
+      .i64(body.previousProducerId)
+      .i32(body.previousEpoch)
+      .u32(body.timeoutMs)
+      .finish();
+  },
+  extended(body: Extended): Uint8Array {
+    const writer = begin(body.transactionalId).i64(body.at);
+    writer.list(body.topics, ({ topic, partitions }) => {
+      writer.string(topic).list(partitions, ({ number, index }) => writer.u32(number).u32(index));
+    });
+    return writer.list(body.groups, (group) => writer.string(group)).finish();
+  },
+  offsetsStaged(transactionalId: string, offsets: Uint8Array): Uint8Array {
+    return begin(transactionalId).bytes(offsets).finish();
+  },
+  ended(body: Ended): Uint8Array {
+    const writer = begin(body.transactionalId).i64(body.at).bool(body.committed).u16(body.producerEpoch);
+    return writer
+      .list(body.aborted, ({ partition, firstOffset, markerOffset }) => {
+        writer.u32(partition).i64(firstOffset).i64(markerOffset);
+      })
+      .finish();
+  },
+  forgotten(transactionalId: string): Uint8Array {
+    return begin(transactionalId).finish();
+  },
+};
+
+function begin(transactionalId: string): StateWriter {
+  return new StateWriter(128).u8(VERSION).string(transactionalId);
+}
+
+/** Every body begins with the id. @throws STORE_CORRUPT. */
+export function openCommand(body: Uint8Array): { reader: StateReader; transactionalId: string } {
+  const reader = new StateReader(body, 'transaction command');
+  checkVersion('transaction command', reader.u8(), VERSION);
+  return { reader, transactionalId: reader.string() };
+}
+
+export function readInitialized(reader: StateReader, transactionalId: string): Initialized {
+  return {
+    transactionalId,
+    at: reader.i64(),
+    producerId: reader.i64(),
+    producerEpoch: reader.u16(),
+    previousProducerId: reader.i64(),
+    previousEpoch: reader.i32(),
+    timeoutMs: reader.u32(),
+  };
+}
+
+export function readExtended(reader: StateReader, transactionalId: string): Extended {
+  return {
+    transactionalId,
+    at: reader.i64(),
+    topics: reader.list(() => ({
+      topic: reader.string(),
+      partitions: reader.list(() => ({ number: reader.u32(), index: reader.u32() })),
+    })),
+    groups: reader.list(() => reader.string()),
+  };
+}
+
+export function readEnded(reader: StateReader, transactionalId: string): Ended {
+  return {
+    transactionalId,
+    at: reader.i64(),
+    committed: reader.bool(),
+    producerEpoch: reader.u16(),
+    aborted: reader.list(() => ({
+      partition: reader.u32(),
+      firstOffset: reader.i64(),
+      markerOffset: reader.i64(),
+    })),
+  };
+}
