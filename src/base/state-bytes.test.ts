@@ -71,11 +71,12 @@ test('golden bytes', () => {
   assert.equal(Buffer.from(writer.finish()).toString('hex'), expected);
 });
 
+function* items(): Iterable<number> {
+  yield* [1, 2, 3];
+}
+
 // A generator has neither length nor size: its list began with a count of 0.
 test('lists of any iterable carry their count', () => {
-  function* items(): Iterable<number> {
-    yield* [1, 2, 3];
-  }
   for (const list of [[1, 2, 3], new Set([1, 2, 3]), items()]) {
     const writer = new StateWriter(1);
     writer.list(list, (one) => writer.u32(one));

@@ -71,7 +71,13 @@ test('appends, merges, drops and look-ups agree with an array', () => {
         }
         assert.deepEqual(
           rowsOf(list),
-          model.map(({ end: _, ...row }) => row),
+          model.map(({ base, file: of, position: at, size, latest }) => ({
+            base,
+            file: of,
+            position: at,
+            size,
+            latest,
+          })),
         );
         const first = model[0]?.base ?? end;
         assert.equal(list.find(first - 1), -1);

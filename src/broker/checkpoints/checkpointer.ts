@@ -82,7 +82,7 @@ export class Checkpointer {
     this.#waiting.push({ file, sizeBytes });
     this.#idle?.cancel();
     if (this.#worker === undefined) this.#start();
-    else this.#worker.postMessage({ kind: 'fold', file, sizeBytes });
+    else say(this.#worker, { kind: 'fold', file, sizeBytes });
   }
 
   /** Ends the workers wherever they are: what they write is there whole or not at all. */
@@ -108,7 +108,7 @@ export class Checkpointer {
       this.#running.delete(worker);
     });
     worker.unref();
-    for (const { file, sizeBytes } of this.#waiting) worker.postMessage({ kind: 'fold', file, sizeBytes });
+    for (const { file, sizeBytes } of this.#waiting) say(worker, { kind: 'fold', file, sizeBytes });
   }
 
   #onMessage(worker: CheckpointWorker, message: FromWorker): void {
@@ -172,11 +172,16 @@ export class Checkpointer {
   #finishWhenIdle(): void {
     this.#idle?.cancel();
     this.#idle = this.#options.clock.schedule(IDLE_MS, () => {
-      this.#worker?.postMessage({ kind: 'finish' });
+      if (this.#worker !== undefined) say(this.#worker, { kind: 'finish' });
       // A file that is closed while this one finishes starts another worker.
       this.#worker = undefined;
     });
   }
+}
+
+function say(worker: CheckpointWorker, message: ToWorker): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+  worker.postMessage(message);
 }
 
 function startThread(start: WorkerStart): CheckpointWorker {
