@@ -148,6 +148,10 @@ const arbitraryTopics = fc.array(
         highWatermark: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER }),
         lastStableOffset: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER }),
         logStartOffset: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER }),
+        abortedTransactions: fc.array(
+          fc.record({ producerId: fc.nat(), firstOffset: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }) }),
+          { maxLength: 3 },
+        ),
         slices: slices.map((lengths) => lengths.map((length, i) => Buffer.alloc(length, i + 1))),
       }),
       { minLength: 1, maxLength: 3 },
@@ -180,7 +184,7 @@ test('responses of every version are written as the table writes them, large sli
             topicId,
             partitions: partitions.map(({ slices: pieces, ...rest }) => ({
               ...rest,
-              abortedTransactions: readCommitted ? [] : null,
+              abortedTransactions: readCommitted ? rest.abortedTransactions : null,
               records: Buffer.concat(pieces),
             })),
           })),

@@ -26,7 +26,7 @@
  * | array | topics: name or uuid, array of partitions: | all |
  * | int32, int16, int64, int64 | partition, error code, high watermark, last stable offset | all |
  * | int64 | log start offset | 5+ |
- * | array | aborted transactions, null when uncommitted is read | all |
+ * | array | aborted transactions: int64 producer id, int64 first offset; null when uncommitted is read | all |
  * | int32 | preferred read replica, -1 | 11+ |
  * | bytes | records: never null, librdkafka wants an empty set even beside an error | all |
  *
@@ -139,6 +139,12 @@ export class FetchCursor {
   }
 }
 
+/** Records of this producer from this offset on are to be dropped, up to its next abort marker. */
+export interface AbortedTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+}
+
 /** What was read of one partition; those of a topic follow each other, as in the request. */
 export interface FetchOutcome {
   readonly startsTopic: boolean;
@@ -151,6 +157,8 @@ export interface FetchOutcome {
   readonly highWatermark: number;
   readonly lastStableOffset: number;
   readonly logStartOffset: number;
+  /** Written for readers of committed records only. */
+  readonly abortedTransactions: readonly AbortedTransaction[];
   /** Whole batches. */
   readonly slices: readonly Uint8Array[];
   /** Sum of the slices. */
@@ -224,10 +232,20 @@ function writeHead(
   writeInt64(buffer, position + 14, outcome.lastStableOffset);
   writer.position = position + 22;
   if (version >= 5) writer.int64(outcome.logStartOffset);
-  writeCount(writer, readCommitted ? 0 : -1, flexible);
+  writeAborted(writer, readCommitted ? outcome.abortedTransactions : null, flexible);
   if (version >= 11) writer.int32(-1);
   if (flexible) writer.uvarint(outcome.sizeBytes + 1);
   else writer.int32(outcome.sizeBytes);
+}
+
+function writeAborted(writer: Writer, aborted: readonly AbortedTransaction[] | null, flexible: boolean): void {
+  writeCount(writer, aborted === null ? -1 : aborted.length, flexible);
+  if (aborted === null) return;
+  for (const { producerId, firstOffset } of aborted) {
+    writer.int64(producerId);
+    writer.int64(firstOffset);
+    if (flexible) writer.noTags();
+  }
 }
 
 /** Returns how many bytes went by reference. */

@@ -75,7 +75,8 @@ export class Connection implements FrameSink {
 
   constructor(context: ListenerContext) {
     this.#context = context;
-    const { slab, broker, budget, settings } = context;
+    const { broker, budget, settings } = context;
+    const slab = context.slab();
     this.reader = new FrameReader({ slab, pool: broker.pool, budget, maxFrameBytes: settings.maxFrameBytes }, this);
   }
 

@@ -19,8 +19,8 @@ export interface ListenerContext {
   readonly settings: KafkaListenerSettings;
   readonly metrics: KafkaMetrics;
   readonly budget: LandingBudget;
-  /** Memory that sockets are read into. */
-  readonly slab: Buffer;
+  /** Memory that a socket is read into; as a rule the same for all. */
+  slab(): Buffer;
   readonly output: Output;
   readonly headerReader: Reader;
   readonly produceCursor: ProduceCursor;

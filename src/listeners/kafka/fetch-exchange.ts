@@ -160,6 +160,7 @@ function withoutRecords(item: PartitionOutcome): FetchOutcome {
     highWatermark,
     lastStableOffset,
     logStartOffset,
+    abortedTransactions: [],
     slices: NO_SLICES,
     sizeBytes: 0,
   };

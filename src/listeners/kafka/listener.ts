@@ -35,6 +35,12 @@ export interface KafkaListenerOptions {
 
 /** Stays in the second-level cache of one core; larger ones gain nothing. */
 const SLAB_BYTES = 256 * 1024;
+/**
+ * Elsewhere the system reads only inside the call that hands the bytes over, so one slab serves all sockets. Windows is
+ * given the memory of every waiting socket beforehand, and each needs its own.
+ */
+const SHARES_SLAB = process.platform !== 'win32';
+const OWN_SLAB_BYTES = 64 * 1024;
 /** Time-outs are judged this many times within the shortest of them. */
 const SWEEPS_PER_TIMEOUT = 4;
 const BACKLOG = 1024;
@@ -150,6 +156,7 @@ export class KafkaListener {
   #makeContext(broker: Broker): ListenerContext {
     const { metrics, settings } = this;
     const nothing = Buffer.alloc(0);
+    const slab = Buffer.allocUnsafeSlow(SHARES_SLAB ? SLAB_BYTES : 0);
     return {
       broker,
       clock: this.#clock,
@@ -157,7 +164,7 @@ export class KafkaListener {
       settings,
       metrics,
       budget: new LandingBudget(settings.maxLandingBytes, metrics),
-      slab: Buffer.allocUnsafeSlow(SLAB_BYTES),
+      slab: () => (SHARES_SLAB ? slab : Buffer.allocUnsafeSlow(OWN_SLAB_BYTES)),
       output: new Output(),
       headerReader: new Reader(nothing),
       produceCursor: new ProduceCursor(),

@@ -72,12 +72,7 @@ export class ProduceExchange extends Exchange implements ProduceRequest {
    */
   collect(cursor: ProduceCursor, topics: TopicCache, bytes: Buffer): void {
     const { acks } = cursor;
-    const refusal =
-      acks < -1 || acks > 1
-        ? 'BROKER_ACKS_INVALID'
-        : cursor.transactional
-          ? 'BROKER_TRANSACTIONS_UNSUPPORTED'
-          : undefined;
+    const refusal = acks < -1 || acks > 1 ? 'BROKER_ACKS_INVALID' : undefined;
     let named: NamedTopic | undefined;
     while (cursor.next()) {
       if (cursor.startsTopic || named === undefined) named = topics.find(bytes, cursor.nameStart, cursor.nameEnd);

@@ -4,6 +4,8 @@
  */
 import { fetch, produce } from '../../wire/index.ts';
 import type { Handler, ServedApi } from './handler.ts';
+import { handleAddOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
+import { handleAddPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
 import { handleAlterConfigs } from './handlers/alter-configs.ts';
 import { apiVersionsHandler } from './handlers/api-versions.ts';
 import { handleCreatePartitions } from './handlers/create-partitions.ts';
@@ -14,6 +16,9 @@ import { handleDeleteTopics } from './handlers/delete-topics.ts';
 import { handleDescribeCluster } from './handlers/describe-cluster.ts';
 import { handleDescribeConfigs } from './handlers/describe-configs.ts';
 import { handleDescribeGroups } from './handlers/describe-groups.ts';
+import { handleDescribeProducers } from './handlers/describe-producers.ts';
+import { handleDescribeTransactions } from './handlers/describe-transactions.ts';
+import { handleEndTxn } from './handlers/end-txn.ts';
 import { handleFindCoordinator } from './handlers/find-coordinator.ts';
 import { handleHeartbeat } from './handlers/heartbeat.ts';
 import { handleIncrementalAlterConfigs } from './handlers/incremental-alter-configs.ts';
@@ -22,12 +27,14 @@ import { handleJoinGroup } from './handlers/join-group.ts';
 import { handleLeaveGroup } from './handlers/leave-group.ts';
 import { handleListGroups } from './handlers/list-groups.ts';
 import { handleListOffsets } from './handlers/list-offsets.ts';
+import { handleListTransactions } from './handlers/list-transactions.ts';
 import { handleMetadata } from './handlers/metadata.ts';
 import { handleOffsetCommit } from './handlers/offset-commit.ts';
 import { handleOffsetDelete } from './handlers/offset-delete.ts';
 import { handleOffsetFetch } from './handlers/offset-fetch.ts';
 import { handleOffsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
 import { handleSyncGroup } from './handlers/sync-group.ts';
+import { handleTxnOffsetCommit } from './handlers/txn-offset-commit.ts';
 
 /** Handled by hand (produce-exchange.ts). Listed from 0, because librdkafka stops compressing otherwise (KAFKA-18659). */
 export const SERVED_PRODUCE: ServedApi = { api: produce, minVersion: 3, maxVersion: 11, advertisedMinVersion: 0 };
@@ -58,6 +65,13 @@ const HANDLERS: readonly Handler[] = [
   handleIncrementalAlterConfigs,
   handleOffsetDelete,
   handleDescribeCluster,
+  handleAddPartitionsToTxn,
+  handleAddOffsetsToTxn,
+  handleEndTxn,
+  handleTxnOffsetCommit,
+  handleDescribeProducers,
+  handleDescribeTransactions,
+  handleListTransactions,
 ];
 
 const handleApiVersions = apiVersionsHandler([SERVED_PRODUCE, SERVED_FETCH, ...HANDLERS]);

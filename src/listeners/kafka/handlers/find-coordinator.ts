@@ -1,6 +1,5 @@
-/** FindCoordinator 0-6: always this broker, for groups. Transactions and share groups are refused in words. */
+/** FindCoordinator 0-6: always this broker, for groups and transactions. Share groups are refused in words. */
 import { ERROR_CODES, findCoordinator } from '../../../wire/index.ts';
-import { kafkaError } from '../error-codes.ts';
 import { type Call, handler } from '../handler.ts';
 
 const GROUP = 0;
@@ -22,16 +21,13 @@ export const handleFindCoordinator = handler(findCoordinator, [0, 6], (request, 
 
 function find(keyType: number, { broker, endpoint }: Call): Coordinator {
   const { host, port } = endpoint;
-  if (keyType === GROUP)
+  if (keyType === GROUP || keyType === TRANSACTION)
     return { nodeId: broker.brokerId, host, port, errorCode: ERROR_CODES.NONE, errorMessage: null };
-  const isTransaction = keyType === TRANSACTION;
   return {
     nodeId: -1,
     host: '',
     port: -1,
-    errorCode: isTransaction ? kafkaError('BROKER_TRANSACTIONS_UNSUPPORTED') : ERROR_CODES.INVALID_REQUEST,
-    errorMessage: isTransaction
-      ? 'Transactions are not served by this broker: use a producer without a transactional id.'
-      : `Coordinators of type ${keyType} do not exist here; groups (0) have one.`,
+    errorCode: ERROR_CODES.INVALID_REQUEST,
+    errorMessage: `Coordinators of type ${keyType} do not exist here; groups (0) and transactions (1) have one.`,
   };
 }

@@ -1,23 +1,35 @@
 /**
- * InitProducerId 0-5: a fresh id for every idempotent producer, epoch 0. Transactions are not served yet, and a
- * transactional id is refused with a code that is fatal to clients.
+ * InitProducerId 0-5: a fresh id for every idempotent producer, epoch 0; for a transactional id its producer id and the
+ * next epoch, which fences whoever had it before. A transaction left open is aborted, and the client asked to try again.
  */
 import { asMillraceError, type ErrorCode } from '../../../base/errors.ts';
 import { ERROR_CODES, initProducerId } from '../../../wire/index.ts';
-import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
+import { transactionError } from '../transaction-facts.ts';
 
-export const handleInitProducerId = handler(initProducerId, [0, 5], async (request, { broker }) => {
-  const { transactionalId } = request;
-  if (transactionalId === '') return refused('BROKER_REQUEST_INVALID');
-  if (transactionalId !== null) return refused('BROKER_TRANSACTIONS_UNSUPPORTED');
-  try {
-    return { errorCode: ERROR_CODES.NONE, ...(await broker.producers.allocateProducerId()) };
-  } catch (error) {
-    return refused(asMillraceError(error).code);
+/** First version whose clients know PRODUCER_FENCED. */
+const FENCED_VERSION = 4;
+
+export const handleInitProducerId = handler(initProducerId, [0, 5], async (request, { broker, version }) => {
+  const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request;
+  const refused = (code: ErrorCode) => ({
+    errorCode: transactionError(code, version, FENCED_VERSION),
+    producerId: -1,
+    producerEpoch: -1,
+  });
+  if (transactionalId === null) {
+    try {
+      return { errorCode: ERROR_CODES.NONE, ...(await broker.producers.allocateProducerId()) };
+    } catch (error) {
+      return refused(asMillraceError(error).code);
+    }
   }
+  const answer = await broker.transactions.initProducerId({
+    transactionalId,
+    timeoutMs: transactionTimeoutMs,
+    producerId,
+    producerEpoch,
+  });
+  if (answer.error !== undefined) return refused(answer.error);
+  return { errorCode: ERROR_CODES.NONE, producerId: answer.producerId, producerEpoch: answer.producerEpoch };
 });
-
-function refused(code: ErrorCode) {
-  return { errorCode: kafkaError(code), producerId: -1, producerEpoch: -1 };
-}

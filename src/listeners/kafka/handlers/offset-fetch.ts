@@ -1,4 +1,7 @@
-/** OffsetFetch 1-9: one group up to version 7, several from 8 on. There are no transactions, so every offset is stable. */
+/**
+ * OffsetFetch 1-9: one group up to version 7, several from 8 on. With
+ * `requireStable`, offsets that an open transaction may still change are refused.
+ */
 import type { OffsetFetchAnswer } from '../../../broker/groups/api.ts';
 import { offsetFetch } from '../../../wire/index.ts';
 import { kafkaError } from '../error-codes.ts';
@@ -10,12 +13,17 @@ type AskedTopics = readonly { readonly name: string; readonly partitionIndexes: 
 const SEVERAL_GROUPS_VERSION = 8;
 
 export const handleOffsetFetch = handler(offsetFetch, [1, 9], async (request, { broker, version }) => {
+  const { requireStable } = request;
   const fetchOne = async (groupId: string, topics: AskedTopics) => {
     const asked = topics?.map(({ name, partitionIndexes }) => ({
       topic: groupTopicName(name),
       partitions: partitionIndexes,
     }));
-    return toGroup(groupId, topics, await broker.groups.fetchOffsets({ groupId, topics: asked ?? null }));
+    return toGroup(
+      groupId,
+      topics,
+      await broker.groups.fetchOffsets({ groupId, topics: asked ?? null, requireStable }),
+    );
   };
   if (version < SEVERAL_GROUPS_VERSION) {
     const { topics, errorCode } = await fetchOne(request.groupId, request.topics);
@@ -32,12 +40,12 @@ function toGroup(groupId: string, asked: AskedTopics, answer: OffsetFetchAnswer)
     answer.error === undefined || asked === null
       ? answer.topics.map(({ topic, partitions }, index) => ({
           name: asked?.[index]?.name ?? topic,
-          partitions: partitions.map(({ partition, offset, leaderEpoch, metadata }) => ({
+          partitions: partitions.map(({ partition, offset, leaderEpoch, metadata, error }) => ({
             partitionIndex: partition,
             committedOffset: offset,
             committedLeaderEpoch: leaderEpoch,
             metadata,
-            errorCode: 0,
+            errorCode: kafkaError(error),
           })),
         }))
       : asked.map(({ name, partitionIndexes }) => ({
