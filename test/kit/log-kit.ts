@@ -42,6 +42,7 @@ export class TestLog {
   /** Every batch of each partition, as it must be read. */
   readonly model: Buffer[][];
   file = 1;
+  readonly #timeOf: (offset: number) => number;
   readonly #publisher = new Publisher();
   #position = FRAME_BYTES;
   #commit = 0;
@@ -52,7 +53,9 @@ export class TestLog {
   #index = new IndexBuilder(1);
   readonly #closed: { file: number; index: IndexBuilder }[] = [];
 
-  constructor(partitionCount: number, tailBytes: number) {
+  /** @param timeOf timestamp of a batch by its first offset; milliseconds. */
+  constructor(partitionCount: number, tailBytes: number, timeOf = (offset: number): number => 1000 + offset) {
+    this.#timeOf = timeOf;
     this.tail = new TailCache(tailBytes);
     this.partitions = Array.from({ length: partitionCount }, (_, i) => new Partition(i, i));
     this.model = this.partitions.map(() => []);
@@ -115,7 +118,7 @@ export class TestLog {
     let offset = partition.endOffset;
     for (const earlier of this.#staged(run.partition)) offset = earlier;
     const batches = run.batches.map((valueBytes, i) => {
-      const batch = testBatch(valueBytes, 1000 + offset, 1 + ((offset + i) % 3));
+      const batch = testBatch(valueBytes, this.#timeOf(offset), 1 + ((offset + i) % 3));
       stampBatch(batch, 0, offset, 0);
       offset += lastOffsetDelta(batch, 0) + 1;
       return Buffer.from(batch);
