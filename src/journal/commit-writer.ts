@@ -9,6 +9,7 @@
  *
  * Writes go on while a sync runs. A sync pass makes durable what was written before it began.
  */
+import type { Clock, Timer } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import { type ActiveFile, describe, emptyFile, NextFile } from './active-file.ts';
 import type { Disk } from './disk.ts';
@@ -19,6 +20,9 @@ import type { ClosedCommit } from './open-commit.ts';
 import { journalPath } from './paths.ts';
 
 export interface WriterHooks {
+  /** Asked before a sync that follows a write by itself: milliseconds that it may wait. */
+  syncDelayMs(): number;
+  syncBegins(): void;
   /** Every commit up to this one was handed to the system. */
   written(commit: CommitNumber): void;
   /** Every commit up to this one survives a power loss. */
@@ -37,6 +41,7 @@ const MAX_UNSYNCED_FILES = 2;
 
 export class CommitWriter {
   readonly #hooks: WriterHooks;
+  readonly #clock: Clock;
   readonly #next: NextFile;
   readonly #directory: string;
   /** Sync after each write, as soon as no other sync runs. */
@@ -51,6 +56,8 @@ export class CommitWriter {
   #writtenCommit: CommitNumber;
   #durableCommit: CommitNumber;
   #error: MillraceError | undefined;
+  /** A sync that waits its delay. */
+  #paced: Timer | undefined;
   /** Resolvers that wait for the end of the running write or sync. */
   #idleWaiters: (() => void)[] = [];
 
@@ -58,6 +65,7 @@ export class CommitWriter {
     disk: Disk;
     directory: string;
     hooks: WriterHooks;
+    clock: Clock;
     syncAlways: boolean;
     /** Blocking the loop for the copy is cheaper than a trip through the thread pool up to about here. */
     maxBlockingWriteBytes: number;
@@ -67,6 +75,7 @@ export class CommitWriter {
     lastCommit: CommitNumber;
   }) {
     this.#hooks = options.hooks;
+    this.#clock = options.clock;
     this.#directory = options.directory;
     this.#syncAlways = options.syncAlways;
     this.#maxBlockingWriteBytes = options.maxBlockingWriteBytes;
@@ -216,7 +225,7 @@ export class CommitWriter {
     this.#writtenCommit = last.commit;
     releasePieces(batch);
     if (last.halfFull) this.#next.prepare(active.file + 1);
-    if (this.#syncAlways) this.#startSync(true);
+    this.#syncSoon();
     this.#hooks.written(last.commit);
   }
 
@@ -236,10 +245,21 @@ export class CommitWriter {
     this.#wake();
   }
 
+  /** With sync after each write: begins one, at once or a little later, where it then takes more writes along. */
+  #syncSoon(): void {
+    if (!this.#syncAlways || this.#syncing) return;
+    const delayMs = this.#hooks.syncDelayMs();
+    if (delayMs <= 0) this.#startSync(true);
+    else this.#paced ??= this.#clock.schedule(delayMs, () => this.#startSync(true));
+  }
+
   #startSync(withActive: boolean): void {
     if (this.#syncing || this.#error !== undefined) return;
+    this.#paced?.cancel();
+    this.#paced = undefined;
     if (this.#closing.length === 0 && !(withActive && this.#active.dirty)) return;
     this.#syncing = true;
+    this.#hooks.syncBegins();
     void this.#syncPass(withActive);
   }
 
@@ -271,7 +291,8 @@ export class CommitWriter {
     this.#hooks.durable(this.#durableCommit);
     for (const file of closing) this.#hooks.rolled(describe(file));
     // More may have been written, or rolled, while the sync ran.
-    this.#startSync(this.#syncAlways);
+    if (this.#closing.length > 0) this.#startSync(this.#syncAlways);
+    else this.#syncSoon();
     this.#wake();
     for (const file of closing) await file.handle.close().catch(() => {});
   }

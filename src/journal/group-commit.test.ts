@@ -324,3 +324,36 @@ test('a start right after a checkpoint goes on in the empty file behind it', lim
     [{ file: 2, position: 128, commit: 3 }],
   );
 });
+
+test(
+  'busy traffic that nobody wants durable is synced at a pace; somebody who does is not kept waiting',
+  limit,
+  async () => {
+    const { journal, fold, disk, clock } = await open();
+    const write = async (count: number): Promise<void> => {
+      const waits = Array.from({ length: count }, () =>
+        transact(journal, 'written', appendBatch(fold, 0, 1, new Uint8Array(9))),
+      );
+      await Promise.all(waits.map((wait) => wait.promise));
+      await turns(4);
+    };
+    await write(5);
+    assert.equal(disk.count('sync'), 1, 'few of them: at once, so that readers see them');
+    await write(40);
+    await write(40);
+    await write(40);
+    const paced = disk.count('sync');
+    assert.ok(journal.status().publishedCommit < journal.status().writtenCommit, 'the last ones wait for the pace');
+    clock.advance(5);
+    await turns(4);
+    assert.equal(disk.count('sync'), paced + 1, 'one sync took them all along');
+    assert.equal(journal.status().publishedCommit, journal.status().writtenCommit);
+    await write(40);
+    const durable = transact(journal, 'durable', appendBatch(fold, 0, 1, new Uint8Array(9)));
+    assert.equal(await durable.promise, undefined, 'without the clock moving');
+    assert.equal(journal.status().publishedCommit, journal.status().writtenCommit);
+    await write(40);
+    await journal.close();
+    assert.equal(clock.pendingTimers, 0);
+  },
+);

@@ -65,6 +65,11 @@ export interface LocalJournalOptions {
 const MAX_COMMIT_BYTES = 4 * 1024 * 1024;
 const MAX_COMMIT_ENTRIES = 16 * 1024;
 
+/** Written transactions between two syncs from which on the next sync waits for more. */
+const PACE_FROM_TRANSACTIONS = 16;
+/** How long: readers see records so much later, and 200 syncs a second are left. */
+const PACE_SYNC_MS = 5;
+
 /** Transactions that wait for a degree; those without entries count in no other limit. */
 const MAX_WAITING = 256 * 1024;
 
@@ -96,6 +101,9 @@ export class LocalJournal implements Journal {
   /** Somebody waits for `written`: the open commit does not wait for a sync. */
   #hurried = false;
   #syncTimer: Timer | undefined;
+  /** Transactions of degree `written` so far, and when the last sync began. */
+  #writtenAsked = 0;
+  #writtenAtSync = 0;
   #relief: (() => void)[] = [];
   /** Resolves when all that waited at a stop have been told. */
   #refused: Promise<void> | undefined;
@@ -146,7 +154,12 @@ export class LocalJournal implements Journal {
       prepared: recovered.prepared,
       lastFile: recovered.end.file,
       lastCommit: recovered.end.lastCommit,
+      clock: options.clock,
       hooks: {
+        syncDelayMs: () => this.#syncDelayMs(),
+        syncBegins: () => {
+          this.#writtenAtSync = this.#writtenAsked;
+        },
         written: (commit) => this.#onWritten(commit),
         durable: (commit) => this.#onDurable(commit),
         rolled: (file) => this.#onRolled(file),
@@ -241,6 +254,7 @@ export class LocalJournal implements Journal {
           return;
         }
         this.#writtenQueue.push(transaction, commit);
+        this.#writtenAsked += 1;
         if (this.#open.entryCount > 0) this.#hurried = true;
         return;
       case 'durable':
@@ -301,6 +315,15 @@ export class LocalJournal implements Journal {
       position += bytes.length;
     }
     this.#writer.submit(closed);
+  }
+
+  /**
+   * A sync that somebody waits for begins at once. Where only `written` is asked for, and often, syncs back to back would
+   * hold up the writes beside them (each waits for the file's lock) and serve nobody but readers.
+   */
+  #syncDelayMs(): number {
+    const busy = this.#writtenAsked - this.#writtenAtSync >= PACE_FROM_TRANSACTIONS;
+    return busy && this.#durableQueue.length === 0 ? PACE_SYNC_MS : 0;
   }
 
   #onWritten(commit: CommitNumber): void {
