@@ -41,7 +41,7 @@ const NO_BYTES = Buffer.alloc(0);
 export class ProduceCursor {
   acks = 0;
   timeoutMs = 0;
-  /** The request names a transactional id; which one, nobody needs yet. */
+  /** The request names a transactional id; which one, its batches tell by their producer id. */
   transactional = false;
   /** The partition is the first of its topic struct. */
   startsTopic = false;

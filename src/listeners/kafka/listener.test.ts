@@ -156,9 +156,10 @@ test('what is wrong with a batch is said per partition, in numbers and in words'
   assert.equal((await client.produce('wrong', 1, good)).errorCode, 3);
   assert.equal((await client.produce('nosuch', 0, good)).errorCode, 3);
   assert.equal((await client.produce('wrong', 0, good, 2)).errorCode, 21);
-  const transactional = { ...produceBody('wrong', good), transactionalId: 'tx' };
-  const accepted = await client.call(produce, 9, transactional);
-  assert.equal(accepted.responses[0]?.partitionResponses[0]?.errorCode, 0, 'its batches tell whether they belong to one');
+  const stranger = { producerId: 77, producerEpoch: 0, baseSequence: 0, transactional: true };
+  const transactional = { ...produceBody('wrong', batchOf(['x'], stranger)), transactionalId: 'tx' };
+  const refused = await client.call(produce, 9, transactional);
+  assert.equal(refused.responses[0]?.partitionResponses[0]?.errorCode, 49);
   const nothing = await client.call(produce, 9, produceBody('wrong', null));
   assert.equal(nothing.responses[0]?.partitionResponses[0]?.errorCode, 87);
   assert.equal((await client.produce('wrong', 0, good)).baseOffset, 0, 'nothing of all that was stored');
@@ -241,6 +242,10 @@ test('ApiVersions: the table of what is served; an unknown version is answered i
       [21, 0, 2],
       [22, 0, 5],
       [23, 2, 4],
+      [24, 0, 5],
+      [25, 0, 4],
+      [26, 0, 4],
+      [28, 0, 4],
       [32, 1, 4],
       [33, 0, 2],
       [37, 0, 3],
@@ -248,6 +253,9 @@ test('ApiVersions: the table of what is served; an unknown version is answered i
       [44, 0, 1],
       [47, 0, 0],
       [60, 0, 2],
+      [61, 0, 0],
+      [65, 0, 0],
+      [66, 0, 1],
     ],
   );
   assert.equal(apiKeys.length, SERVED_APIS.length);
