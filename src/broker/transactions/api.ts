@@ -116,7 +116,7 @@ export interface Transactions {
   /** BROKER_TRANSACTION_ID_UNKNOWN, BROKER_PRODUCER_FENCED, BROKER_REQUEST_INVALID, BROKER_GROUP_ID_INVALID, BROKER_LIMIT_REACHED. */
   addOffsets(request: AddOffsetsRequest): Promise<ErrorCode | undefined>;
   /**
-   * As OffsetCommit; besides, for the whole request: BROKER_TRANSACTION_ID_UNKNOWN, BROKER_PRODUCER_EPOCH_OLD, and
+   * As OffsetCommit, and durable when answered: a producer commits in the belief that they are there. Besides, for the whole request: BROKER_TRANSACTION_ID_UNKNOWN, BROKER_PRODUCER_EPOCH_OLD, and
    * BROKER_TRANSACTION_STATE_INVALID where the group was not added.
    */
   commitOffsets(request: TransactionalOffsetsRequest): Promise<OffsetCommitAnswer>;

@@ -10,9 +10,9 @@
  *                                                                      └─ time-out, newer producer ──► aborted, epoch + 1
  * ```
  *
- * Every decision is made in a build, on the head state, and is in the journal before it is answered: ends and epochs
- * durably. What only prepares an end (AddPartitions, AddOffsets, TxnOffsetCommit) is answered when it is written: the end
- * stands behind it in the journal, so an end that survives a power loss has all of it before it.
+ * Every decision is made in a build, on the head state, and is in the journal before it is answered: durably where the
+ * answer lets a client go on to commit (epochs, offsets, ends). AddPartitions and AddOffsets are answered when they are
+ * written: should a power loss take them, whatever builds on them is gone with them or refused, and the client aborts.
  *
  * States, events and invariants with their tests: docs/transactions.md. Source: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890.
  */
@@ -136,7 +136,7 @@ export class TransactionCoordinator implements Transactions {
     const refusal = this.#refuse(request.transactionalId) ?? this.#options.groups.refuseTransactional(asGroup);
     if (refusal !== undefined) return { topics: sameOffsets(request, refusal) };
     const answer = await this.#tryJournal('TxnOffsetCommit', () =>
-      transactOnce(this.#options.journal, (commit) => this.#stageOffsets(commit, request), 'written'),
+      transactOnce(this.#options.journal, (commit) => this.#stageOffsets(commit, request)),
     );
     return answer?.value ?? { topics: sameOffsets(request, 'BROKER_COORDINATOR_UNAVAILABLE') };
   }
