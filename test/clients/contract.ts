@@ -23,7 +23,6 @@ const PARTITIONS = 6;
 /** Registers the scenarios of one client, with a broker of its own. */
 export function clientContract(driver: ClientDriver): void {
   let broker: MillraceProcess;
-  const name = (what: string) => `${driver.name}: ${what}`;
 
   before(async () => {
     broker = await MillraceProcess.start();
@@ -35,7 +34,7 @@ export function clientContract(driver: ClientDriver): void {
 
   /** A scenario, that prints what the broker logged when it fails. */
   function scenario(what: string, run: () => Promise<void>): void {
-    test(name(what), TIMEOUT, async (t) => {
+    test(`${driver.name}: ${what}`, TIMEOUT, async (t) => {
       try {
         await run();
       } catch (error) {
@@ -114,13 +113,12 @@ export function clientContract(driver: ClientDriver): void {
   const offsetAt = driver.offsetAt?.bind(driver);
   if (offsetAt !== undefined && driver.can.ownTimestamps) {
     scenario('offsets by timestamp', async () => {
-      const at = (i: number) => 1_600_000_000_000 + i * 1000;
       await send(
         'by.time',
-        texts(10, 't').map((record, i) => ({ ...record, timestamp: at(i) })),
+        texts(10, 't').map((record, i) => ({ ...record, timestamp: secondOf2020(i) })),
       );
-      assert.equal(await offsetAt(broker.kafka, 'by.time', at(4)), 4);
-      assert.equal(await offsetAt(broker.kafka, 'by.time', at(4) + 1), 5);
+      assert.equal(await offsetAt(broker.kafka, 'by.time', secondOf2020(4)), 4);
+      assert.equal(await offsetAt(broker.kafka, 'by.time', secondOf2020(4) + 1), 5);
       assert.equal(await offsetAt(broker.kafka, 'by.time', 0), 0);
     });
   }
@@ -240,4 +238,9 @@ function closing(members: readonly AsyncDisposable[]): AsyncDisposable {
       for (const member of members) await member[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Milliseconds since 1970, a second apart. */
+function secondOf2020(i: number): number {
+  return 1_600_000_000_000 + i * 1000;
 }

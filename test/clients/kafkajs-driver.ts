@@ -7,8 +7,15 @@ import { compress, decompress } from '../../src/model/compression.ts';
 import { CODEC } from '../../src/model/record-batch.ts';
 import { type ClientDriver, type ClientHeader, type ClientRecord, Inbox } from './driver.ts';
 
-const { CompressionCodecs, ConfigResourceTypes, Kafka, logLevel } = kafkajs;
+const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajs;
 
+const COMPRESSION = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  snappy: CompressionTypes.Snappy,
+  lz4: CompressionTypes.LZ4,
+  zstd: CompressionTypes.ZSTD,
+} as const;
 const MAX_DECOMPRESSED_BYTES = 64 * 1024 * 1024;
 
 for (const name of ['snappy', 'lz4', 'zstd'] as const) {
@@ -44,7 +51,7 @@ export const kafkajsDriver: ClientDriver = {
     await producer.connect();
     return {
       async send(topic, records) {
-        await producer.send({ topic, acks, compression: CODEC[codec], messages: records.map(toMessage) });
+        await producer.send({ topic, acks, compression: COMPRESSION[codec], messages: records.map(toMessage) });
       },
       [Symbol.asyncDispose]: () => producer.disconnect(),
     };
@@ -96,7 +103,6 @@ export const kafkajsDriver: ClientDriver = {
   async admin(broker) {
     const admin = connect(broker).admin();
     await admin.connect();
-    const configured = (name: string) => ({ type: ConfigResourceTypes.TOPIC, name });
     return {
       async createTopic(topic, numPartitions, config) {
         const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
@@ -150,4 +156,8 @@ function fromHeaders(headers: import('kafkajs').IHeaders): ClientHeader[] {
   return Object.entries(headers).flatMap(([name, values]) =>
     (Array.isArray(values) ? values : [values]).map((value): ClientHeader => [name, Buffer.from(value ?? '')]),
   );
+}
+
+function configured(name: string) {
+  return { type: ConfigResourceTypes.TOPIC, name };
 }

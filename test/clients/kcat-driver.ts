@@ -94,8 +94,6 @@ export function kcatDriver(kcat: string): ClientDriver {
 /** Runs of records that one process can write: same headers and partition, and null values apart from others. */
 function groupRecords(records: readonly ClientRecord[]): ClientRecord[][] {
   const groups: ClientRecord[][] = [];
-  const likeness = ({ headers, partition, value }: ClientRecord) =>
-    JSON.stringify([headers, partition, value === null]);
   for (const record of records) {
     const last = groups.at(-1);
     if (last?.[0] !== undefined && likeness(last[0]) === likeness(record)) last.push(record);
@@ -174,4 +172,8 @@ async function run(kcat: string, args: readonly string[], stdin = Buffer.alloc(0
   if (code !== 0 || /Delivery failed|ERROR/.test(said))
     throw new Error(`kcat ${args.join(' ')} ended with ${code}: ${said}`);
   return Buffer.concat(stdout);
+}
+
+function likeness({ headers, partition, value }: ClientRecord): string {
+  return JSON.stringify([headers, partition, value === null]);
 }

@@ -8,13 +8,6 @@ export const platformatic2Driver: ClientDriver = platformaticDriver('@platformat
 
 export function platformaticDriver(name: string, library: Platformatic): ClientDriver {
   const { Admin, Consumer, Producer } = library;
-  const base = (broker: string) => ({
-    clientId: 'millrace-test',
-    bootstrapBrokers: [broker],
-    retries: 40,
-    retryDelay: 100,
-    timeout: 10_000,
-  });
   return {
     name,
     codecs: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
@@ -132,4 +125,14 @@ function toMessage({ key, value, headers, timestamp, partition }: ClientRecord) 
 
 function nullable(bytes: Buffer | null | undefined): Buffer | null {
   return bytes === null || bytes === undefined ? null : Buffer.from(bytes);
+}
+
+function base(broker: string) {
+  return {
+    clientId: 'millrace-test',
+    bootstrapBrokers: [broker],
+    retries: 40,
+    retryDelay: 100,
+    timeout: 10_000,
+  };
 }

@@ -175,9 +175,9 @@ export function rdkafkaDriver(library: Rdkafka): ClientDriver {
 
 /** Asks again and again: the flowing mode of node-rdkafka hangs or crashes when it is closed (docs/clients.md). */
 function readUntilStopped(client: Consumer, inbox: Inbox): { stop(): Promise<void> } {
-  let stopped = false;
+  const stopping = new AbortController();
   const run = async (): Promise<void> => {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       const messages = await call<Message[]>((done) => client.consume(READ_COUNT, done)).catch(() => []);
       for (const message of messages) inbox.put(toRecord(message));
     }
@@ -185,7 +185,7 @@ function readUntilStopped(client: Consumer, inbox: Inbox): { stop(): Promise<voi
   const running = run();
   return {
     async stop() {
-      stopped = true;
+      stopping.abort();
       await running;
     },
   };

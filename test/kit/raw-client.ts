@@ -203,7 +203,7 @@ export class RawClient implements Disposable {
   }
 
   #failed(error: Error): void {
-    for (const { reject } of this.#waiting.values()) reject(error);
+    for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
   }
 }

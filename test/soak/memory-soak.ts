@@ -173,7 +173,6 @@ export function residentBytes(pid: number): number {
 
 /** Bytes per millisecond. */
 function slope(samples: readonly MemorySample[]): number {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const atMean = mean(samples.map((sample) => sample.atMs));
   const rssMean = mean(samples.map((sample) => sample.rssBytes));
   const top = samples.reduce((sum, { atMs, rssBytes }) => sum + (atMs - atMean) * (rssBytes - rssMean), 0);
@@ -183,4 +182,8 @@ function slope(samples: readonly MemorySample[]): number {
 
 async function pause(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
