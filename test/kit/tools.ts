@@ -12,6 +12,7 @@ import type { TestContext } from 'node:test';
 /** Program to the Debian package that holds it. Add a row for each program that a test needs. */
 export const DEBIAN_TOOLS = {
   kcat: 'kcat',
+  'redis-server': 'redis-server',
 } as const satisfies Record<string, string>;
 
 export type Tool = keyof typeof DEBIAN_TOOLS;
