@@ -1,19 +1,17 @@
 /**
  * node-rdkafka (librdkafka with JavaScript bindings), compiled into a scratch folder outside the tree.
  *
- * It is never a devDependency: it has an install script and needs a C++ compiler for some minutes. The result is kept in
- * $MILLRACE_SCRATCH, or in the system's temporary directory, by version and by Node ABI, and used again.
+ * It is never a devDependency: it has an install script and needs a C++ compiler for some minutes. The result is kept by
+ * version and by Node ABI (scratch.ts).
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { buildOnce, buildStep, isComplete, scratchDirectory } from './scratch.ts';
 
 export const RDKAFKA_VERSION = '3.6.1';
 /** Runs the e2e suite that the package carries. */
 const MOCHA_VERSION = '11.7.4';
-const BUILD_TIMEOUT_MS = 900_000;
 
 export interface RdkafkaInstall {
   /** Folder of the package node-rdkafka: sources, `e2e/`, `deps/librdkafka/`. */
@@ -25,7 +23,7 @@ export interface RdkafkaInstall {
 /** @returns what is already built for this Node, or undefined. */
 export function findRdkafka(): RdkafkaInstall | undefined {
   const install = location();
-  return existsSync(path.join(install.directory, 'complete')) ? install : undefined;
+  return isComplete(install.directory) ? install : undefined;
 }
 
 /**
@@ -37,28 +35,13 @@ export function installRdkafka(say: (line: string) => void): RdkafkaInstall {
   const found = findRdkafka();
   if (found !== undefined) return found;
   const install = location();
-  mkdirSync(install.directory, { recursive: true });
-  writeFileSync(path.join(install.directory, 'package.json'), '{ "private": true }\n');
   say(`building node-rdkafka ${RDKAFKA_VERSION} in ${install.directory}; this takes some minutes`);
-  const packages = [`node-rdkafka@${RDKAFKA_VERSION}`, `mocha@${MOCHA_VERSION}`];
-  const result = spawnSync(
-    'npm',
-    ['install', '--save-exact', '--no-audit', '--no-fund', '--foreground-scripts', ...packages],
-    {
-      cwd: install.directory,
-      env: buildEnvironment(),
-      encoding: 'utf8',
-      timeout: BUILD_TIMEOUT_MS,
-      maxBuffer: 2 ** 28,
-    },
-  );
-  if (result.status !== 0) {
-    const end = `${result.stdout}${result.stderr}`.split('\n').slice(-40).join('\n');
-    throw new Error(
-      `node-rdkafka could not be built (${result.error?.message ?? `npm ended with ${result.status}`}):\n${end}`,
-    );
-  }
-  writeFileSync(path.join(install.directory, 'complete'), '');
+  buildOnce(install.directory, () => {
+    writeFileSync(path.join(install.directory, 'package.json'), '{ "private": true }\n');
+    const packages = [`node-rdkafka@${RDKAFKA_VERSION}`, `mocha@${MOCHA_VERSION}`];
+    const flags = ['--save-exact', '--no-audit', '--no-fund', '--foreground-scripts'];
+    buildStep(install.directory, 'npm', ['install', ...flags, ...packages], buildEnvironment());
+  });
   return install;
 }
 
@@ -76,8 +59,7 @@ export function librdkafkaVersion(install: RdkafkaInstall): string {
 }
 
 function location(): RdkafkaInstall {
-  const scratch = process.env['MILLRACE_SCRATCH'] ?? path.join(tmpdir(), 'millrace-scratch');
-  const directory = path.join(scratch, `node-rdkafka-${RDKAFKA_VERSION}-abi${process.versions.modules}`);
+  const directory = scratchDirectory(`node-rdkafka-${RDKAFKA_VERSION}-abi${process.versions.modules}`);
   return { directory, packageDirectory: path.join(directory, 'node_modules/node-rdkafka') };
 }
 

@@ -1,0 +1,53 @@
+/**
+ * librdkafka with the integration tests of its makers, compiled into a scratch folder outside the tree.
+ *
+ * The sources come in the npm package of a client that bundles them; nothing of the package but that folder is used, and
+ * none of it is ever part of this tree. Needs npm, make, gcc, g++ and the headers of OpenSSL and zlib (Debian: libssl-dev,
+ * zlib1g-dev). Compiled without optimization: the tests wait more than they compute, and it halves the time.
+ */
+import { mkdirSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { buildOnce, buildStep, isComplete, scratchDirectory } from './scratch.ts';
+
+/** npm package and version, and the version of librdkafka inside. */
+export const LIBRDKAFKA = { package: '@confluentinc/kafka-javascript@1.10.1', version: '2.15.1' } as const;
+
+export interface LibrdkafkaInstall {
+  /** Where `test-runner` is and must run: it loads what lies around it. */
+  readonly testsDirectory: string;
+}
+
+/** @returns what is already built, or undefined. */
+export function findLibrdkafka(): LibrdkafkaInstall | undefined {
+  const { directory, install } = location();
+  return isComplete(directory) ? install : undefined;
+}
+
+/**
+ * Builds the library and its test runner unless they are there; 2 to 4 minutes on two cores.
+ *
+ * @throws Error with the end of the output where it cannot be built (no compiler, no registry).
+ */
+export function installLibrdkafka(say: (line: string) => void): LibrdkafkaInstall {
+  const { directory, install } = location();
+  if (isComplete(directory)) return install;
+  say(`building librdkafka ${LIBRDKAFKA.version} and its tests in ${directory}; this takes some minutes`);
+  buildOnce(directory, () => {
+    const source = path.join(directory, 'package/deps/librdkafka');
+    buildStep(directory, 'npm', ['pack', '--silent', LIBRDKAFKA.package]);
+    const tarball = readdirSync(directory).find((file) => file.endsWith('.tgz'));
+    if (tarball === undefined) throw new Error(`npm pack left nothing in ${directory}`);
+    mkdirSync(path.join(directory, 'package'), { recursive: true });
+    buildStep(directory, 'tar', ['-xzf', tarball]);
+    const flags = ['--disable-optimization', '--disable-debug-symbols', '--disable-gssapi', '--disable-lz4-ext'];
+    buildStep(source, './configure', flags);
+    buildStep(source, 'make', ['-j2', 'libs']);
+    buildStep(source, 'make', ['-j2', '-C', 'tests', 'build']);
+  });
+  return install;
+}
+
+function location(): { directory: string; install: LibrdkafkaInstall } {
+  const directory = scratchDirectory(`librdkafka-${LIBRDKAFKA.version}`);
+  return { directory, install: { testsDirectory: path.join(directory, 'package/deps/librdkafka/tests') } };
+}

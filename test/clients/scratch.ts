@@ -1,0 +1,45 @@
+/**
+ * Where other people's sources are built: outside the tree, in $MILLRACE_SCRATCH or the system's temporary directory, one
+ * folder per version, kept and used again.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const BUILD_TIMEOUT_MS = 900_000;
+const MAX_OUTPUT_BYTES = 2 ** 28;
+const SHOWN_LINES = 40;
+/** Written last: a folder without it is a build that did not end. */
+const COMPLETE = 'complete';
+
+export function scratchDirectory(name: string): string {
+  return path.join(process.env['MILLRACE_SCRATCH'] ?? path.join(tmpdir(), 'millrace-scratch'), name);
+}
+
+export function isComplete(directory: string): boolean {
+  return existsSync(path.join(directory, COMPLETE));
+}
+
+/** Runs `build` in the folder unless it was completed before. */
+export function buildOnce(directory: string, build: () => void): void {
+  if (isComplete(directory)) return;
+  mkdirSync(directory, { recursive: true });
+  build();
+  writeFileSync(path.join(directory, COMPLETE), '');
+}
+
+/** One step of a build. @throws Error with the end of its output where it fails. */
+export function buildStep(cwd: string, program: string, args: readonly string[], env = process.env): void {
+  const result = spawnSync(program, args, {
+    cwd,
+    env,
+    encoding: 'utf8',
+    timeout: BUILD_TIMEOUT_MS,
+    maxBuffer: MAX_OUTPUT_BYTES,
+  });
+  if (result.status === 0) return;
+  const end = `${result.stdout}${result.stderr}`.split('\n').slice(-SHOWN_LINES).join('\n');
+  const how = result.error?.message ?? `ended with ${result.status ?? result.signal}`;
+  throw new Error(`${program} ${args.join(' ')}: ${how}:\n${end}`);
+}
