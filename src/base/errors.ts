@@ -31,6 +31,7 @@ export const ERROR_KINDS = {
   WIRE_UNSUPPORTED_VERSION: 'fix-request',
   WIRE_FRAME_TOO_LARGE: 'fix-request',
   MODEL_TOPIC_NAME_INVALID: 'fix-request',
+  MODEL_TOPIC_PATTERN_INVALID: 'fix-request',
   MODEL_BATCH_CORRUPT: 'retry',
   MODEL_BATCH_INVALID: 'fix-request',
   MODEL_BATCH_UNSUPPORTED: 'fix-request',
