@@ -10,16 +10,19 @@ const PAGE_LIMIT = 1000;
 
 interface Options extends ClientOptions {
   readonly prefix?: string;
+  readonly match?: string;
 }
 
 const EXAMPLES = `
 Examples:
   $ millrace topics list
+  $ millrace topics list --match 'shop/**/orders'
   $ millrace topics list --prefix shop/ --json | jq -r .name`;
 
 export function registerList(topics: Command): void {
   withClientOptions(topics.command('list').description('list topics, sorted by name'))
     .option('--prefix <prefix>', 'only topics whose name begins so')
+    .option('--match <glob>', 'only topics whose name matches, as in shop/*/orders')
     .addHelpText('after', EXAMPLES)
     .action(list);
 }
@@ -28,7 +31,7 @@ export function registerList(topics: Command): void {
 async function list(options: Options): Promise<void> {
   await withClient(options, async (client) => {
     let heading = ['TOPIC', 'PARTITIONS'];
-    for await (const page of pages(client, options.prefix)) {
+    for await (const page of pages(client, options)) {
       if (options.json) {
         await print(page.map((topic) => `${JSON.stringify(topic)}\n`).join(''));
       } else {
@@ -44,11 +47,11 @@ function rowOf(topic: TopicSummary): [string, number] {
   return [topic.name, topic.partitionCount];
 }
 
-async function* pages(client: ApiClient, prefix: string | undefined): AsyncGenerator<readonly TopicSummary[]> {
+async function* pages(client: ApiClient, { prefix, match }: Options): AsyncGenerator<readonly TopicSummary[]> {
   let cursor: string | undefined;
   do {
     const page = (await client.json('GET', '/v1/topics', {
-      query: { prefix, limit: PAGE_LIMIT, cursor },
+      query: { prefix, match, limit: PAGE_LIMIT, cursor },
     })) as TopicPage;
     yield page.topics;
     cursor = page.nextCursor ?? undefined;

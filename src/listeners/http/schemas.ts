@@ -66,6 +66,7 @@ export type ConfigPatch = XStatic<typeof ConfigPatch>;
 export const ListTopicsQuery = object(
   {
     prefix: STRING,
+    match: STRING,
     limit: whole(1, 1000),
     cursor: text('^[A-Za-z0-9_-]+$', 'the nextCursor of the page before'),
   },

@@ -107,6 +107,15 @@ test('names out of form in a path', OPTIONS, async () => {
   await kit.refused([400, 'HTTP_REQUEST_INVALID'], 'GET', '/v1/topics/%ff');
 });
 
+test('topics that match a glob, and a glob that is none', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  for (const name of ['glob.a.x', 'glob.b.x', 'glob.a.y', 'glob.x']) await kit.post('/v1/topics', { name });
+  const page = await kit.get(`/v1/topics?match=${encodeURIComponent('glob/*/x')}`);
+  const names = page.json.topics.map((topic: { name: string }) => topic.name);
+  assert.deepEqual(names, ['glob.a.x', 'glob.b.x']);
+  await kit.refused([400, 'MODEL_TOPIC_PATTERN_INVALID'], 'GET', `/v1/topics?match=${encodeURIComponent('glob/**x')}`);
+});
+
 test('pages: sorted, by prefix, each topic once', OPTIONS, async () => {
   await using kit = await HttpKit.start();
   const names = Array.from({ length: 25 }, (_, i) => `p${i % 2}/t${i}`);

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
 import type { Topic } from '../../../broker/topic.ts';
+import { TopicPattern } from '../../../model/topic-pattern.ts';
 import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
 import { CreateTopicBody, ListTopicsQuery, type TopicList, TopicParams, type TopicView } from '../schemas.ts';
@@ -52,7 +53,8 @@ function listTopics(
   const limit = query.limit ?? DEFAULT_PAGE;
   const prefix = (query.prefix ?? '').replaceAll('/', '.');
   const after = query.cursor === undefined ? '' : cursorName(query.cursor);
-  const names = smallestNames(matching(topics, prefix, after), limit + 1);
+  const pattern = query.match === undefined ? undefined : new TopicPattern(query.match);
+  const names = smallestNames(matching(topics, prefix, after, pattern), limit + 1);
   const page = names
     .slice(0, limit)
     .map(find)
@@ -64,8 +66,15 @@ function listTopics(
   };
 }
 
-function* matching(topics: Iterable<Topic>, prefix: string, after: string): Iterable<string> {
-  for (const { name } of topics) if (name > after && name.startsWith(prefix)) yield name;
+function* matching(
+  topics: Iterable<Topic>,
+  prefix: string,
+  after: string,
+  pattern: TopicPattern | undefined,
+): Iterable<string> {
+  for (const { name } of topics) {
+    if (name > after && name.startsWith(prefix) && (pattern === undefined || pattern.matches(name))) yield name;
+  }
 }
 
 function cursorName(cursor: string): string {
