@@ -8,6 +8,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import { produce } from '../../../test/kit/broker-kit.ts';
 import { type Answer, HttpKit, until } from '../../../test/kit/http-kit.ts';
+import { TransactionalWriter } from '../../../test/kit/transactional-writer.ts';
 import { writeUint32 } from '../../base/bytes.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import type { RecordInput } from '../../model/record.ts';
@@ -459,4 +460,28 @@ test('answers held for slow readers are bounded; a reader that takes nothing is 
   assert.ok(peak <= 17_000_000, `answers held at once: ${peak}`);
   await kit.idle();
   for (const socket of sockets) socket.destroy();
+});
+
+test('records of aborted transactions are not shown, those of open ones not yet', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  await kit.post('/v1/topics', { name: 'tx', partitions: 1 });
+  const path = '/v1/topics/tx/records';
+  const values = async (): Promise<string[]> => {
+    const { json } = await kit.get(path);
+    return json.records.map((record: { value: string }) => record.value);
+  };
+  const aborting = await TransactionalWriter.start(kit.broker, 'aborting');
+  const committing = await TransactionalWriter.start(kit.broker, 'committing');
+  await aborting.write('tx', 0, 'a1', 'a2');
+  await committing.write('tx', 0, 'c1');
+  await aborting.write('tx', 0, 'a3');
+  assert.deepEqual(await values(), []);
+  await committing.end(true);
+  assert.deepEqual(await values(), []);
+  await aborting.end(false);
+  assert.deepEqual(await values(), ['c1']);
+  await aborting.write('tx', 0, 'b1');
+  await aborting.end(true);
+  await kit.post(path, { value: 'plain' });
+  assert.deepEqual(await values(), ['c1', 'b1', '"plain"']);
 });

@@ -8,7 +8,15 @@ import { setImmediate } from 'node:timers/promises';
 import { MillraceError } from '../../base/errors.ts';
 import type { Decompressor } from '../../broker/decompressor/decompressor.ts';
 import { BatchCursor } from '../../model/batch-cursor.ts';
-import { baseOffset, CODEC, codec, isControl, lastOffset } from '../../model/record-batch.ts';
+import {
+  baseOffset,
+  CODEC,
+  codec,
+  isControl,
+  isTransactional,
+  lastOffset,
+  producerId,
+} from '../../model/record-batch.ts';
 import { RecordCursor, recordBytes } from '../../model/record-codec.ts';
 import type { PartitionPosition } from './position.ts';
 
@@ -53,7 +61,7 @@ export class PartitionWalk {
       if (position < 0) return false;
       const { bytes } = this.#batches;
       this.#batchEnd = lastOffset(bytes, position) + 1;
-      if (isControl(bytes, position)) {
+      if (isControl(bytes, position) || this.#isAborted(bytes, position)) {
         this.#close();
         continue;
       }
@@ -88,6 +96,13 @@ export class PartitionWalk {
       if (slice === undefined) return -1;
       this.#batches.reset(slice);
     }
+  }
+
+  /** Readers here are read-committed: answers end at the last stable offset, so what was aborted is known. */
+  #isAborted(bytes: Uint8Array, position: number): boolean {
+    const { transactions } = this.position.partition;
+    if (transactions === undefined || !isTransactional(bytes, position)) return false;
+    return transactions.isAborted(producerId(bytes, position), baseOffset(bytes, position));
   }
 
   #unreadable(error: unknown): unknown {
