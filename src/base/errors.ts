@@ -85,6 +85,8 @@ export const ERROR_KINDS = {
   BROKER_OFFSETS_UNSTABLE: 'retry',
   BROKER_FETCH_SESSION_UNKNOWN: 'refresh',
   BROKER_TIMED_OUT: 'retry',
+  BROKER_CURSOR_INVALID: 'fix-request',
+  BROKER_CURSOR_EXPIRED: 'refresh',
   BROKER_OVERLOADED: 'retry',
   BROKER_CLOSED: 'closed',
   // broker: groups

@@ -27,6 +27,8 @@ export class BrokerState implements Fold {
   readonly groups = new GroupState();
   readonly topics: TopicsState;
   readonly transactions: TransactionsState;
+  /** Told after readers can see what was published. */
+  onPublished: (() => void) | undefined;
   readonly #byCommand = new Map<number, StatePart>();
   /** In the order of restoring: topics refer to partitions, producers belong to partitions. */
   readonly #sections: readonly Section[];
@@ -85,6 +87,7 @@ export class BrokerState implements Fold {
 
   published(commit: CommitNumber): void {
     this.store.published(commit);
+    this.onPublished?.();
   }
 
   snapshot(): Map<number, Uint8Array> {

@@ -12,7 +12,10 @@ import { type Journal, type JournalFile, transactOnce } from '../journal/journal
 import { LocalJournal } from '../journal/local-journal.ts';
 import { indexPath, journalPath } from '../journal/paths.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
+import type { TopicPattern } from '../model/topic-pattern.ts';
+import { CommitReader } from '../store/commit-reader.ts';
 import { FileHandles } from '../store/file-handles.ts';
+import { JournalMap } from '../store/journal-map.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
 import { PartitionReader } from '../store/reader.ts';
@@ -30,6 +33,10 @@ import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
 import { COMMAND } from './state-part.ts';
+import { CommitWatch } from './subscriptions/commit-watch.ts';
+import type { Cursor } from './subscriptions/cursor.ts';
+import { Subscription } from './subscriptions/subscription.ts';
+import { TopicFilter } from './subscriptions/topic-filter.ts';
 import { Timestamps } from './timestamps.ts';
 import { Topics } from './topics.ts';
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
@@ -52,6 +59,14 @@ export interface Health {
   readonly error?: MillraceError | undefined;
 }
 
+export interface SubscribeOptions {
+  readonly patterns: readonly TopicPattern[];
+  /** `earliest`: the oldest commit that is there; `latest`: only what comes from now on. */
+  readonly start: Cursor | 'earliest' | 'latest';
+  /** Without aborted records, and in front of open transactions waiting. */
+  readonly readCommitted: boolean;
+}
+
 /** Producers that stopped are forgotten this often; each costs some 300 bytes a partition until then. */
 const EXPIRE_PRODUCERS_EVERY_MS = 10 * 60 * 1000;
 
@@ -66,6 +81,7 @@ interface Parts {
   readonly state: BrokerState;
   readonly journal: LocalJournal;
   readonly checkpointer: Checkpointer;
+  readonly map: JournalMap;
   readonly directory: string;
   readonly disk: Disk;
 }
@@ -86,6 +102,8 @@ export class Broker {
   readonly tail: TailCache;
   readonly handles: FileHandles;
   readonly checkpointer: Checkpointer;
+  /** For subscriptions that have come to the end. */
+  readonly commits = new CommitWatch();
   readonly #parts: Parts;
   readonly #timestamps: Timestamps;
   #expiry: Timer | undefined;
@@ -122,6 +140,7 @@ export class Broker {
     this.handles = parts.handles;
     this.checkpointer = parts.checkpointer;
     const { journal, state, clock, settings, directory, pool } = parts;
+    state.onPublished = () => this.commits.published();
     const reader = new PartitionReader({
       tail: parts.tail,
       handles: parts.handles,
@@ -209,6 +228,21 @@ export class Broker {
     return await this.topics.deleteRecords(partition, beforeOffset);
   }
 
+  /** Topics by glob, read in the order of commits. `BROKER_CURSOR_*` come with its first `next`. */
+  subscribe({ patterns, start, readCommitted }: SubscribeOptions): Subscription {
+    const { tail, handles, pool, map, state, directory } = this.#parts;
+    const publishedCommit = (): number => this.journal.status().publishedCommit;
+    return new Subscription({
+      reader: new CommitReader({ map, tail, handles, pool, journalFile: (file) => journalPath(directory, file) }),
+      map,
+      filter: new TopicFilter(patterns, (partition) => this.topics.ofPartition(partition)),
+      partitionOf: (number) => state.store.partition(number),
+      publishedCommit,
+      readCommitted,
+      start: start === 'earliest' ? undefined : start === 'latest' ? { commit: publishedCommit() } : start,
+    });
+  }
+
   health(): Health {
     const status = this.journal.status();
     if (status.state === 'running') return { ready: true };
@@ -287,6 +321,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     clock,
     report,
     removed: (files) => {
+      map.removed(files);
       // An open handle would keep the space of a removed file.
       for (const file of files) handles.forget(journalPath(directory, file));
       for (const file of files) handles.forget(indexPath(directory, file));
@@ -296,6 +331,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
       });
     },
   });
+  const map = new JournalMap(disk, directory);
   const journal = await LocalJournal.open({
     directory,
     disk,
@@ -304,6 +340,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     pool,
     memory: tail,
     observer: {
+      begun: (file, commit) => map.begun(file, commit),
       rolled: (closed: JournalFile) => checkpointer.add(closed.file, closed.sizeBytes),
       stopped: (error) => logger.error(error.message, { code: error.code }),
     },
@@ -319,9 +356,10 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     lock,
   });
   const { recovery } = journal;
+  map.recovered(recovery.files);
   if (recovery.torn !== undefined) {
     const { file, position, bytes } = recovery.torn;
     logger.info('A torn tail that was never acknowledged was cut off the journal.', { file, position, bytes });
   }
-  return { disk, settings, clock, logger, lock, pool, tail, handles, state, journal, checkpointer, directory };
+  return { disk, settings, clock, logger, lock, pool, tail, handles, state, journal, checkpointer, map, directory };
 }

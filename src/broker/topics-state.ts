@@ -62,6 +62,8 @@ export class TopicsState implements StatePart {
   /** Shared by every topic without overrides. */
   readonly #defaultLimits: TopicLimits;
   #partitionCount = 0;
+  /** By partition number: for who walks the journal, which knows partitions by number alone. */
+  readonly #byPartition: (Topic | undefined)[] = [];
 
   /** @param onDeleted part of the fold: tells other parts (groups drop the topic's offsets). */
   constructor(store: LogStore, settings: BrokerSettings, onDeleted: (topic: Topic) => void) {
@@ -85,6 +87,11 @@ export class TopicsState implements StatePart {
 
   byId(id: string): Topic | undefined {
     return this.#byId.get(id);
+  }
+
+  /** The topic of a partition, by the partition's number in the lane; undefined where it was deleted. */
+  ofPartition(number: number): Topic | undefined {
+    return this.#byPartition[number];
   }
 
   list(): Iterable<Topic> {
@@ -148,6 +155,7 @@ export class TopicsState implements StatePart {
     const topic = new Topic(name, id, createdAt, partitions, overrides, limits);
     this.#byName.set(name, topic);
     this.#byId.set(id, topic);
+    this.#mapPartitions(topic, partitions);
     this.#partitionCount += partitions.length;
   }
 
@@ -156,18 +164,31 @@ export class TopicsState implements StatePart {
     this.#byName.delete(topic.name);
     this.#byId.delete(topic.id);
     this.#partitionCount -= topic.partitions.length;
-    for (const partition of topic.partitions) this.#store.remove(partition, commit);
+    for (const partition of topic.partitions) {
+      this.#store.remove(partition, commit);
+      this.#byPartition[partition.number] = undefined;
+    }
     this.#onDeleted(topic);
   }
 
   #partitionsAdded(topic: Topic, first: number, count: number): void {
-    topic.partitions = [...topic.partitions, ...this.#newPartitions(first, count, topic.partitions.length)];
+    const added = this.#newPartitions(first, count, topic.partitions.length);
+    topic.partitions = [...topic.partitions, ...added];
+    this.#mapPartitions(topic, added);
     this.#partitionCount += count;
   }
 
   #configured(topic: Topic, overrides: TopicOverrides | undefined): void {
     topic.overrides = overrides;
     topic.limits = overrides === undefined ? this.#defaultLimits : topicLimits(overrides, this.#settings);
+  }
+
+  #mapPartitions(topic: Topic, partitions: readonly Partition[]): void {
+    for (const { number } of partitions) {
+      // Numbers of deleted partitions stay empty, never holes: a list with holes is a slow dictionary.
+      while (this.#byPartition.length < number) this.#byPartition.push(undefined);
+      this.#byPartition[number] = topic;
+    }
   }
 
   #newPartitions(first: number, count: number, firstIndex: number): Partition[] {

@@ -68,6 +68,11 @@ export class Topics {
     return this.#options.state.byId(id);
   }
 
+  /** The topic of a partition, by the partition's number in the lane; undefined where it was deleted. */
+  ofPartition(number: number): Topic | undefined {
+    return this.#options.state.ofPartition(number);
+  }
+
   /** In order of creation. */
   list(): Iterable<Topic> {
     return this.#options.state.list();

@@ -109,6 +109,8 @@ export interface CommitMemory {
 
 /** What rolls, syncs and failures tell the rest of the broker. Called outside of any transaction. */
 export interface JournalObserver {
+  /** `commit` is the first one of this file; it is closed, and neither written nor published. */
+  begun?(file: number, commit: CommitNumber): void;
   /** `closed` holds its last commit and is durable; a new file is active. */
   rolled?(closed: JournalFile): void;
   /** The journal refuses everything from now on; what is published stays readable. */

@@ -93,6 +93,8 @@ export class LocalJournal implements Journal {
   #unpublished: ClosedCommit[] = [];
   /** Bytes of the closed and unpublished commits. */
   #closedBytes = 0;
+  /** Of the last commit that was closed. */
+  #lastFile: number;
   #publishedCommit: CommitNumber;
   #state: 'running' | 'stopped' | 'closing' | 'closed' = 'running';
   #error: MillraceError | undefined;
@@ -139,6 +141,7 @@ export class LocalJournal implements Journal {
     this.#lock = lock;
     this.recovery = recovered.report;
     this.#publishedCommit = recovered.end.lastCommit;
+    this.#lastFile = recovered.active === undefined ? 0 : recovered.end.file;
     this.#open = new OpenCommit(options.fold, options.pool, recovered.end, {
       fileBytes: options.fileBytes ?? 128 * 1024 * 1024,
       fileEntries: options.fileEntries ?? 500_000,
@@ -307,6 +310,10 @@ export class LocalJournal implements Journal {
   #closeOpen(flags: number): void {
     this.#hurried = false;
     const closed = this.#open.close(flags, this.#writer.durableCommit);
+    if (closed.file !== this.#lastFile) {
+      this.#lastFile = closed.file;
+      this.#observer.begun?.(closed.file, closed.commit);
+    }
     this.#unpublished.push(closed);
     this.#closedBytes += closed.sizeBytes;
     let position = closed.position;

@@ -59,6 +59,28 @@ export class FileHandles {
     });
   }
 
+  /** As `readLease`, but a file that ends earlier is no error: `count` says how many bytes there are. */
+  async readUpTo(
+    pool: BufferPool,
+    path: string,
+    maxBytes: number,
+    position: number,
+  ): Promise<{ readonly lease: Lease; readonly count: number }> {
+    return await this.#reads.run(() =>
+      this.#with(path, position, async (file) => {
+        const lease = pool.acquire(maxBytes);
+        try {
+          const count = await file.read(lease.bytes.subarray(0, maxBytes), position);
+          this.bytesRead += count;
+          return { lease, count };
+        } catch (error) {
+          lease.release();
+          throw error;
+        }
+      }),
+    );
+  }
+
   /** A whole file. As `read`. */
   async readWhole(path: string): Promise<Uint8Array> {
     return await this.#reads.run(() =>

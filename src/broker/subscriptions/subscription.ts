@@ -1,0 +1,176 @@
+/**
+ * Topics by glob, read together in the order of commits, topics created later included: a walk over the journal that
+ * stops at the entries that are wanted.
+ *
+ * ```
+ *   commit 7 [food.eggs 0-3][cars 9]   commit 8 [offsets]   commit 9 [food.ham 5]
+ *             └ wanted       skipped            skipped               └ wanted
+ * ```
+ * What it costs grows with the entries of the journal, not with the topics that match: one subscriber over ten thousand
+ * topics reads what one consumer of the journal would.
+ *
+ * Read-committed subscribers wait in front of an open transaction of a wanted topic until it ends, as long as its timeout
+ * at most: behind it, order would not hold.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { MillraceError } from '../../base/errors.ts';
+import { KIND_BATCHES } from '../../journal/commit.ts';
+import type { CommitNumber } from '../../journal/journal.ts';
+import type { CommitReader } from '../../store/commit-reader.ts';
+import type { JournalMap } from '../../store/journal-map.ts';
+import type { Partition } from '../../store/partition.ts';
+import type { Topic } from '../topic.ts';
+import type { Cursor } from './cursor.ts';
+import type { TopicFilter } from './topic-filter.ts';
+
+/** Entries looked at in one turn of the event loop: less than a millisecond. */
+const ENTRIES_PER_TURN = 5_000;
+
+/** Batches of one partition in one commit. */
+export interface CommitRun {
+  readonly topic: Topic;
+  readonly partition: Partition;
+  readonly commit: CommitNumber;
+  /** Number of the entry in its commit. */
+  readonly entry: number;
+  /** Whole batches, verbatim. Borrowed until the next call of the subscription. */
+  readonly bytes: Uint8Array;
+  /** First offset that is to be read: behind what the cursor has seen, and what was deleted. */
+  readonly firstOffset: number;
+}
+
+/**
+ * - `run`: entries that are wanted.
+ * - `end`: nothing more is published.
+ * - `held`: the next entry is part of an open transaction.
+ */
+export type SubscriptionStep =
+  | { readonly kind: 'run'; readonly run: CommitRun }
+  | { readonly kind: 'end' }
+  | { readonly kind: 'held' };
+
+export interface SubscriptionOptions {
+  readonly reader: CommitReader;
+  readonly map: JournalMap;
+  readonly filter: TopicFilter;
+  readonly partitionOf: (number: number) => Partition | undefined;
+  readonly publishedCommit: () => CommitNumber;
+  readonly readCommitted: boolean;
+  /** Undefined: from the oldest commit that is there. */
+  readonly start: Cursor | undefined;
+}
+
+export class Subscription {
+  readonly #options: SubscriptionOptions;
+  /** Last commit that was seen whole. */
+  #seen: CommitNumber = 0;
+  /** Next entry of the reader's commit; undefined between commits. */
+  #entry: number | undefined;
+  /** Where the cursor stands inside the first commit. */
+  #inside: { readonly commit: CommitNumber; readonly entry: number; readonly offset: number } | undefined;
+  #placed = false;
+  /** Entries passed since the event loop had its turn. */
+  #passed = 0;
+
+  constructor(options: SubscriptionOptions) {
+    this.#options = options;
+  }
+
+  /** Everything up to here was given out, or not wanted. To go on from, also where no record came for long. */
+  get seen(): Cursor {
+    return { commit: this.#seen };
+  }
+
+  /**
+   * The next entry that is wanted. What the one before gave is invalid from the call on.
+   *
+   * @throws BROKER_CURSOR_EXPIRED, BROKER_CURSOR_INVALID (it lies ahead of the journal), STORE_CORRUPT, STORE_IO,
+   *   STORE_CLOSED.
+   */
+  async next(): Promise<SubscriptionStep> {
+    const { reader, publishedCommit } = this.#options;
+    if (!this.#placed) await this.#place();
+    for (;;) {
+      const upTo = publishedCommit();
+      if (this.#entry === undefined) {
+        const step = await reader.next(upTo);
+        if (step === 'end') return { kind: 'end' };
+        if (step === 'gone') throw expired(this.#seen + 1, this.#options.map.firstCommit);
+        this.#entry = 0;
+      }
+      const step = await this.#inCommit(upTo);
+      if (step !== undefined) return step;
+      this.#seen = reader.commit;
+      this.#entry = undefined;
+    }
+  }
+
+  /** Gives memory back while nothing is read. `next` goes on from where it was. */
+  rest(): void {
+    this.#options.reader.release();
+  }
+
+  async #inCommit(upTo: CommitNumber): Promise<SubscriptionStep | undefined> {
+    const { reader, filter, partitionOf } = this.#options;
+    for (let entry = this.#entry ?? 0; entry < reader.rowCount; entry++) {
+      this.#entry = entry;
+      if (++this.#passed >= ENTRIES_PER_TURN) await this.#giveTurn();
+      const row = reader.row(entry);
+      if (row.kind !== KIND_BATCHES) continue;
+      const topic = filter.wanted(row.partition);
+      const partition = topic === undefined ? undefined : partitionOf(row.partition);
+      if (topic === undefined || partition === undefined) continue;
+      const firstOffset = Math.max(this.#firstOffset(entry, row.baseOffset), partition.logStartOffset);
+      const endOffset = row.baseOffset + row.checksumOrCount;
+      if (firstOffset >= endOffset) continue;
+      if (this.#options.readCommitted && endOffset > partition.lastStableOffset) return { kind: 'held' };
+      const bytes = await reader.body(upTo);
+      this.#entry = entry + 1;
+      return { kind: 'run', run: { topic, partition, commit: reader.commit, entry, bytes, firstOffset } };
+    }
+    return undefined;
+  }
+
+  /** Behind what the cursor has seen of the entry. */
+  #firstOffset(entry: number, baseOffset: number): number {
+    const inside = this.#inside;
+    if (inside === undefined || inside.commit !== this.#options.reader.commit || entry > inside.entry)
+      return baseOffset;
+    return entry < inside.entry ? Number.POSITIVE_INFINITY : inside.offset + 1;
+  }
+
+  async #place(): Promise<void> {
+    const { reader, map, start, publishedCommit } = this.#options;
+    const upTo = publishedCommit();
+    if (start === undefined) await map.loadOlder();
+    const { commit, entry, offset } = start ?? { commit: map.firstCommit - 1 };
+    if (commit > upTo) throw aheadOf(commit, upTo);
+    if (entry !== undefined && offset !== undefined) this.#inside = { commit, entry, offset };
+    const first = entry === undefined ? commit + 1 : commit;
+    if (!(await reader.seek(first, upTo))) throw expired(first, map.firstCommit);
+    this.#seen = first - 1;
+    this.#placed = true;
+  }
+
+  async #giveTurn(): Promise<void> {
+    this.#passed = 0;
+    await setImmediate();
+  }
+}
+
+function expired(commit: CommitNumber, firstCommit: CommitNumber): MillraceError {
+  return new MillraceError(
+    'BROKER_CURSOR_EXPIRED',
+    `Commit ${commit}, where the cursor goes on, is not kept any more: the oldest is ${firstCommit}. What lies between ` +
+      `was deleted or is readable topic by topic only. Go on with cursor=${firstCommit - 1} or cursor=earliest.`,
+    { details: { commit, firstCommit } },
+  );
+}
+
+function aheadOf(commit: CommitNumber, publishedCommit: CommitNumber): MillraceError {
+  return new MillraceError(
+    'BROKER_CURSOR_INVALID',
+    `The cursor says commit ${commit}, but the journal ends with ${publishedCommit}. Is it of another broker?`,
+    { details: { commit, publishedCommit } },
+  );
+}
