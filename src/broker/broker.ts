@@ -7,7 +7,7 @@ import { BufferPool } from '../base/buffer-pool.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { MillraceError } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
-import type { Disk, DiskLock } from '../journal/disk.ts';
+import type { Disk, DiskLock, DiskSpace } from '../journal/disk.ts';
 import { type Journal, type JournalFile, transactOnce } from '../journal/journal.ts';
 import { LocalJournal } from '../journal/local-journal.ts';
 import { indexPath, journalPath } from '../journal/paths.ts';
@@ -106,6 +106,7 @@ export class Broker {
   readonly commits = new CommitWatch();
   readonly #parts: Parts;
   readonly #timestamps: Timestamps;
+  readonly #reader: PartitionReader;
   #expiry: Timer | undefined;
   #closed: Promise<void> | undefined;
 
@@ -171,6 +172,7 @@ export class Broker {
       maxBytes: settings.fetchMaxBytes,
       maxWaitMs: settings.fetchMaxWaitMs,
     });
+    this.#reader = reader;
     this.#timestamps = new Timestamps(reader, this.decompressor);
     this.groups = new GroupCoordinator({
       journal,
@@ -221,6 +223,30 @@ export class Broker {
   /** The record with the largest timestamp, or -1 and -1. */
   async maxTimestampOffset(partition: Partition): Promise<TimestampMatch> {
     return await this.#timestamps.latest(partition);
+  }
+
+  /** Data directory, as it was given. */
+  get directory(): string {
+    return this.#parts.directory;
+  }
+
+  /** Bytes of the partition's readable batches. @throws STORE_CORRUPT, STORE_IO. */
+  async sizeBytes(partition: Partition): Promise<number> {
+    let sizeBytes = 0;
+    const endOffset = partition.highWatermark;
+    for (let next = partition.logStartOffset; next < endOffset; ) {
+      const pieces = await this.#reader.plan(partition, next, endOffset, Number.MAX_SAFE_INTEGER);
+      const last = pieces.at(-1);
+      if (last === undefined) break;
+      for (const piece of pieces) sizeBytes += piece.sizeBytes;
+      next = last.endOffset;
+    }
+    return sizeBytes;
+  }
+
+  /** Of the file system that holds the data directory. */
+  async space(): Promise<DiskSpace> {
+    return await this.#parts.disk.space(this.directory);
   }
 
   /** See `Topics.deleteRecords`. */

@@ -15,11 +15,19 @@ export interface Disk {
   remove(path: string): Promise<void>;
   /** Makes creations, renames and removals in the directory survive a power loss. */
   syncDirectory(path: string): Promise<void>;
+  /** Of the file system that holds the path, in bytes; -1 where it is not known. */
+  space(path: string): Promise<DiskSpace>;
   /**
    * Takes the data directory for this process alone; the kernel gives it back when the process dies, however it dies.
    * @throws MillraceError JOURNAL_LOCKED, naming the holder, also for a second lock in the same process.
    */
   lockDirectory(path: string): Promise<DiskLock>;
+}
+
+export interface DiskSpace {
+  readonly totalBytes: number;
+  /** What this process may still use. */
+  readonly usableBytes: number;
 }
 
 export interface DiskLock {

@@ -3,10 +3,10 @@
  * which a lone durable append would notice.
  */
 import * as fs from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { asBuffer } from '../base/bytes.ts';
 import { lockDirectory } from './directory-lock.ts';
-import type { Disk, DiskFile, DiskLock } from './disk.ts';
+import type { Disk, DiskFile, DiskLock, DiskSpace } from './disk.ts';
 
 /** IOV_MAX of Linux and macOS: more pieces in one call are refused with EINVAL. */
 const MAX_PIECES = 1024;
@@ -55,6 +55,11 @@ export class NodeDisk implements Disk {
     } finally {
       await call((done) => fs.close(descriptor, done));
     }
+  }
+
+  async space(path: string): Promise<DiskSpace> {
+    const { bsize, blocks, bavail } = await statfs(path);
+    return { totalBytes: blocks * bsize, usableBytes: bavail * bsize };
   }
 
   lockDirectory(path: string): Promise<DiskLock> {

@@ -1,7 +1,7 @@
 /** A disk that counts: what is written and how long syncs take, for the metrics. Everything else passes through. */
 import type { Clock } from '../base/clock.ts';
 import { LatencyHistogram } from '../base/latency-histogram.ts';
-import type { Disk, DiskFile, DiskLock } from '../journal/disk.ts';
+import type { Disk, DiskFile, DiskLock, DiskSpace } from '../journal/disk.ts';
 
 export class DiskCounters {
   writes = 0;
@@ -43,6 +43,10 @@ export class MeteredDisk implements Disk {
 
   syncDirectory(path: string): Promise<void> {
     return this.#disk.syncDirectory(path);
+  }
+
+  space(path: string): Promise<DiskSpace> {
+    return this.#disk.space(path);
   }
 
   lockDirectory(path: string): Promise<DiskLock> {

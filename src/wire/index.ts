@@ -38,12 +38,14 @@ export {
 } from './messages/add-partitions-to-txn.ts';
 export { type AlterConfigsRequest, type AlterConfigsResponse, alterConfigs } from './messages/alter-configs.ts';
 export { type ApiVersionsRequest, type ApiVersionsResponse, apiVersions } from './messages/api-versions.ts';
+export { type CreateAclsRequest, type CreateAclsResponse, createAcls } from './messages/create-acls.ts';
 export {
   type CreatePartitionsRequest,
   type CreatePartitionsResponse,
   createPartitions,
 } from './messages/create-partitions.ts';
 export { type CreateTopicsRequest, type CreateTopicsResponse, createTopics } from './messages/create-topics.ts';
+export { type DeleteAclsRequest, type DeleteAclsResponse, deleteAcls } from './messages/delete-acls.ts';
 export { type DeleteGroupsRequest, type DeleteGroupsResponse, deleteGroups } from './messages/delete-groups.ts';
 export { type DeleteRecordsRequest, type DeleteRecordsResponse, deleteRecords } from './messages/delete-records.ts';
 export { type DeleteTopicsRequest, type DeleteTopicsResponse, deleteTopics } from './messages/delete-topics.ts';

@@ -201,6 +201,20 @@ const REQUESTS: Partial<Record<ApiName, RequestSpec>> = {
       },
     ],
   },
+  CreateAcls: { args: (q) => [q['creations']] },
+  DeleteAcls: {
+    args: (q) => [
+      (q['filters'] as Structs).map((filter) => ({
+        resourceType: filter['resourceTypeFilter'],
+        resourceName: filter['resourceNameFilter'],
+        resourcePatternType: filter['patternTypeFilter'],
+        principal: filter['principalFilter'],
+        host: filter['hostFilter'],
+        operation: filter['operation'],
+        permissionType: filter['permissionType'],
+      })),
+    ],
+  },
   DescribeTopicPartitions: { args: (q) => [q['topics'], q['responsePartitionLimit'], q['cursor']] },
 };
 
@@ -218,6 +232,13 @@ function reshape(name: string, version: number, theirs: Theirs): Theirs {
   }
   if (name === 'DescribeAcls')
     return { ...theirs, resources: renamed(theirs['resources'], 'resourcePatternType', 'patternType') };
+  if (name === 'DeleteAcls') {
+    const filterResults = (theirs['filterResults'] as Structs).map((result) => ({
+      ...result,
+      matchingAcls: renamed(result['matchingAcls'], 'resourcePatternType', 'patternType'),
+    }));
+    return { ...theirs, filterResults };
+  }
   if (name !== 'Fetch') return theirs;
   const responses = (theirs['responses'] as Structs).map((topic) => ({
     ...topic,

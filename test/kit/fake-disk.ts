@@ -14,7 +14,7 @@
  * disk does that lies about a sync.
  */
 import { MillraceError } from '../../src/base/errors.ts';
-import type { Disk, DiskFile, DiskLock } from '../../src/journal/disk.ts';
+import type { Disk, DiskFile, DiskLock, DiskSpace } from '../../src/journal/disk.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 type Operation =
@@ -204,6 +204,10 @@ export class FakeDisk implements Disk {
     const begin = this.#operations.length;
     await this.enter('syncDirectory', path);
     this.#operations.push({ kind: 'syncDirectory', directory: path, begin });
+  }
+
+  async space(): Promise<DiskSpace> {
+    return { totalBytes: -1, usableBytes: -1 };
   }
 
   async lockDirectory(path: string): Promise<DiskLock> {

@@ -1,13 +1,13 @@
 /** Fetch 4-17: from a frame to `broker.fetch` and back, batches by reference. Encoding in wire/fetch.ts. */
 import type { ErrorCode } from '../../base/errors.ts';
 import { cancelFetch, FetchItem, type FetchOperation, type FetchRequest, releaseFetch } from '../../broker/fetch.ts';
-import { LEADER_EPOCH } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { Topics } from '../../broker/topics.ts';
 import { FETCH_BY_ID_VERSION, type FetchCursor, type FetchOutcome, writeFetchResponse } from '../../wire/fetch.ts';
 import { ERROR_CODES } from '../../wire/index.ts';
 import { kafkaError } from './error-codes.ts';
 import { Exchange } from './exchange.ts';
+import { leaderEpochError } from './leader-epoch.ts';
 import type { Output } from './output.ts';
 import type { TopicCache } from './topic-cache.ts';
 
@@ -89,7 +89,7 @@ export class FetchExchange extends Exchange implements FetchRequest {
         Math.max(0, partitionMaxBytes),
       );
       if (item.partition === undefined) item.error = this.#unknown(ref);
-      else if (cursor.currentLeaderEpoch > LEADER_EPOCH) item.errorCode = ERROR_CODES.UNKNOWN_LEADER_EPOCH;
+      else item.errorCode = leaderEpochError(cursor.currentLeaderEpoch);
       if (item.errorCode !== 0) item.error = 'BROKER_REQUEST_INVALID';
       this.items.push(item);
     }

@@ -4,6 +4,7 @@
  */
 import { fetch, produce } from '../../wire/index.ts';
 import type { Handler, ServedApi } from './handler.ts';
+import { handleCreateAcls, handleDeleteAcls, handleDescribeAcls } from './handlers/acls.ts';
 import { handleAddOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
 import { handleAddPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
 import { handleAlterConfigs } from './handlers/alter-configs.ts';
@@ -16,8 +17,11 @@ import { handleDeleteTopics } from './handlers/delete-topics.ts';
 import { handleDescribeCluster } from './handlers/describe-cluster.ts';
 import { handleDescribeConfigs } from './handlers/describe-configs.ts';
 import { handleDescribeGroups } from './handlers/describe-groups.ts';
+import { handleDescribeLogDirs } from './handlers/describe-log-dirs.ts';
 import { handleDescribeProducers } from './handlers/describe-producers.ts';
+import { handleDescribeTopicPartitions } from './handlers/describe-topic-partitions.ts';
 import { handleDescribeTransactions } from './handlers/describe-transactions.ts';
+import { handleElectLeaders } from './handlers/elect-leaders.ts';
 import { handleEndTxn } from './handlers/end-txn.ts';
 import { handleFindCoordinator } from './handlers/find-coordinator.ts';
 import { handleHeartbeat } from './handlers/heartbeat.ts';
@@ -72,6 +76,12 @@ const HANDLERS: readonly Handler[] = [
   handleDescribeProducers,
   handleDescribeTransactions,
   handleListTransactions,
+  handleDescribeAcls,
+  handleCreateAcls,
+  handleDeleteAcls,
+  handleDescribeLogDirs,
+  handleElectLeaders,
+  handleDescribeTopicPartitions,
 ];
 
 const handleApiVersions = apiVersionsHandler([SERVED_PRODUCE, SERVED_FETCH, ...HANDLERS]);

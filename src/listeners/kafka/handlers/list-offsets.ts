@@ -9,6 +9,7 @@ import type { Partition } from '../../../store/partition.ts';
 import { ERROR_CODES, type ListOffsetsRequest, type ListOffsetsResponse, listOffsets } from '../../../wire/index.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
+import { leaderEpochError } from '../leader-epoch.ts';
 import { findPartition } from '../topic-lookup.ts';
 
 type Asked = ListOffsetsRequest['topics'][number]['partitions'][number];
@@ -52,7 +53,8 @@ async function answerOne(
 ): Promise<Answer> {
   const { partitionIndex, timestamp, currentLeaderEpoch } = asked;
   if (partition === undefined) return refused(partitionIndex, 'BROKER_PARTITION_NOT_FOUND');
-  if (currentLeaderEpoch > LEADER_EPOCH) return { partitionIndex, errorCode: ERROR_CODES.UNKNOWN_LEADER_EPOCH };
+  const errorCode = leaderEpochError(currentLeaderEpoch);
+  if (errorCode !== ERROR_CODES.NONE) return { partitionIndex, errorCode };
   if (version < (SINCE[timestamp] ?? 0)) return refused(partitionIndex, 'WIRE_UNSUPPORTED_VERSION');
   const found = (offset: number, time = -1): Answer => ({
     partitionIndex,

@@ -1,19 +1,27 @@
-/** OffsetForLeaderEpoch 2-4: leadership never changed, so epoch 0 ends where the partition ends. */
+/**
+ * OffsetForLeaderEpoch 2-4: leadership never changed, so epoch 0 ends where the partition ends. The end is the high
+ * watermark: what lies behind it may still be lost in a crash, and a reader never saw it.
+ */
+
 import { LEADER_EPOCH } from '../../../broker/produce.ts';
 import { ERROR_CODES, offsetForLeaderEpoch } from '../../../wire/index.ts';
 import { handler } from '../handler.ts';
-import { findPartition } from '../topic-lookup.ts';
+import { leaderEpochError } from '../leader-epoch.ts';
+import { findTopic } from '../topic-lookup.ts';
 
 export const handleOffsetForLeaderEpoch = handler(offsetForLeaderEpoch, [2, 4], (request, { broker }) => ({
-  topics: request.topics.map(({ topic, partitions }) => ({
-    topic,
-    partitions: partitions.map(({ partition: index, currentLeaderEpoch, leaderEpoch }) => {
-      const partition = findPartition(broker, topic, index);
-      if (partition === undefined) return { partition: index, errorCode: ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION };
-      if (currentLeaderEpoch > LEADER_EPOCH) return { partition: index, errorCode: ERROR_CODES.UNKNOWN_LEADER_EPOCH };
-      // A later epoch than ours was never led here: "undefined", as Kafka answers.
-      if (leaderEpoch !== LEADER_EPOCH) return { partition: index, errorCode: ERROR_CODES.NONE };
-      return { partition: index, errorCode: ERROR_CODES.NONE, leaderEpoch, endOffset: partition.highWatermark };
-    }),
-  })),
+  topics: request.topics.map(({ topic: name, partitions }) => {
+    const topic = findTopic(broker, name);
+    return {
+      topic: name,
+      partitions: partitions.map(({ partition: index, currentLeaderEpoch, leaderEpoch }) => {
+        const partition = topic?.partitions[index];
+        if (partition === undefined) return { partition: index, errorCode: ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION };
+        const errorCode = leaderEpochError(currentLeaderEpoch);
+        // An epoch that was never led here ended nowhere: "undefined" (-1, -1), as Kafka answers.
+        if (errorCode !== ERROR_CODES.NONE || leaderEpoch !== LEADER_EPOCH) return { partition: index, errorCode };
+        return { partition: index, errorCode, leaderEpoch, endOffset: partition.highWatermark };
+      }),
+    };
+  }),
 }));

@@ -1,0 +1,16 @@
+/** Proves that docs/kafka.md lists each API that the Kafka listener serves once, with the versions that clients are told. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { SERVED_APIS } from '../../src/listeners/kafka/registry.ts';
+import { ROOT } from './source-tree.ts';
+
+test('docs/kafka.md lists exactly the APIs of src/listeners/kafka/registry.ts, in their order', () => {
+  const text = readFileSync(path.join(ROOT, 'docs/kafka.md'), 'utf8');
+  const listed = [...text.matchAll(/^\| (\d+) \| ([A-Za-z]+) \| ([\d-]+) \|/gm)].map((row) => row.slice(1).join(' '));
+  const served = SERVED_APIS.map(({ api, advertisedMinVersion: first, maxVersion: last }) => {
+    return `${api.key} ${api.name} ${first === last ? first : `${first}-${last}`}`;
+  });
+  assert.deepEqual(listed, served);
+});
