@@ -1,6 +1,9 @@
 /** The broker's own settings under the names that Kafka's tools ask for. Read only: they are set at start. */
-import type { ConfigEntry, ConfigType } from './config-entry.ts';
+import { BROKER_FACTS } from './broker-facts.ts';
+import type { ConfigEntry, ConfigSynonym, ConfigType } from './config-entry.ts';
+import type { SettingDefinition } from './setting-forms.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
+import { TOPIC_SETTINGS } from './topic-config.ts';
 
 type Row = readonly [
   name: string,
@@ -17,7 +20,6 @@ const ROWS: readonly Row[] = [
     'Create missing topics that clients name.',
   ],
   ['broker.id', 'int', (s) => String(s.brokerId), 'Id of this broker.'],
-  ['compression.type', 'string', () => 'producer', 'Batches are stored as the producer compressed them.'],
   ['default.replication.factor', 'int', () => '1', 'One copy, on stable storage before it is acknowledged.'],
   ['fetch.max.bytes', 'int', (s) => String(s.fetchMaxBytes), 'Largest fetch answer.'],
   [
@@ -28,28 +30,40 @@ const ROWS: readonly Row[] = [
   ],
   ['group.max.session.timeout.ms', 'int', (s) => String(s.groupMaxSessionTimeoutMs), 'Longest session timeout.'],
   ['group.min.session.timeout.ms', 'int', (s) => String(s.groupMinSessionTimeoutMs), 'Shortest session timeout.'],
-  ['log.cleanup.policy', 'list', () => 'delete', 'What happens to old records.'],
-  ['log.message.timestamp.type', 'string', () => 'CreateTime', "Default of a topic's message.timestamp.type."],
-  ['log.retention.bytes', 'long', () => '-1', 'Records are kept whatever their size.'],
-  ['log.retention.ms', 'long', () => '-1', 'Records are kept whatever their age.'],
-  ['message.max.bytes', 'int', (s) => String(s.maxMessageBytes), "Default of a topic's max.message.bytes."],
   ['millrace.journal.sync', 'string', (s) => s.sync, 'When commits are synced: always, interval or never.'],
-  ['min.insync.replicas', 'int', () => '1', 'Accepted for compatibility.'],
+  ['node.id', 'int', (s) => String(s.brokerId), 'Id of this broker.'],
   ['num.partitions', 'int', (s) => String(s.defaultPartitions), 'Partitions of a topic created without a number.'],
 ];
 
+/** In order of the names, each once. */
 export function describeBrokerConfig(settings: BrokerSettings): readonly ConfigEntry[] {
-  return ROWS.map(([name, type, value, documentation]) => {
-    const isDefault = value(settings) === value(DEFAULT_BROKER_SETTINGS);
-    return {
-      name,
-      value: value(settings),
-      isDefault,
-      source: isDefault ? 'default' : 'broker',
-      readOnly: true,
-      sensitive: false,
-      type,
-      documentation,
-    };
-  });
+  const rows = new Map(ALL_ROWS.map((row) => [row[0], row]));
+  return [...rows.values()].sort(([a], [b]) => (a < b ? -1 : 1)).map((row) => describe(row, settings));
+}
+
+/** Later rows replace earlier ones of the same name: what stands above is said of the broker itself. */
+const ALL_ROWS: readonly Row[] = [
+  ...Object.entries<SettingDefinition>(TOPIC_SETTINGS).flatMap(([name, definition]): Row[] => {
+    const { broker, type, defaultValue, documentation } = definition;
+    return broker === undefined ? [] : [[broker, type, defaultValue, `Default of a topic's ${name}. ${documentation}`]];
+  }),
+  ...BROKER_FACTS.map(([name, type, value, documentation]): Row => [name, type, () => value, documentation]),
+  ...ROWS,
+];
+
+function describe([name, type, valueOf, documentation]: Row, settings: BrokerSettings): ConfigEntry {
+  const value = valueOf(settings);
+  const preset: ConfigSynonym = { name, value: valueOf(DEFAULT_BROKER_SETTINGS), source: 'default' };
+  const isDefault = value === preset.value;
+  return {
+    name,
+    value,
+    isDefault,
+    source: isDefault ? 'default' : 'broker',
+    readOnly: true,
+    sensitive: false,
+    type,
+    documentation,
+    synonyms: isDefault ? [preset] : [{ name, value, source: 'broker' }, preset],
+  };
 }

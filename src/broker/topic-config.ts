@@ -6,85 +6,68 @@
  * BROKER_CONFIG_UNSUPPORTED instead of being swallowed.
  */
 import { MillraceError } from '../base/errors.ts';
-import type { ConfigEntry, ConfigType } from './config-entry.ts';
-import type { BrokerSettings } from './settings.ts';
+import { ACCEPTED_SETTINGS } from './accepted-settings.ts';
+import type { ConfigEntry, ConfigSynonym } from './config-entry.ts';
+import { elementsOf, INT_MAX, integer, LONG_MAX, oneOf, only, type SettingDefinition } from './setting-forms.ts';
+import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
 
-interface SettingDefinition {
-  readonly type: ConfigType;
-  readonly defaultValue: (settings: BrokerSettings) => string;
-  /** Says what is wrong with the value, or nothing. */
-  readonly refuse: (value: string) => Refusal | undefined;
-  readonly documentation: string;
-}
-
-interface Refusal {
-  readonly code: 'BROKER_CONFIG_INVALID' | 'BROKER_CONFIG_UNSUPPORTED';
-  readonly expected: string;
-}
-
-const INT_MAX = 2_147_483_647;
-
-function integer(min: number, max: number): SettingDefinition['refuse'] {
-  return (value) =>
-    /^-?\d{1,16}$/.test(value) && Number(value) >= min && Number(value) <= max
-      ? undefined
-      : { code: 'BROKER_CONFIG_INVALID', expected: `a whole number from ${min} to ${max}` };
-}
-
-function oneOf(...values: readonly string[]): SettingDefinition['refuse'] {
-  return (value) =>
-    values.includes(value) ? undefined : { code: 'BROKER_CONFIG_INVALID', expected: values.join(' or ') };
-}
-
-/** The setting is known, but only `value` (or what `also` takes) is what Millrace does today. */
-function only(value: string, also: (value: string) => boolean = () => false): SettingDefinition['refuse'] {
-  return (given) =>
-    given === value || also(given)
-      ? undefined
-      : { code: 'BROKER_CONFIG_UNSUPPORTED', expected: `${value}: other values do not act yet` };
-}
-
+/** What a topic does. Settings that Kafka has and that have nothing to act on here stand in accepted-settings.ts. */
 export const TOPIC_SETTINGS = {
+  ...ACCEPTED_SETTINGS,
   'cleanup.policy': {
     type: 'list',
     defaultValue: () => 'delete',
     refuse: only('delete'),
+    broker: 'log.cleanup.policy',
     documentation: 'What happens to old records: delete (by retention) is supported.',
   },
   'compression.type': {
     type: 'string',
     defaultValue: () => 'producer',
     refuse: only('producer'),
+    broker: 'compression.type',
     documentation: 'Codec that batches are stored in; producer keeps what the producer sent.',
+  },
+  'max.compaction.lag.ms': {
+    type: 'long',
+    defaultValue: () => LONG_MAX,
+    refuse: only(LONG_MAX),
+    broker: 'log.cleaner.max.compaction.lag.ms',
+    documentation: 'Longest that a record may stay uncompacted.',
   },
   'max.message.bytes': {
     type: 'int',
     defaultValue: (settings) => String(settings.maxMessageBytes),
     refuse: integer(0, INT_MAX),
+    broker: 'message.max.bytes',
     documentation: 'Largest record batch accepted, in bytes, after compression.',
   },
   'message.timestamp.type': {
     type: 'string',
     defaultValue: () => 'CreateTime',
     refuse: oneOf('CreateTime', 'LogAppendTime'),
+    broker: 'log.message.timestamp.type',
     documentation: "Whether a record's timestamp is the producer's (CreateTime) or the broker's (LogAppendTime).",
   },
-  'min.insync.replicas': {
-    type: 'int',
-    defaultValue: () => '1',
-    refuse: integer(1, INT_MAX),
-    documentation: 'Accepted for compatibility: an acknowledged record is on stable storage, whatever stands here.',
+  'min.compaction.lag.ms': {
+    type: 'long',
+    defaultValue: () => '0',
+    refuse: only('0'),
+    broker: 'log.cleaner.min.compaction.lag.ms',
+    documentation: 'Shortest that a record stays uncompacted.',
   },
   'retention.bytes': {
     type: 'long',
     defaultValue: () => '-1',
     refuse: only('-1'),
+    broker: 'log.retention.bytes',
     documentation: 'Size beyond which old records are deleted; -1 keeps all.',
   },
   'retention.ms': {
     type: 'long',
     defaultValue: () => '-1',
     refuse: only('-1'),
+    broker: 'log.retention.ms',
     documentation: 'Age beyond which old records are deleted; -1 keeps all.',
   },
 } as const satisfies Record<string, SettingDefinition>;
@@ -96,7 +79,8 @@ export type TopicOverrides = ReadonlyMap<string, string>;
 
 export interface ConfigChange {
   readonly name: string;
-  readonly op: 'set' | 'delete';
+  /** `append` and `subtract`: elements of a setting that is a list. */
+  readonly op: 'set' | 'delete' | 'append' | 'subtract';
   readonly value?: string | null;
 }
 
@@ -115,32 +99,85 @@ export function topicLimits(overrides: TopicOverrides | undefined, settings: Bro
 
 /**
  * @returns the overrides after the changes.
- * @throws BROKER_CONFIG_INVALID (unknown name, bad value), BROKER_CONFIG_UNSUPPORTED (known, but does not act yet).
+ * @throws BROKER_CONFIG_INVALID (unknown name, bad value, not a list), BROKER_CONFIG_UNSUPPORTED (known, but does not act
+ *   yet).
  */
-export function applyChanges(before: TopicOverrides | undefined, changes: readonly ConfigChange[]): TopicOverrides {
+export function applyChanges(
+  before: TopicOverrides | undefined,
+  changes: readonly ConfigChange[],
+  settings: BrokerSettings = DEFAULT_BROKER_SETTINGS,
+): TopicOverrides {
   const after = new Map(before);
-  for (const change of changes) {
-    const definition = definitionOf(change.name);
-    if (change.op === 'delete' || change.value === null || change.value === undefined) after.delete(change.name);
-    else after.set(change.name, accepted(change.name, definition, change.value));
+  for (const { name, op, value } of changes) {
+    const definition = definitionOf(name);
+    if (op === 'delete' || value === null || value === undefined) after.delete(name);
+    else if (op === 'set') after.set(name, accepted(name, definition, value));
+    else {
+      const now = after.get(name) ?? definition.defaultValue(settings);
+      after.set(name, accepted(name, definition, changedList(name, definition, op, now, value)));
+    }
   }
   return after;
 }
 
+function changedList(
+  name: string,
+  { type }: SettingDefinition,
+  op: 'append' | 'subtract',
+  now: string,
+  value: string,
+): string {
+  if (type !== 'list') {
+    throw new MillraceError(
+      'BROKER_CONFIG_INVALID',
+      `Topic setting ${name} is no list, so nothing can be appended to it or subtracted from it.`,
+      { details: { setting: name } },
+    );
+  }
+  const elements = new Set(elementsOf(now));
+  for (const each of elementsOf(value)) {
+    if (op === 'append') elements.add(each);
+    else elements.delete(each);
+  }
+  return [...elements].join(',');
+}
+
+/** In order of the names. */
 export function describeTopicConfig(overrides: TopicOverrides | undefined, settings: BrokerSettings): ConfigEntry[] {
-  return Object.entries<SettingDefinition>(TOPIC_SETTINGS).map(([name, definition]) => {
-    const own = overrides?.get(name);
+  return SETTING_ROWS.map(([name, definition]) => {
+    const synonyms = synonymsOf(name, definition, overrides?.get(name), settings);
+    const { value, source } = synonyms[0] as ConfigSynonym;
     return {
       name,
-      value: own ?? definition.defaultValue(settings),
-      isDefault: own === undefined,
-      source: own === undefined ? 'default' : 'topic',
+      value,
+      isDefault: source === 'default',
+      source,
       readOnly: false,
       sensitive: false,
       type: definition.type,
       documentation: definition.documentation,
+      synonyms,
     };
   });
+}
+
+const SETTING_ROWS = Object.entries<SettingDefinition>(TOPIC_SETTINGS).sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** Where the value could come from, the one that holds first. */
+function synonymsOf(
+  name: string,
+  definition: SettingDefinition,
+  own: string | undefined,
+  settings: BrokerSettings,
+): ConfigSynonym[] {
+  const synonyms: ConfigSynonym[] = [];
+  const atBroker = definition.defaultValue(settings);
+  const preset = definition.defaultValue(DEFAULT_BROKER_SETTINGS);
+  const brokerName = definition.broker ?? name;
+  if (own !== undefined) synonyms.push({ name, value: own, source: 'topic' });
+  if (atBroker !== preset) synonyms.push({ name: brokerName, value: atBroker, source: 'broker' });
+  synonyms.push({ name: brokerName, value: preset, source: 'default' });
+  return synonyms;
 }
 
 function definitionOf(name: string): SettingDefinition {
@@ -148,7 +185,7 @@ function definitionOf(name: string): SettingDefinition {
   if (definition !== undefined && Object.hasOwn(TOPIC_SETTINGS, name)) return definition;
   throw new MillraceError(
     'BROKER_CONFIG_INVALID',
-    `Unknown topic setting '${name.slice(0, 100)}'. Known: ${Object.keys(TOPIC_SETTINGS).join(', ')}.`,
+    `Unknown topic setting '${name.slice(0, 100)}'. Known: ${SETTING_ROWS.map(([known]) => known).join(', ')}.`,
     { details: { setting: name.slice(0, 100) } },
   );
 }

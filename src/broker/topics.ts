@@ -150,7 +150,11 @@ export class Topics {
   ): Promise<void> {
     await transactOnce(this.#options.journal, (commit) => {
       checkAlive(topic);
-      const overrides = applyChanges(options.replaceAll === true ? undefined : topic.overrides, changes);
+      const overrides = applyChanges(
+        options.replaceAll === true ? undefined : topic.overrides,
+        changes,
+        this.#options.settings,
+      );
       if (options.validateOnly === true) return;
       commit.command(COMMAND.TOPIC_CONFIGURED, topicCommands.configured(topic.id, overrides));
     });

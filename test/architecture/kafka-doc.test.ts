@@ -1,8 +1,9 @@
-/** Proves that docs/kafka.md lists each API that the Kafka listener serves once, with the versions that clients are told. */
+/** Proves that docs/kafka.md lists each API with the versions that clients are told, and each topic setting. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { TOPIC_SETTINGS } from '../../src/broker/topic-config.ts';
 import { SERVED_APIS } from '../../src/listeners/kafka/registry.ts';
 import { ROOT } from './source-tree.ts';
 
@@ -13,4 +14,10 @@ test('docs/kafka.md lists exactly the APIs of src/listeners/kafka/registry.ts, i
     return `${api.key} ${api.name} ${first === last ? first : `${first}-${last}`}`;
   });
   assert.deepEqual(listed, served);
+});
+
+test('docs/kafka.md lists exactly the topic settings of src/broker/topic-config.ts, in order of their names', () => {
+  const text = readFileSync(path.join(ROOT, 'docs/kafka.md'), 'utf8');
+  const listed = [...text.matchAll(/^\| `([a-z.]+)` \|/gm)].map((row) => row[1]);
+  assert.deepEqual(listed, Object.keys(TOPIC_SETTINGS).sort());
 });

@@ -4,6 +4,7 @@ import type { Broker } from '../../broker/broker.ts';
 import type { ConfigChange } from '../../broker/topic-config.ts';
 import { ERROR_CODES } from '../../wire/index.ts';
 import { TOPIC_RESOURCE } from './config-source.ts';
+import { isNew } from './distinct.ts';
 import { kafkaError } from './error-codes.ts';
 import { findTopic } from './topic-lookup.ts';
 
@@ -15,6 +16,33 @@ interface Resource {
 interface Answer extends Resource {
   readonly errorCode: number;
   readonly errorMessage: string | null;
+}
+
+interface AskedResource extends Resource {
+  readonly configs: readonly { readonly name: string }[];
+}
+
+/** Resources that a request names more than once; which of the changes should hold is nobody's guess. */
+export function repeatedResources(resources: readonly Resource[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  return new Set(resources.map(keyOf).filter((key) => !isNew(seen, key)));
+}
+
+/** Why a resource's changes cannot be meant as they stand, in words; Kafka refuses the same. */
+export function refusalOf(
+  resource: AskedResource,
+  repeated: ReadonlySet<string>,
+  withoutValue: string | undefined,
+): string | undefined {
+  if (repeated.has(keyOf(resource))) return `${resource.resourceName} stands in the request more than once.`;
+  const seen = new Set<string>();
+  const twice = resource.configs.find(({ name }) => !isNew(seen, name));
+  if (twice !== undefined) return `Setting ${twice.name} stands in the request more than once.`;
+  return withoutValue === undefined ? undefined : `Setting ${withoutValue} has no value (null); delete it instead.`;
+}
+
+function keyOf({ resourceType, resourceName }: Resource): string {
+  return `${resourceType} ${resourceName}`;
 }
 
 /** @param refusal where the request was found wrong already: why, in words. */

@@ -117,6 +117,8 @@ test('CreateTopics: settings, validation, assignments, and every refusal', DEADL
     [topicSpec('r3', 1, 3), 38],
     [{ ...topicSpec('c'), configs: [{ name: 'nosuch', value: '1' }] }, 40],
     [{ ...topicSpec('c'), configs: [{ name: 'max.message.bytes', value: 'many' }] }, 40],
+    [{ ...topicSpec('c'), configs: [{ name: 'max.message.bytes', value: null }] }, 40],
+    [{ ...topicSpec('c'), configs: [{ name: 'remote.storage.enable', value: 'true' }] }, 40],
     [{ ...topicSpec('as', -1, -1), assignments: [{ partitionIndex: 0, brokerIds: [7] }] }, 39],
     [{ ...topicSpec('as', -1, -1), assignments: [{ partitionIndex: 1, brokerIds: [1] }] }, 39],
     [{ ...topicSpec('as', 2, 1), assignments: [{ partitionIndex: 0, brokerIds: [1] }] }, 42],
@@ -311,7 +313,11 @@ test('configuration: described, replaced, changed one by one, refused', DEADLINE
   const initial = await one();
   assert.equal(initial[1], 5);
   const whole = await describe({}, null, 1);
-  assert.ok((whole?.configs.length ?? 0) > 5, 'every known setting');
+  assert.ok((whole?.configs.length ?? 0) > 25, 'every known setting');
+  const documented = await describe({}, null);
+  for (const { name, documentation, synonyms, configType } of documented?.configs ?? []) {
+    assert.ok((documentation?.length ?? 0) > 20 && configType > 0 && synonyms.length > 0, name);
+  }
   assert.ok(
     (await describe({ resourceType: 4, resourceName: '1' }, null))?.configs.some(({ name }) => name === 'broker.id'),
   );
@@ -333,7 +339,23 @@ test('configuration: described, replaced, changed one by one, refused', DEADLINE
   assert.deepEqual(await one(), initial);
   assert.equal(await change(0, 'max.message.bytes', 'x'), 40);
   assert.equal(await change(0, 'nosuch', '1'), 40);
-  assert.equal(await change(2, 'max.message.bytes', '1'), 42);
+  assert.equal(await change(2, 'max.message.bytes', '1'), 40, 'no list');
+  assert.equal(await change(2, 'leader.replication.throttled.replicas', '0:1'), 0);
+  assert.equal(await change(2, 'leader.replication.throttled.replicas', '1:1'), 0);
+  assert.equal(await change(3, 'leader.replication.throttled.replicas', '0:1'), 0);
+  const throttled = await describe({}, ['leader.replication.throttled.replicas']);
+  assert.equal(throttled?.configs[0]?.value, '1:1');
+  assert.equal(await change(1, 'leader.replication.throttled.replicas', null), 0);
+  assert.equal(await change(4, 'max.message.bytes', '1'), 42, 'no such operation');
+  assert.equal(await change(0, 'max.message.bytes', null), 42, 'no value');
+  assert.equal(await change(0, 'remote.storage.enable', 'true'), 40, 'does not act yet');
+  const twice = { ...topic, configs: [0, 1].map(() => ({ name: 'segment.ms', configOperation: 0, value: '1' })) };
+  const once = { ...topic, configs: [{ name: 'segment.ms', configOperation: 0, value: '1' }] };
+  for (const resources of [[twice], [once, once]]) {
+    const { responses } = await client.call(incrementalAlterConfigs, 1, { resources, validateOnly: true });
+    assert.ok(responses.every(({ errorCode }) => errorCode === 42));
+  }
+  assert.equal((await describe({}, ['segment.ms']))?.configs[0]?.configSource, 5);
 
   const replace = async (configs: { name: string; value: string }[], resource: object = {}) => {
     const resources = [{ ...topic, configs, ...resource }];

@@ -1,17 +1,19 @@
 /** AlterConfigs 0-2: what is named is set, everything else of the resource goes back to its default. */
 import { alterConfigs } from '../../../wire/index.ts';
-import { changeConfig } from '../change-config.ts';
+import { changeConfig, refusalOf, repeatedResources } from '../change-config.ts';
 import { handler } from '../handler.ts';
 
 export const handleAlterConfigs = handler(alterConfigs, [0, 2], async (request, { broker }) => {
-  const { validateOnly } = request;
+  const { validateOnly, resources } = request;
+  const repeated = repeatedResources(resources);
   const responses = await Promise.all(
-    request.resources.map((resource) =>
+    resources.map((resource) =>
       changeConfig(
         resource,
         resource.configs.map(({ name, value }) => ({ name, op: 'set', value })),
         { validateOnly, replaceAll: true },
         broker,
+        refusalOf(resource, repeated, resource.configs.find(({ value }) => value === null)?.name),
       ),
     ),
   );

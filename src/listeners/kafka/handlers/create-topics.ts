@@ -33,6 +33,10 @@ async function createOne(asked: Asked, broker: Broker, validateOnly: boolean): P
   try {
     const { name, assignments } = asked;
     const partitions = assignments.length === 0 ? asked.numPartitions : assignedPartitions(asked, broker.brokerId);
+    const withoutValue = asked.configs.find(({ value }) => value === null);
+    if (withoutValue !== undefined) {
+      throw new MillraceError('BROKER_CONFIG_INVALID', `Setting ${withoutValue.name} has no value (null).`);
+    }
     const config = Object.fromEntries(asked.configs.map((each) => [each.name, each.value]));
     const replicationFactor = assignments.length === 0 ? asked.replicationFactor : 1;
     const topic = await broker.topics.create({ name, partitions, replicationFactor, config }, { validateOnly });

@@ -62,15 +62,16 @@ function entriesOf(resourceType: number, resourceName: string, broker: Broker): 
 }
 
 function toConfig(entry: ConfigEntry, withSynonyms: boolean, withDocumentation: boolean): Result['configs'][number] {
-  const source = configSource(entry.source);
-  const value = entry.sensitive ? null : entry.value;
+  const shown = (value: string): string | null => (entry.sensitive ? null : value);
   return {
     name: entry.name,
-    value,
+    value: shown(entry.value),
     readOnly: entry.readOnly,
-    configSource: source,
+    configSource: configSource(entry.source),
     isSensitive: entry.sensitive,
-    synonyms: withSynonyms ? [{ name: entry.name, value, source }] : [],
+    synonyms: withSynonyms
+      ? entry.synonyms.map(({ name, value, source }) => ({ name, value: shown(value), source: configSource(source) }))
+      : [],
     configType: configType(entry.type),
     documentation: withDocumentation ? entry.documentation : null,
   };

@@ -1,32 +1,38 @@
-/** IncrementalAlterConfigs 0-1: sets and deletes single settings. No setting here takes a list that could be appended to. */
+/** IncrementalAlterConfigs 0-1: sets and deletes single settings, and changes elements of those that are lists. */
 import type { ConfigChange } from '../../../broker/topic-config.ts';
 import { type IncrementalAlterConfigsRequest, incrementalAlterConfigs } from '../../../wire/index.ts';
-import { changeConfig } from '../change-config.ts';
+import { changeConfig, refusalOf, repeatedResources } from '../change-config.ts';
 import { handler } from '../handler.ts';
 
 type AskedChange = IncrementalAlterConfigsRequest['resources'][number]['configs'][number];
 
-const SET = 0;
-const DELETE = 1;
+/** By operation number (KIP-339). */
+const OPERATIONS: readonly ConfigChange['op'][] = ['set', 'delete', 'append', 'subtract'];
 
 export const handleIncrementalAlterConfigs = handler(incrementalAlterConfigs, [0, 1], async (request, { broker }) => {
-  const { validateOnly } = request;
+  const { validateOnly, resources } = request;
+  const repeated = repeatedResources(resources);
   const responses = await Promise.all(
-    request.resources.map((resource) => {
-      const changes = resource.configs.map(toChange);
-      const refused = changes.indexOf(undefined);
+    resources.map((resource) => {
+      const { configs } = resource;
+      const unknown = configs.find(({ configOperation }) => OPERATIONS[configOperation] === undefined);
+      const withoutValue = configs.find(({ configOperation, value }) => configOperation !== 1 && value === null);
       const refusal =
-        refused < 0
-          ? undefined
-          : `Setting ${resource.configs[refused]?.name}: only set (0) and delete (1) are possible, not operation ` +
-            `${resource.configs[refused]?.configOperation}.`;
-      return changeConfig(resource, changes as ConfigChange[], { validateOnly }, broker, refusal);
+        unknown === undefined
+          ? refusalOf(resource, repeated, withoutValue?.name)
+          : `Setting ${unknown.name}: there is no operation ${unknown.configOperation}; known are 0 to 3.`;
+      return changeConfig(
+        resource,
+        refusal === undefined ? configs.map(toChange) : [],
+        { validateOnly },
+        broker,
+        refusal,
+      );
     }),
   );
   return { responses };
 });
 
-function toChange({ name, configOperation, value }: AskedChange): ConfigChange | undefined {
-  if (configOperation === SET) return { name, op: 'set', value };
-  return configOperation === DELETE ? { name, op: 'delete' } : undefined;
+function toChange({ name, configOperation, value }: AskedChange): ConfigChange {
+  return { name, op: OPERATIONS[configOperation] ?? 'set', value };
 }
