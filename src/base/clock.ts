@@ -21,7 +21,8 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   schedule(delayMs, callback) {
     const handle = setTimeout(callback, delayMs);
-    handle.unref();
+    // Browsers have plain numbers for timers, and no process to keep alive.
+    if (typeof handle === 'object') handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
 };

@@ -1,0 +1,32 @@
+/** Topics of a back end, for programs that manage them. */
+import { type AbortOptions, abortable } from './abort.ts';
+import type { BackendAdmin, CreateTopicOptions, TopicFacts } from './backend.ts';
+
+export class Admin {
+  readonly #admin: BackendAdmin;
+
+  /** @internal Use `client.admin`. */
+  constructor(admin: BackendAdmin) {
+    this.#admin = admin;
+  }
+
+  /** @throws MillraceError BROKER_TOPIC_EXISTS where it is there already. Abort: it may still be created. */
+  async createTopic(topic: string, options: CreateTopicOptions = {}): Promise<void> {
+    await abortable(this.#admin.createTopic(topic, options), options.signal);
+  }
+
+  /** @throws MillraceError CLIENT_TOPIC_NOT_FOUND. Abort: it may still be deleted. */
+  async deleteTopic(topic: string, { signal }: AbortOptions = {}): Promise<void> {
+    await abortable(this.#admin.deleteTopic(topic), signal);
+  }
+
+  /** Names, sorted. */
+  async listTopics({ signal }: AbortOptions = {}): Promise<string[]> {
+    return await abortable(this.#admin.listTopics(), signal);
+  }
+
+  /** Partitions with the offsets that can be read. @throws MillraceError CLIENT_TOPIC_NOT_FOUND. */
+  async describeTopic(topic: string, { signal }: AbortOptions = {}): Promise<TopicFacts> {
+    return await abortable(this.#admin.describeTopic(topic), signal);
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * What a back end provides. Everything else (codecs, batching, backpressure, partitioners, commit policies, iteration) is
+ * written once above it, so that all back ends behave alike. `test/kit/client-contract.ts` is this interface's contract.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { AbortOptions } from './abort.ts';
+import type { ExactPosition, Place } from './position.ts';
+import type { EncodedRecord, RawRecord } from './record.ts';
+import type { BackendUri } from './uri.ts';
+
+export interface BackendContext {
+  readonly uri: BackendUri;
+  readonly clock: Clock;
+  /** Numbers in [0, 1): for names that must not meet, and for jitter. */
+  readonly random: () => number;
+  /** Shown in the server's log and metrics, where it has such. */
+  readonly clientId: string;
+  /** Options for the library under the back end, passed as they are. */
+  readonly library: Readonly<Record<string, unknown>>;
+}
+
+/** Loads a back end. Its module is imported when a URI asks for it, with the library it needs. */
+export type BackendLoader = (context: BackendContext) => Promise<Backend>;
+
+/** What a back end can. What it cannot is refused with CLIENT_UNSUPPORTED before anything is sent. */
+export interface Features {
+  readonly keys: boolean;
+  readonly headers: boolean;
+  /** Records without a value. */
+  readonly tombstones: boolean;
+  readonly partitions: boolean;
+  readonly seek: boolean;
+  /** Committed positions that outlive the consumer. */
+  readonly resumable: boolean;
+  readonly loadBalanced: boolean;
+}
+
+export interface Backend {
+  /** For messages: `memory`, `kafka`. */
+  readonly name: string;
+  readonly features: Features;
+  readonly admin: BackendAdmin | undefined;
+  openWriter(options: WriterOptions): Promise<Writer>;
+  /** Resolves when the reader stands where it was told to: what is written from then on is behind `latest`. */
+  openReader(options: ReaderOptions): Promise<Reader>;
+  /** Called once, after all writers and readers are closed. */
+  close(): Promise<void>;
+}
+
+export type Acks = 'all' | 'leader' | 'none';
+
+export interface WriterOptions {
+  readonly acks: Acks;
+  readonly idempotent: boolean;
+  readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+}
+
+export interface WriteBatch {
+  readonly topic: string;
+  readonly partition: number;
+  /** At least one, in order. */
+  readonly records: readonly EncodedRecord[];
+}
+
+/** Offset of each record, by its index in the batch. */
+export type Offsets = (index: number) => bigint;
+
+export interface Writer {
+  /** @throws MillraceError CLIENT_TOPIC_NOT_FOUND where there is no such topic and none can be made. */
+  partitionCount(topic: string): Promise<number>;
+  /**
+   * Writes batches of different partitions; the producer never has two of one partition on the way, so order holds.
+   * Retries what can be retried for as long as the back end's own limits allow.
+   * @returns one entry per batch, in order: its offsets, or why it failed. Throws only what concerns them all.
+   */
+  write(batches: readonly WriteBatch[]): Promise<readonly (Offsets | Error)[]>;
+  close(): Promise<void>;
+}
+
+export type ReaderMode =
+  | { readonly type: 'real-time' }
+  | { readonly type: 'resumable'; readonly group: string }
+  | { readonly type: 'load-balanced'; readonly group: string };
+
+export interface ReaderOptions {
+  readonly mode: ReaderMode;
+  readonly topics: readonly string[];
+  /** Only these; left out means all partitions, or with groups the share that this member gets. */
+  readonly partitions?: readonly Required<Place>[] | undefined;
+  /** Where to start; with groups only where nothing is committed. */
+  readonly from: ExactPosition;
+  /** End where the topics end when the reader opens, instead of waiting for more. */
+  readonly untilEnd: boolean;
+}
+
+export interface ReadOptions extends AbortOptions {
+  /** At most so many records. */
+  readonly maxRecords: number;
+}
+
+export interface Reader {
+  /**
+   * Waits for records. Called by one caller at a time.
+   * @returns at least one record, or undefined at the end (`untilEnd`, or a source that ends).
+   * @throws MillraceError CLIENT_ABORTED, CLIENT_CLOSED when closed meanwhile.
+   */
+  read(options: ReadOptions): Promise<readonly RawRecord[] | undefined>;
+  /** The record is processed; kept in memory until `commit`. Ignored where the partition now belongs to another member. */
+  mark(record: RawRecord): void;
+  /** Makes marks durable. Called by one caller at a time. */
+  commit(): Promise<void>;
+  /** Forgets marks of what it moves. */
+  seek(position: ExactPosition, place: Place): Promise<void>;
+  /** Reads these partitions from now on, each from its mark, its committed position or `from`. Not with load-balanced groups. */
+  assign(partitions: readonly Required<Place>[]): Promise<void>;
+  /** Leaves the group, where there is one. Marks that are not committed are dropped. */
+  close(): Promise<void>;
+}
+
+export interface PartitionFacts {
+  readonly partition: number;
+  /** Oldest offset that can be read. */
+  readonly startOffset: bigint;
+  /** Offset after the last readable record. */
+  readonly endOffset: bigint;
+}
+
+export interface TopicFacts {
+  readonly topic: string;
+  readonly partitions: readonly PartitionFacts[];
+}
+
+export interface CreateTopicOptions extends AbortOptions {
+  readonly partitions?: number | undefined;
+  /** Settings by the back end's own names, for example `retention.ms`. */
+  readonly config?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface BackendAdmin {
+  createTopic(topic: string, options: CreateTopicOptions): Promise<void>;
+  deleteTopic(topic: string): Promise<void>;
+  /** Names, sorted. */
+  listTopics(): Promise<string[]>;
+  /** @throws MillraceError CLIENT_TOPIC_NOT_FOUND. */
+  describeTopic(topic: string): Promise<TopicFacts>;
+}

@@ -1,0 +1,194 @@
+/** A connection to a back end: makes producers and consumers, and closes them with itself. */
+import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
+import { Admin } from './admin.ts';
+import type { Backend, Features, ReaderMode, WriterOptions } from './backend.ts';
+import { Consumer, type ConsumerOptions, type ModeOptions } from './consumer.ts';
+import type { HeaderCodecs } from './headers.ts';
+import { exactPosition, type Position } from './position.ts';
+import { Producer, type ProducerOptions } from './producer.ts';
+import type { BackendUri } from './uri.ts';
+
+export interface ClientParts {
+  readonly backend: Backend;
+  readonly uri: BackendUri;
+  readonly clock: Clock;
+}
+
+export class Client implements AsyncDisposable {
+  readonly #backend: Backend;
+  readonly #uri: BackendUri;
+  readonly #clock: Clock;
+  /** Open producers and consumers; closed before the back end. */
+  readonly #open = new Set<AsyncDisposable>();
+  #closing: Promise<void> | undefined;
+
+  /** @internal Use `connect()`. */
+  constructor({ backend, uri, clock }: ClientParts) {
+    this.#backend = backend;
+    this.#uri = uri;
+    this.#clock = clock;
+  }
+
+  /** Topics that the URI names. */
+  get topics(): readonly string[] {
+    return this.#uri.topics;
+  }
+
+  /** What the back end can. */
+  get features(): Features {
+    return this.#backend.features;
+  }
+
+  /** For messages: `memory`, `kafka`, `file`... */
+  get backendName(): string {
+    return this.#backend.name;
+  }
+
+  /** @throws MillraceError CLIENT_UNSUPPORTED where the back end has no topics to manage. */
+  get admin(): Admin {
+    const { admin } = this.#backend;
+    if (admin === undefined)
+      throw new MillraceError('CLIENT_UNSUPPORTED', `The ${this.#backend.name} back end has no topics to manage.`);
+    return new Admin(admin);
+  }
+
+  /**
+   * Opens a producer.
+   *
+   * ```ts
+   * await using producer = await client.producer({ topic: 'orders', value: json<Order>() });
+   * await producer.send({ key: order.id, value: order });
+   * ```
+   */
+  async producer<Value, Key = string, Headers extends HeaderCodecs | undefined = undefined>(
+    options: ProducerOptions<Value, Key, Headers>,
+  ): Promise<Producer<Value, Key, Headers>> {
+    this.#checkOpen();
+    const writer = await this.#backend.openWriter(writerOptions(options));
+    const [onlyTopic, ...others] = this.#uri.topics;
+    const producer: Producer<Value, Key, Headers> = new Producer(
+      {
+        writer,
+        backendName: this.#backend.name,
+        features: this.#backend.features,
+        clock: this.#clock,
+        defaultTopic: others.length === 0 ? onlyTopic : undefined,
+        onClose: () => this.#open.delete(producer),
+      },
+      options,
+    );
+    this.#open.add(producer);
+    return producer;
+  }
+
+  /**
+   * Opens a consumer; when it resolves, the position is taken: what is produced from then on is behind `latest`.
+   *
+   * ```ts
+   * await using consumer = await client.consumer({ mode: 'load-balanced', group: 'billing', value: json<Order>() });
+   * for await (const { value } of consumer) await bill(value);
+   * ```
+   */
+  async consumer<Value, Key = string, Headers extends HeaderCodecs | undefined = undefined>(
+    options: ConsumerOptions<Value, Key, Headers>,
+  ): Promise<Consumer<Value, Key, Headers>> {
+    this.#checkOpen();
+    const mode = this.#mode(options);
+    const topics = this.#topicsOf(options.topics);
+    const reader = await this.#backend.openReader({
+      mode,
+      topics,
+      partitions: options.partitions,
+      from: exactPosition(options.from ?? defaultPosition(mode)),
+      untilEnd: options.until === 'end',
+    });
+    const consumer: Consumer<Value, Key, Headers> = new Consumer(
+      { reader, clock: this.#clock, onClose: () => this.#open.delete(consumer) },
+      options,
+    );
+    this.#open.add(consumer);
+    return consumer;
+  }
+
+  /** Closes consumers, then producers (which flush), then the connection. @throws AggregateError with all that failed. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const failures: unknown[] = [];
+    const attempt = async (step: () => PromiseLike<void>): Promise<void> => {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    const open = [...this.#open].sort((a, b) => Number(a instanceof Producer) - Number(b instanceof Producer));
+    for (const part of open) await attempt(() => part[Symbol.asyncDispose]());
+    await attempt(() => this.#backend.close());
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1)
+      throw new AggregateError(failures, `${failures.length} parts of the client failed to close.`);
+  }
+
+  #mode(options: ModeOptions): ReaderMode {
+    const { features, name } = this.#backend;
+    // The types say so too; programs in JavaScript get here.
+    const { mode = 'real-time', group } = options as { mode?: string; group?: unknown };
+    switch (mode) {
+      case 'real-time':
+        if (group !== undefined)
+          throw new MillraceError(
+            'CLIENT_GROUP_NOT_ALLOWED',
+            "A group goes with mode 'resumable' or 'load-balanced', not 'real-time'.",
+          );
+        return { type: mode };
+      case 'resumable':
+      case 'load-balanced':
+        if (typeof group !== 'string' || group === '')
+          throw new MillraceError(
+            'CLIENT_GROUP_REQUIRED',
+            `Mode '${mode}' needs a group: the name under which positions are kept.`,
+          );
+        if (!(mode === 'resumable' ? features.resumable : features.loadBalanced))
+          throw new MillraceError('CLIENT_UNSUPPORTED', `The ${name} back end has no mode '${mode}'.`);
+        return { type: mode, group };
+      default:
+        throw new MillraceError(
+          'CLIENT_OPTION_INVALID',
+          `There is no mode ${JSON.stringify(mode)}; there are real-time, resumable and load-balanced.`,
+        );
+    }
+  }
+
+  #topicsOf(topics: string | readonly string[] | undefined): readonly string[] {
+    const named = typeof topics === 'string' ? [topics] : (topics ?? this.#uri.topics);
+    if (named.length > 0) return [...new Set(named)];
+    throw new MillraceError('CLIENT_OPTION_INVALID', 'Name topics: in the options of the consumer, or in the URI.');
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new MillraceError('CLIENT_CLOSED', 'The client has been closed.');
+  }
+}
+
+function writerOptions(options: Pick<ProducerOptions<never>, 'acks' | 'idempotent' | 'compression'>): WriterOptions {
+  const acks = options.acks ?? 'all';
+  return {
+    acks,
+    // Retries of an idempotent producer need the broker's answer to all of them.
+    idempotent: options.idempotent ?? acks === 'all',
+    compression: options.compression ?? 'none',
+  };
+}
+
+function defaultPosition(mode: ReaderMode): Position {
+  return mode.type === 'real-time' ? 'latest' : 'earliest';
+}

@@ -1,0 +1,227 @@
+/**
+ * Collects records into batches and sends them.
+ *
+ *   submit ─► lane of the partition: [batch full] [batch filling] ─► write, at most one batch of a lane on the way
+ *
+ * A batch leaves when it is full, when its linger is over, or when somebody flushes; while a lane's last batch is on the
+ * way the next one fills, so batches grow by themselves under load. All that is ready leaves in one write. Order within a
+ * partition is the order of `submit`. Bytes of records that are not yet answered are bounded.
+ */
+import type { Clock, Timer } from '../base/clock.ts';
+import { asMillraceError, MillraceError } from '../base/errors.ts';
+import type { Offsets, Writer } from './backend.ts';
+import { OutgoingBatch } from './outgoing-batch.ts';
+import type { EncodedRecord } from './record.ts';
+import { Wake } from './wake.ts';
+
+export interface SenderLimits {
+  readonly lingerMs: number;
+  readonly maxBatchBytes: number;
+  readonly maxBatchRecords: number;
+  /** Bytes submitted and not yet answered. */
+  readonly maxBufferedBytes: number;
+  /** Writes on the way at the same time. */
+  readonly maxInflight: number;
+}
+
+interface Lane {
+  readonly topic: string;
+  readonly partition: number;
+  /** The last one may still fill. */
+  readonly waiting: OutgoingBatch[];
+  inflight: boolean;
+}
+
+export class Sender {
+  readonly #writer: Writer;
+  readonly #clock: Clock;
+  readonly #limits: SenderLimits;
+  readonly #onBatchClosed: (topic: string) => void;
+  readonly #lanes = new Map<string, Map<number, Lane>>();
+  /** Lanes with something waiting and nothing on the way, oldest first. */
+  readonly #ready = new Set<Lane>();
+  /** Changes whenever room or quiet may have come. */
+  readonly #changed = new Wake();
+  #bufferedBytes = 0;
+  #writes = 0;
+  #pumpScheduled = false;
+  #timer: Timer | undefined;
+  /** Batches begun before this monotonic time count as due. */
+  #flushing = 0;
+  #unreported: { readonly first: MillraceError; readonly records: number } | undefined;
+
+  constructor(writer: Writer, clock: Clock, limits: SenderLimits, onBatchClosed: (topic: string) => void) {
+    this.#writer = writer;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#onBatchClosed = onBatchClosed;
+  }
+
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /** True where a record of this size may be submitted now. One larger than the whole buffer is taken when it is empty. */
+  hasRoom(sizeBytes: number): boolean {
+    return this.#bufferedBytes === 0 || this.#bufferedBytes + sizeBytes <= this.#limits.maxBufferedBytes;
+  }
+
+  async untilRoom(sizeBytes: number, signal: AbortSignal | undefined): Promise<void> {
+    await this.#changed.until(() => this.hasRoom(sizeBytes), signal);
+  }
+
+  /** Takes the record; the caller has seen to it that there is room. */
+  submit(
+    topic: string,
+    partition: number,
+    record: EncodedRecord,
+    sizeBytes: number,
+  ): { batch: OutgoingBatch; index: number } {
+    const lane = this.#lane(topic, partition);
+    let batch = lane.waiting.at(-1);
+    if (batch === undefined || !this.#fits(batch, sizeBytes)) {
+      if (batch !== undefined) this.#onBatchClosed(topic);
+      batch = new OutgoingBatch(topic, partition, this.#clock.monotonic() + this.#limits.lingerMs);
+      lane.waiting.push(batch);
+      if (!lane.inflight) this.#ready.add(lane);
+      this.#schedule();
+    }
+    const index = batch.add(record, sizeBytes);
+    this.#bufferedBytes += sizeBytes;
+    if (this.#limits.lingerMs > 0 && !this.#fits(batch, 0)) this.#schedule();
+    return { batch, index };
+  }
+
+  /**
+   * Sends what waits, without linger, and resolves when all of it is answered.
+   * @throws the first failure of a record whose receipt nobody asked for, since the last flush.
+   */
+  async flush(signal?: AbortSignal): Promise<void> {
+    this.#flushing += 1;
+    this.#schedule();
+    try {
+      await this.#changed.until(() => this.#bufferedBytes === 0 && this.#writes === 0, signal);
+    } finally {
+      this.#flushing -= 1;
+    }
+    this.#reportFailures();
+  }
+
+  /** Fails everything that is not on the way. */
+  abandon(error: MillraceError): void {
+    this.#timer?.cancel();
+    for (const lane of this.#ready) {
+      for (const batch of lane.waiting.splice(0)) this.#settle(batch, error);
+    }
+    this.#ready.clear();
+    for (const lanes of this.#lanes.values()) {
+      for (const lane of lanes.values()) for (const batch of lane.waiting.splice(0)) this.#settle(batch, error);
+    }
+    this.#changed.all();
+  }
+
+  #reportFailures(): void {
+    const failed = this.#unreported;
+    this.#unreported = undefined;
+    if (failed === undefined) return;
+    throw new MillraceError(failed.first.code, `${failed.records} records were not written: ${failed.first.message}`, {
+      details: { ...failed.first.details, failedRecords: failed.records },
+      cause: failed.first,
+    });
+  }
+
+  #lane(topic: string, partition: number): Lane {
+    let lanes = this.#lanes.get(topic);
+    if (lanes === undefined) {
+      lanes = new Map();
+      this.#lanes.set(topic, lanes);
+    }
+    let lane = lanes.get(partition);
+    if (lane === undefined) {
+      lane = { topic, partition, waiting: [], inflight: false };
+      lanes.set(partition, lane);
+    }
+    return lane;
+  }
+
+  /** Whether the batch takes `sizeBytes` more (0: whether it takes anything more). */
+  #fits(batch: OutgoingBatch, sizeBytes: number): boolean {
+    return (
+      batch.records.length < this.#limits.maxBatchRecords && batch.sizeBytes + sizeBytes < this.#limits.maxBatchBytes
+    );
+  }
+
+  /** Records that are submitted in one go leave together. */
+  #schedule(): void {
+    if (this.#pumpScheduled) return;
+    this.#pumpScheduled = true;
+    queueMicrotask(() => {
+      this.#pumpScheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#writes < this.#limits.maxInflight) {
+      const batches = this.#takeDue();
+      if (batches.length === 0) return;
+      void this.#write(batches);
+    }
+  }
+
+  /** Every ready lane's first batch, as far as it is due; sets the timer for the next that will be. */
+  #takeDue(): OutgoingBatch[] {
+    const nowMs = this.#clock.monotonic();
+    const due: OutgoingBatch[] = [];
+    let earliestMs = Number.POSITIVE_INFINITY;
+    for (const lane of this.#ready) {
+      const batch = lane.waiting[0];
+      if (batch === undefined) continue;
+      const isDue = this.#flushing > 0 || lane.waiting.length > 1 || batch.dueMs <= nowMs || !this.#fits(batch, 0);
+      if (!isDue) {
+        earliestMs = Math.min(earliestMs, batch.dueMs);
+        continue;
+      }
+      if (lane.waiting.length === 1) this.#onBatchClosed(lane.topic);
+      lane.waiting.shift();
+      lane.inflight = true;
+      this.#ready.delete(lane);
+      due.push(batch);
+    }
+    this.#timer?.cancel();
+    this.#timer = Number.isFinite(earliestMs)
+      ? this.#clock.schedule(Math.max(0, earliestMs - nowMs), () => this.#pump())
+      : undefined;
+    return due;
+  }
+
+  /** Never rejects. */
+  async #write(batches: OutgoingBatch[]): Promise<void> {
+    this.#writes += 1;
+    let outcomes: readonly (Offsets | Error)[];
+    try {
+      outcomes = await this.#writer.write(batches);
+    } catch (error) {
+      const failure = asMillraceError(error, 'CLIENT_NETWORK');
+      outcomes = batches.map(() => failure);
+    }
+    this.#writes -= 1;
+    for (const [index, batch] of batches.entries()) {
+      const lane = this.#lane(batch.topic, batch.partition);
+      lane.inflight = false;
+      if (lane.waiting.length > 0) this.#ready.add(lane);
+      this.#settle(batch, outcomes[index] ?? new MillraceError('INTERNAL', 'The back end did not answer for a batch.'));
+    }
+    this.#changed.all();
+    this.#pump();
+  }
+
+  #settle(batch: OutgoingBatch, outcome: Offsets | Error): void {
+    this.#bufferedBytes -= batch.sizeBytes;
+    if (outcome instanceof Error && !batch.observed) {
+      const first = this.#unreported?.first ?? asMillraceError(outcome, 'CLIENT_NETWORK');
+      this.#unreported = { first, records: (this.#unreported?.records ?? 0) + batch.records.length };
+    }
+    batch.settle(outcome);
+  }
+}
