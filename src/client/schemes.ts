@@ -1,7 +1,15 @@
 /** URI schemes to back ends. Each back end, with the library under it, is loaded when a URI asks for it. */
+import { KAFKA_FORM } from './backends/kafka/library.ts';
 import { MEMORY_FORM, openMemory } from './backends/memory/backend.ts';
-import type { Schemes } from './connect.ts';
+import type { Scheme, Schemes } from './connect.ts';
+
+const KAFKA: Scheme = {
+  form: KAFKA_FORM,
+  load: async () => (await import('./backends/kafka/backend.ts')).openKafka,
+};
 
 export const SCHEMES: Schemes = {
+  kafka: KAFKA,
+  millrace: KAFKA,
   memory: { form: MEMORY_FORM, load: async () => openMemory },
 };
