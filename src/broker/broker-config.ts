@@ -29,10 +29,17 @@ const ROWS: readonly Row[] = [
     'How long a new group waits for more members.',
   ],
   ['group.max.session.timeout.ms', 'int', (s) => String(s.groupMaxSessionTimeoutMs), 'Longest session timeout.'],
+  ['group.max.size', 'int', (s) => String(s.groupMaxSize), 'Most members of one group.'],
   ['group.min.session.timeout.ms', 'int', (s) => String(s.groupMinSessionTimeoutMs), 'Shortest session timeout.'],
   ['millrace.journal.sync', 'string', (s) => s.sync, 'When commits are synced: always, interval or never.'],
   ['node.id', 'int', (s) => String(s.brokerId), 'Id of this broker.'],
   ['num.partitions', 'int', (s) => String(s.defaultPartitions), 'Partitions of a topic created without a number.'],
+  [
+    'offsets.retention.minutes',
+    'int',
+    (s) => String(s.offsetsRetentionMinutes),
+    'How long committed offsets of a group without members are kept.',
+  ],
 ];
 
 /** In order of the names, each once. */

@@ -178,7 +178,7 @@ export class Broker {
       journal,
       state: state.groups,
       clock,
-      settings,
+      settings: { ...settings, offsetsRetentionMs: settings.offsetsRetentionMinutes * 60_000 },
       newMemberId: (clientId) => `${clientId}-${randomBytes(16).toString('hex')}`,
       partitionExists: (topic, partition) => this.topics.find(topic)?.partitions[partition] !== undefined,
       hasPendingOffset: (group, topic, partition) => state.transactions.hasPendingOffset(group, topic, partition),

@@ -37,6 +37,10 @@ export interface BrokerSettings {
   readonly groupInitialRebalanceDelayMs: number;
   readonly groupMinSessionTimeoutMs: number;
   readonly groupMaxSessionTimeoutMs: number;
+  /** `group.max.size`: members of one consumer group. */
+  readonly groupMaxSize: number;
+  /** `offsets.retention.minutes`: committed offsets of a group without members are kept so long. */
+  readonly offsetsRetentionMinutes: number;
   /** `transaction.max.timeout.ms`: how long an open transaction may hold back read-committed consumers at most. */
   readonly transactionMaxTimeoutMs: number;
 }
@@ -61,5 +65,7 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   groupInitialRebalanceDelayMs: 50,
   groupMinSessionTimeoutMs: 6_000,
   groupMaxSessionTimeoutMs: 1_800_000,
+  groupMaxSize: 1_000,
+  offsetsRetentionMinutes: 7 * 24 * 60,
   transactionMaxTimeoutMs: 900_000,
 };

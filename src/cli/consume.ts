@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import { MillraceError } from '../base/errors.ts';
 import { type ApiClient, type Query, topicPath } from './api-client.ts';
+import { UsageError } from './failure.ts';
+import { GroupCursor } from './group-cursor.ts';
 import { type ClientOptions, integer, oneOf, withClient, withClientOptions } from './options.ts';
 import { print } from './output.ts';
 import { parsePosition } from './position.ts';
@@ -28,6 +30,7 @@ interface Options extends ClientOptions {
   readonly limit?: number;
   readonly values: 'text' | 'json' | 'base64';
   readonly keySeparator?: string;
+  readonly group?: string;
 }
 
 const EXAMPLES = `
@@ -36,9 +39,12 @@ Examples:
   $ millrace consume demo/earthquakes --from -5 --follow
   $ millrace consume shop/orders --from 2026-11-20T08:00:00Z --json | jq .key
   $ millrace consume shop/orders --json | millrace produce shop/orders-copy --ndjson
+  $ millrace consume shop/orders --group billing --limit 100
 
 --from takes earliest (the default), latest (the default with --follow), an offset, an ISO 8601 time or @milliseconds,
-or -N for the last N of each partition. Without --follow it ends at what was the end when it began.`;
+or -N for the last N of each partition. Without --follow it ends at what was the end when it began. With --group it goes on
+where the group's committed offsets stand (--from is for partitions that have none) and commits what it has printed; it is
+no member of the group, and is refused while the group has some.`;
 
 export function register(program: Command): void {
   withClientOptions(program.command('consume <topic>').description('read records: values as they are, one a line'))
@@ -53,6 +59,7 @@ export function register(program: Command): void {
       'text',
     )
     .option('--key-separator <text>', 'print the key, this text, and the value')
+    .option('-g, --group <group>', 'go on from the offsets of this group, and commit what was printed')
     .addHelpText('after', EXAMPLES)
     .action(consume);
 }
@@ -68,18 +75,53 @@ async function consume(topic: string, options: Options): Promise<void> {
       // Values that are no UTF-8 come in base64 in every form, so plain output can restore their bytes.
       format: options.json ? options.values : 'text',
     };
+    const limit = options.limit ?? Number.POSITIVE_INFINITY;
+    if (options.group !== undefined) return await consumeAs(client, topic, options.group, query, options, format);
     if (options.follow) await follow(client, path, { ...query, limit: options.limit }, format);
-    else await readToEnd(client, topic, query, format, options.limit ?? Number.POSITIVE_INFINITY);
+    else await readToEnd(client, topic, query, format, limit);
   });
 }
 
-async function follow(client: ApiClient, path: string, query: Query, format: RecordFormatter): Promise<void> {
+/** At least once: a record is committed after it was printed, so one that is printed twice may follow a crash. */
+async function consumeAs(
+  client: ApiClient,
+  topic: string,
+  group: string,
+  start: Query,
+  options: Options,
+  format: RecordFormatter,
+): Promise<void> {
+  if (group === '') throw new UsageError('The group id is empty.');
+  const cursor = await GroupCursor.open(client, group, topic, start);
+  const query: Query = { format: start['format'], offsets: cursor.offsets };
+  if (!options.follow) {
+    const limit = options.limit ?? Number.POSITIVE_INFINITY;
+    return await readToEnd(client, topic, query, format, limit, (next) => cursor.commit(next));
+  }
+  await cursor.whileFollowing(() =>
+    follow(client, topicPath(topic, 'records'), { ...query, limit: options.limit }, format, (lines) => {
+      cursor.printed(lines);
+      return cursor.isFailed;
+    }),
+  );
+}
+
+/** @param printed gets the lines that were printed; true ends the stream. */
+async function follow(
+  client: ApiClient,
+  path: string,
+  query: Query,
+  format: RecordFormatter,
+  printed: (lines: readonly (string | Buffer)[]) => boolean = () => false,
+): Promise<void> {
   const response = await client.stream('GET', path, { query: { ...query, follow: true }, accept: NDJSON });
   // A reader that leaves (EPIPE) ends the process; one that closes the terminal's output ends the request.
   process.stdout.once('close', () => response.destroy());
   try {
-    for await (const block of readLines(response as AsyncIterable<Buffer>, 'the stream', MAX_STREAM_LINE_BYTES))
+    for await (const block of readLines(response as AsyncIterable<Buffer>, 'the stream', MAX_STREAM_LINE_BYTES)) {
       await printRecords(block.lines, format);
+      if (printed(block.lines)) break;
+    }
   } catch (error) {
     if (error instanceof MillraceError) throw error;
     const message = `The stream broke off: ${(error as Error).message}. Start again with --from and the next offset.`;
@@ -94,6 +136,7 @@ async function readToEnd(
   start: Query,
   format: RecordFormatter,
   limit: number,
+  printed: (next: readonly [partition: number, offset: number][]) => Promise<void> = async () => {},
 ): Promise<void> {
   const detail = (await client.json('GET', topicPath(topic))) as TopicDetail;
   const ends = endsOf(detail, start['partition']);
@@ -108,6 +151,7 @@ async function readToEnd(
       });
       const next = parseOffsets(String(page.headers['millrace-next-offsets'] ?? ''));
       count += await printRecords(splitLines(page.text), format);
+      await printed(next);
       progress?.update(count);
       if (next.every(([partition, offset]) => offset >= (ends.get(partition) ?? 0))) return;
       const { offset: _offset, last: _last, timestamp: _timestamp, partition: _partition, ...rest } = query;
@@ -120,7 +164,7 @@ async function readToEnd(
 
 /** Partition to the end (exclusive) of what could be read when this command began. */
 function endsOf(detail: TopicDetail, only: unknown): Map<number, number> {
-  const wanted = (state: PartitionState) => only === 'all' || state.partition === only;
+  const wanted = (state: PartitionState) => only === 'all' || only === undefined || state.partition === only;
   return new Map(detail.partitions.filter(wanted).map((state) => [state.partition, state.highWatermark]));
 }
 

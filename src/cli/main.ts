@@ -24,6 +24,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./demo.ts'),
   },
   { name: 'topics', summary: 'create, list, describe, configure and delete topics', load: () => import('./topics.ts') },
+  {
+    name: 'groups',
+    summary: 'list, describe, reset and delete consumer groups',
+    load: () => import('./groups.ts'),
+  },
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },
   { name: 'bench', summary: 'measure a broker under load', load: () => import('./bench.ts') },

@@ -114,6 +114,30 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'how long a new consumer group waits for more members',
   },
   {
+    name: 'group.min.session.timeout.ms',
+    key: 'groupMinSessionTimeoutMs',
+    form: { type: 'integer', min: 1, max: 86_400_000 },
+    documentation: 'shortest session timeout that a member of a consumer group may ask for',
+  },
+  {
+    name: 'group.max.session.timeout.ms',
+    key: 'groupMaxSessionTimeoutMs',
+    form: { type: 'integer', min: 1, max: 86_400_000 },
+    documentation: 'longest session timeout that a member of a consumer group may ask for',
+  },
+  {
+    name: 'group.max.size',
+    key: 'groupMaxSize',
+    form: { type: 'integer', min: 1, max: 100_000 },
+    documentation: 'most members of one consumer group',
+  },
+  {
+    name: 'offsets.retention.minutes',
+    key: 'offsetsRetentionMinutes',
+    form: { type: 'integer', min: 1, max: 2_147_483_647 },
+    documentation: 'how long committed offsets of a consumer group without members are kept',
+  },
+  {
     name: 'node.id',
     key: 'brokerId',
     form: { type: 'integer', min: 0, max: 2_147_483_647 },

@@ -138,6 +138,60 @@ test('a follower gets what was there and what comes, until it is stopped or has 
   assert.deepEqual(await limited.ended, { code: 0, signal: null, stdout: 'one\ntwo\n', stderr: '' });
 });
 
+test('groups: consumed on from where they stand, described, reset, deleted', TIMEOUT, async () => {
+  await ok(['topics', 'create', 'grouped', '--partitions', '2']);
+  await ok(['produce', 'grouped', '--partition', '1', '--timestamp', '@1000'], 'a\nb\nc\n');
+  assert.equal(await ok(['consume', 'grouped', '--group', 'readers', '--limit', '2']), 'a\nb\n');
+  assert.equal(await ok(['consume', 'grouped', '--group', 'readers']), 'c\n');
+  assert.match(await ok(['groups', 'list', '--prefix', 'read']), /^GROUP +TYPE +STATE\nreaders +classic +empty\n$/);
+  assert.match(
+    await ok(['groups', 'describe', 'readers']),
+    /^readers \(classic, empty, epoch 0, 0 members\)\nTOPIC .*\ngrouped +0 +0 +0 +0 +-\ngrouped +1 +3 +3 +0 +-\n$/,
+  );
+  const dry = await ok(['groups', 'reset', 'readers', '--shift', '-2', '--topic', 'grouped:1', '--dry-run']);
+  assert.match(dry, /^TOPIC +PARTITION +BEFORE +AFTER +BY\ngrouped +1 +3 +1 +-2\nwould move 1 offset of readers\n$/);
+  assert.equal(await ok(['consume', 'grouped', '--group', 'readers']), '');
+  assert.match(
+    await ok(['groups', 'reset', 'readers', '--to', '@500']),
+    /grouped +1 +3 +0 +-3\nmoved 1 offset of readers/,
+  );
+  assert.equal(await ok(['consume', 'grouped', '--group', 'readers', '--limit', '1']), 'a\n');
+  const [reset] = jsonLines(await ok(['groups', 'reset', 'readers', '--to', 'earliest', '--json']));
+  assert.deepEqual(reset?.['offsets'], [
+    { topic: 'grouped', partition: 0, before: 0, after: 0, clamped: false },
+    { topic: 'grouped', partition: 1, before: 1, after: 0, clamped: false },
+  ]);
+  const [described] = jsonLines(await ok(['groups', 'describe', 'readers', '--json']));
+  assert.equal(described?.['state'], 'empty');
+  assert.equal(await ok(['groups', 'delete', 'readers']), 'deleted readers\n');
+  assert.equal(await ok(['groups', 'delete', 'readers', '--if-exists']), 'readers does not exist\n');
+});
+
+test('a follower for a group commits what it printed, also when a signal ends it', TIMEOUT, async () => {
+  await ok(['produce', 'grouped-follow'], 'one\ntwo\n');
+  const args = [
+    'consume',
+    'grouped-follow',
+    '--group',
+    'tail',
+    '--from',
+    'earliest',
+    '--follow',
+    '--http',
+    broker.http,
+  ];
+  const follower = startMillrace(args);
+  await follower.until(/^one\ntwo\n/);
+  follower.child.kill('SIGINT');
+  assert.equal((await follower.ended).signal, 'SIGINT');
+  const [described] = jsonLines(await ok(['groups', 'describe', 'tail', '--json']));
+  assert.match(JSON.stringify(described?.['offsets']), /"partition":0,"offset":2,/);
+  await ok(['produce', 'grouped-follow'], 'three\n');
+  const limited = startMillrace([...args, '--limit', '1']);
+  assert.deepEqual(await limited.ended, { code: 0, signal: null, stdout: 'three\n', stderr: '' });
+  assert.equal(await ok(['consume', 'grouped-follow', '--group', 'tail']), '');
+});
+
 test('a reader that leaves is no failure', TIMEOUT, async () => {
   await ok(['produce', 'long', '--ack', 'written'], `${'x'.repeat(100)}\n`.repeat(20_000));
   const consumer = startMillrace(['consume', 'long', '--http', broker.http]);
@@ -152,6 +206,10 @@ test('refusals are one line with the code; exit code 1', TIMEOUT, async () => {
     [['topics', 'describe', 'absent'], /^error: .*absent.*\(BROKER_TOPIC_NOT_FOUND\)\n$/],
     [['topics', 'create', 'a//b'], /^error: .*\(MODEL_TOPIC_NAME_INVALID\)\n$/],
     [['consume', 'absent'], /^error: .*\(BROKER_TOPIC_NOT_FOUND\)\n$/],
+    [['consume', 'absent', '--group', 'g'], /^error: .*\(BROKER_TOPIC_NOT_FOUND\)\n$/],
+    [['groups', 'describe', 'absent'], /^error: .*"absent".*\(BROKER_GROUP_NOT_FOUND\)\n$/],
+    [['groups', 'delete', 'absent'], /^error: .*\(BROKER_GROUP_NOT_FOUND\)\n$/],
+    [['groups', 'reset', 'absent', '--to', 'latest'], /^error: .*\(BROKER_GROUP_NOT_FOUND\)\n$/],
     [['produce', 'x', '/nonexistent'], /^error: .*\/nonexistent/],
     [
       ['topics', 'list', '--http', '127.0.0.1:1'],
@@ -173,6 +231,9 @@ test('a wrong command line ends with exit code 2', TIMEOUT, async () => {
     ['topics', 'create'],
     ['topics', 'create', 'x', '--partitions', '0'],
     ['consume', 'x', '--from', 'yesterday'],
+    ['groups', 'reset', 'g'],
+    ['groups', 'reset', 'g', '--to', 'latest', '--shift', '1'],
+    ['groups', 'reset', 'g', '--to', 'latest', '--topic', 't:x'],
     ['produce', 'x', '--ndjson', '--key', 'k'],
     ['serve', '--sync', 'sometimes'],
     ['serve', '--kafka', '9092'],
@@ -193,6 +254,7 @@ test('every command has help with an example', TIMEOUT, async () => {
     ['produce'],
     ['consume'],
     ...['create', 'list', 'describe', 'config', 'delete'].map((verb) => ['topics', verb]),
+    ...['list', 'describe', 'reset', 'delete'].map((verb) => ['groups', verb]),
     ...['dump', 'verify'].map((verb) => ['journal', verb]),
     ['bench', 'produce'],
   ];

@@ -252,8 +252,12 @@ export interface DeleteOffsetsAnswer {
   readonly topics: OffsetCommitAnswer['topics'];
 }
 
+/** Which protocol a group's members speak: JoinGroup and SyncGroup, or ConsumerGroupHeartbeat (KIP-848). */
+export type GroupType = 'classic' | 'consumer';
+
 export interface GroupListing {
   readonly groupId: string;
+  readonly type: GroupType;
   /** Empty for a group that only stores offsets. */
   readonly protocolType: string;
   readonly phase: GroupPhase;

@@ -206,10 +206,10 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
     const groups: GroupListing[] = [];
     for (const record of this.#state.all()) {
       const { groupId, phase, protocolType } = this.#live.get(record.groupId) ?? summarize(record);
-      groups.push({ groupId, phase, protocolType });
+      groups.push({ groupId, type: 'classic', phase, protocolType });
     }
     for (const { groupId, phase, protocolType } of this.#live.values()) {
-      if (this.#state.get(groupId) === undefined) groups.push({ groupId, phase, protocolType });
+      if (this.#state.get(groupId) === undefined) groups.push({ groupId, type: 'classic', phase, protocolType });
     }
     return groups;
   }
@@ -353,11 +353,13 @@ function refuseOffsets(request: OffsetCommitRequest, error: ErrorCode): OffsetCo
 }
 
 function summarize({ groupId, image }: GroupRecord): GroupListing {
-  return image === undefined ? { groupId, phase: 'empty', protocolType: '' } : decodeGroupSummary(image);
+  if (image === undefined) return { groupId, type: 'classic', phase: 'empty', protocolType: '' };
+  const { phase, protocolType } = decodeGroupSummary(image);
+  return { groupId, type: 'classic', phase, protocolType };
 }
 
 function describeIdle(record: GroupRecord): GroupDescription {
   const generation = record.image === undefined ? 0 : decodeGroupSummary(record.image).generation;
   const { groupId, phase, protocolType } = summarize(record);
-  return { groupId, phase, protocolType, generation, protocol: null, leaderId: null, members: [] };
+  return { groupId, type: 'classic', phase, protocolType, generation, protocol: null, leaderId: null, members: [] };
 }

@@ -57,6 +57,7 @@ export function describeGroup(facts: GroupFacts): GroupDescription {
   const protocol = phase === 'completing' || phase === 'stable' ? facts.protocol : null;
   return {
     groupId,
+    type: 'classic',
     phase,
     protocolType,
     generation,

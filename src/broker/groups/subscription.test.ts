@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import * as fc from 'fast-check';
 import { subscription } from '../../../test/kit/group-transcript.ts';
-import { allSubscribedTopics, subscribedTopics } from './subscription.ts';
+import { allSubscribedTopics, assignedTopics, subscribedTopics } from './subscription.ts';
 
 it('reads the topics of the worked example, and of later versions', () => {
   assert.deepEqual(subscribedTopics(Buffer.from('000000000001000174', 'hex')), ['t']);
@@ -30,6 +30,23 @@ it('refuses what is not a subscription', () => {
   assert.deepEqual(allSubscribedTopics([subscription(['a']), subscription(['b', 'a'])]), new Set(['a', 'b']));
 });
 
+it('reads what a member was assigned', () => {
+  const example = Buffer.from('0000000000010001740000000100000001', 'hex');
+  assert.deepEqual(assignedTopics(example), [{ topic: 't', partitions: [1] }]);
+  assert.deepEqual(assignedTopics(Buffer.concat([example, Buffer.from('ffffffff', 'hex')])), [
+    { topic: 't', partitions: [1] },
+  ]);
+  assert.deepEqual(assignedTopics(new Uint8Array(0)), []);
+  for (const hex of ['00', 'ffff00000000', '0000000000010001', '0000000000010001740000000200000001', '7fff7fffffff']) {
+    assert.equal(assignedTopics(Buffer.from(hex, 'hex')), undefined, hex);
+  }
+});
+
 it('never throws', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => void subscribedTopics(bytes)));
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+      subscribedTopics(bytes);
+      assignedTopics(bytes);
+    }),
+  );
 });

@@ -45,3 +45,36 @@ export function allSubscribedTopics(subscriptions: Iterable<Uint8Array>): Set<st
   }
   return all;
 }
+
+export interface AssignedTopic {
+  readonly topic: string;
+  readonly partitions: readonly number[];
+}
+
+/**
+ * What a consumer was assigned, for people: i16 version, i32 topicCount, for each topic i16 and UTF-8, i32 partitionCount,
+ * i32 each. Undefined for bytes that do not have the layout; empty bytes are an empty assignment.
+ *
+ * Source: Kafka's ConsumerProtocolAssignment; example for partition 1 of "t": `0000 00000001 0001 74 00000001 00000001`.
+ */
+export function assignedTopics(assignment: Uint8Array): AssignedTopic[] | undefined {
+  const bytes = asBuffer(assignment);
+  if (bytes.length === 0) return [];
+  if (bytes.length < 6 || bytes.readInt16BE(0) < 0) return undefined;
+  const topics: AssignedTopic[] = [];
+  let position = 6;
+  for (let left = bytes.readInt32BE(2); left > 0; left--) {
+    if (position + 2 > bytes.length) return undefined;
+    const nameEnd = position + 2 + bytes.readInt16BE(position);
+    if (nameEnd < position + 2 || nameEnd + 4 > bytes.length) return undefined;
+    const count = bytes.readInt32BE(nameEnd);
+    const end = nameEnd + 4 + count * 4;
+    if (count < 0 || end > bytes.length) return undefined;
+    topics.push({
+      topic: bytes.toString('utf8', position + 2, nameEnd),
+      partitions: Array.from({ length: count }, (_, i) => bytes.readInt32BE(nameEnd + 4 + i * 4)),
+    });
+    position = end;
+  }
+  return topics;
+}

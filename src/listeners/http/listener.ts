@@ -23,6 +23,8 @@ import { HttpCounters } from './counters.ts';
 import { MethodTable } from './method-table.ts';
 import { fromForeign, problemHeaders, problemOf, refuseSocket } from './problem.ts';
 import { ReadingRoom } from './reading.ts';
+import { groupOffsetRoutes } from './routes/group-offsets.ts';
+import { groupRoutes } from './routes/groups.ts';
 import { healthRoutes, WATCH_PATHS } from './routes/health.ts';
 import { produceRoutes, RECORD_MEDIA_TYPES } from './routes/produce.ts';
 import { readRoutes } from './routes/read.ts';
@@ -160,6 +162,8 @@ function createApp(context: HttpContext): FastifyInstance {
     healthRoutes(scope, context);
     topicRoutes(scope, context);
     topicConfigRoutes(scope, context);
+    groupRoutes(scope, context);
+    groupOffsetRoutes(scope, context);
   });
   app.register(async (scope) => {
     parseRecordBodies(scope, context, RECORD_MEDIA_TYPES);

@@ -9,34 +9,34 @@ import type { HttpSettings } from './settings.ts';
 import { TIMESTAMP_FORM } from './timestamp.ts';
 
 /** Largest offset, timestamp and size: JSON numbers are doubles. */
-const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
+export const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
 const MAX_COUNT = 0x7fff_ffff;
 
-const STRING = { type: 'string' } as const;
-const INTEGER = { type: 'integer' } as const;
-const BOOLEAN = { type: 'boolean' } as const;
+export const STRING = { type: 'string' } as const;
+export const INTEGER = { type: 'integer' } as const;
+export const BOOLEAN = { type: 'boolean' } as const;
 
 /** An object with these members and no others; all but the `required` ones may be left out. */
-function object<const P extends Readonly<Record<string, object>>, const R extends readonly (keyof P & string)[]>(
+export function object<const P extends Readonly<Record<string, object>>, const R extends readonly (keyof P & string)[]>(
   properties: P,
   required: R,
 ) {
   return { type: 'object', properties, required, additionalProperties: false } as const;
 }
 
-function array<const T extends object>(items: T) {
+export function array<const T extends object>(items: T) {
   return { type: 'array', items } as const;
 }
 
-function oneOf<const T extends readonly string[]>(...values: T) {
+export function oneOf<const T extends readonly string[]>(...values: T) {
   return { enum: values, expected: values.join(' or ') } as const;
 }
 
-function text<const T extends string>(pattern: string, expected: T) {
+export function text<const T extends string>(pattern: string, expected: T) {
   return { type: 'string', pattern, expected } as const;
 }
 
-function whole(minimum: number, maximum: number, expected = `a whole number from ${minimum} to ${maximum}`) {
+export function whole(minimum: number, maximum: number, expected = `a whole number from ${minimum} to ${maximum}`) {
   return { type: 'integer', minimum, maximum, expected } as const;
 }
 
@@ -117,7 +117,7 @@ const ConfigEntryView = object(
 export const ConfigView = object({ config: array(ConfigEntryView) }, ['config']);
 export type ConfigView = XStatic<typeof ConfigView>;
 
-const PartitionNumber = whole(0, MAX_COUNT, 'a partition number from 0');
+export const PartitionNumber = whole(0, MAX_COUNT, 'a partition number from 0');
 const Timestamp = { type: 'string', expected: TIMESTAMP_FORM } as const;
 
 export const ProduceQuery = object(

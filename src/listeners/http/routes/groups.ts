@@ -1,0 +1,92 @@
+/** `/v1/groups`: list, describe and delete consumer groups. Their offsets: group-offsets.ts. */
+import type { FastifyInstance } from 'fastify';
+import { MillraceError } from '../../../base/errors.ts';
+import type { GroupDescription, GroupListing } from '../../../broker/groups/api.ts';
+import { assignedTopics } from '../../../broker/groups/subscription.ts';
+import type { HttpContext } from '../context.ts';
+import { groupNotFound, groupRefusal } from '../group-errors.ts';
+import { type GroupList, GroupParams, type GroupView, ListGroupsQuery } from '../group-schemas.ts';
+import { smallestNames } from '../smallest.ts';
+
+export const GROUPS_PATH = '/v1/groups';
+const DEFAULT_PAGE = 100;
+
+export function groupRoutes(app: FastifyInstance, { broker }: HttpContext): void {
+  app.get<{ Querystring: ListGroupsQuery }>(
+    GROUPS_PATH,
+    { schema: { querystring: ListGroupsQuery } },
+    (request, reply) => reply.send(listGroups(broker.groups.list(), request.query)),
+  );
+
+  app.get<{ Params: GroupParams }>(`${GROUPS_PATH}/:group`, { schema: { params: GroupParams } }, (request, reply) => {
+    const group = broker.groups.describe(request.params.group);
+    if (group === undefined) throw groupNotFound(request.params.group);
+    return reply.send(viewOf(group));
+  });
+
+  app.delete<{ Params: GroupParams }>(
+    `${GROUPS_PATH}/:group`,
+    { schema: { params: GroupParams } },
+    async (request, reply) => {
+      const { group } = request.params;
+      const refusal = await broker.groups.delete(group);
+      if (refusal !== undefined) throw groupRefusal(refusal, group);
+      return reply.code(204).send();
+    },
+  );
+}
+
+function listGroups(groups: readonly GroupListing[], query: ListGroupsQuery): GroupList {
+  const limit = query.limit ?? DEFAULT_PAGE;
+  const byId = new Map(groups.map((group) => [group.groupId, group]));
+  const names = smallestNames(matching(byId.keys(), query), limit + 1);
+  const last = names.length > limit ? names[limit - 1] : undefined;
+  return {
+    groups: names.slice(0, limit).map((name) => {
+      const { groupId, type, phase, protocolType } = byId.get(name) as GroupListing;
+      return { group: groupId, type, state: phase, protocolType };
+    }),
+    nextCursor: last === undefined ? null : Buffer.from(last).toString('base64url'),
+  };
+}
+
+function* matching(ids: Iterable<string>, { prefix = '', cursor }: ListGroupsQuery): Iterable<string> {
+  const after = cursor === undefined ? undefined : cursorId(cursor);
+  for (const id of ids) if ((after === undefined || id > after) && id.startsWith(prefix)) yield id;
+}
+
+/** Group ids are any text, so what decodes is a cursor, whoever made it. */
+function cursorId(cursor: string): string {
+  const id = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (Buffer.from(id).toString('base64url') === cursor) return id;
+  throw new MillraceError(
+    'HTTP_REQUEST_INVALID',
+    'Query parameter `cursor` must be the nextCursor of the page before.',
+    { details: { in: 'query', name: 'cursor' } },
+  );
+}
+
+function viewOf(group: GroupDescription): GroupView {
+  const { groupId, type, phase, protocolType, generation, protocol, leaderId, members } = group;
+  return {
+    group: groupId,
+    type,
+    state: phase,
+    protocolType,
+    epoch: generation,
+    assignor: protocol,
+    leader: leaderId,
+    members: members.map(({ memberId, instanceId, clientId, clientHost, assignment }) => ({
+      memberId,
+      instanceId,
+      clientId,
+      clientHost,
+      epoch: generation,
+      // Other protocol types assign what only their clients can read.
+      assignment: (assignedTopics(assignment) ?? []).map(({ topic, partitions }) => ({
+        topic,
+        partitions: [...partitions],
+      })),
+    })),
+  };
+}
