@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
-import { type Client, connect, json, nullable, type RawRecord, raw, string } from './index.ts';
+import { type Client, connect, json, nullable, type RawRecord, raw, string } from '../sdk/index.ts';
 
 let names = 0;
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { type Client, json, nullable, string } from './index.ts';
+import { type Client, json, nullable, string } from '../sdk/index.ts';
 import { msgpack } from './msgpack/index.ts';
 
 interface Order {

@@ -1,5 +1,6 @@
 /**
- * `millrace/broker`: a broker inside a program of your own, with its listeners (`startServer`) or without (`Broker`).
+ * `millrace/broker`: a broker inside a program of your own, with its listeners (`openBroker` in one call, `startServer` with
+ * all settings) or without (`Broker`).
  * An example that runs: examples/embed.ts.
  */
 export { systemClock } from '../base/clock.ts';
@@ -12,4 +13,5 @@ export { formatRecordPlace, PARENT_HEADER, parseRecordPlace, type RecordPlace } 
 export type { Address } from './address.ts';
 export { brokerSettings, DEFAULT_SERVER_CONFIG, type ServerConfig } from './config.ts';
 export { createLogger } from './logger.ts';
+export { type OpenBrokerOptions, type OpenedBroker, openBroker } from './open-broker.ts';
 export { type Server, type ServerParts, startServer } from './start-server.ts';

@@ -36,11 +36,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'listeners/quic',
   ],
   client: ['base', 'model', 'wire'],
-  cli: ['base', 'model', 'wire', 'journal', 'store', 'broker', 'server', 'client'],
+  // Puts the embedded broker beside the client's back ends; nothing else may know both.
+  sdk: ['base', 'client', 'server'],
+  cli: ['base', 'model', 'wire', 'journal', 'store', 'broker', 'server', 'client', 'sdk'],
 };
 
 /** Started by the runtime or by programs that embed Millrace, not by another file. */
-const ENTRY_POINTS = [/^src\/cli\/main\.ts$/, /-main\.ts$/, /^src\/([\w-]+\/)*index\.ts$/];
+const ENTRY_POINTS = [
+  /^src\/cli\/main\.ts$/,
+  /-main\.ts$/,
+  /^src\/([\w-]+\/)*index\.ts$/,
+  /^src\/client\/browser\.ts$/,
+];
 
 /** These rooms make the real clock, or stand above it; or the exception's reason. */
 const MAY_READ_TIME = [

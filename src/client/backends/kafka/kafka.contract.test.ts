@@ -2,7 +2,7 @@
 import { after, before } from 'node:test';
 import { clientContract } from '../../../../test/kit/client-contract.ts';
 import { MillraceProcess } from '../../../../test/kit/millrace-process.ts';
-import { connect } from '../../index.ts';
+import { connect } from '../../../sdk/index.ts';
 
 let broker: MillraceProcess;
 let topics = 0;

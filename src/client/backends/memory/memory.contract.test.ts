@@ -1,6 +1,6 @@
 /** Proves that memory:// keeps the contract of back ends; with it, that the contract can be kept. */
 import { clientContract } from '../../../../test/kit/client-contract.ts';
-import { connect } from '../../index.ts';
+import { connect } from '../../../sdk/index.ts';
 
 let names = 0;
 
