@@ -2,7 +2,7 @@
  * kafkajs 2.2.4. Offers gzip; snappy, lz4 and zstd through codecs that the application registers, which is done here with
  * the broker's own (their bytes are checked against other implementations in src/model).
  */
-import kafkajs from 'kafkajs';
+import kafkajs, { type Transaction } from 'kafkajs';
 import { compress, decompress } from '../../src/model/compression.ts';
 import { CODEC } from '../../src/model/record-batch.ts';
 import { type ClientDriver, type ClientHeader, type ClientRecord, Inbox } from './driver.ts';
@@ -28,6 +28,7 @@ for (const name of ['snappy', 'lz4', 'zstd'] as const) {
 
 export const kafkajsDriver: ClientDriver = {
   name: 'kafkajs 2.2.4',
+  key: 'kafkajs',
   codecs: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
   can: {
     binaryHeaders: true,
@@ -36,6 +37,10 @@ export const kafkajsDriver: ClientDriver = {
     idempotent: true,
     outliveBroker: true,
     emptyValues: true,
+    groupAdmin: true,
+    staticMembers: false,
+    cooperative: false,
+    manyAborted: true,
   },
 
   async topics(broker) {
@@ -57,12 +62,41 @@ export const kafkajsDriver: ClientDriver = {
     };
   },
 
-  async consumer(broker, topic, { group }) {
+  async transactions(broker, transactionalId) {
+    const producer = connect(broker).producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 });
+    await producer.connect();
+    // Its transactional id is announced with the first transaction; an empty one fences as others do when they start.
+    await (await producer.transaction()).abort();
+    let transaction: Transaction | undefined;
+    return {
+      async begin() {
+        transaction = await producer.transaction();
+      },
+      async send(topic, records) {
+        await transaction?.send({ topic, messages: records.map(toMessage) });
+      },
+      async sendOffset(consumer, topic, { partition, offset }) {
+        const partitions = [{ partition, offset: String(offset + 1) }];
+        const consumerGroupId = consumer.handle as string;
+        await transaction?.sendOffsets({ consumerGroupId, topics: [{ topic, partitions }] });
+      },
+      async commit() {
+        await transaction?.commit();
+      },
+      async abort() {
+        await transaction?.abort();
+      },
+      [Symbol.asyncDispose]: () => producer.disconnect(),
+    };
+  },
+
+  async consumer(broker, topic, { group, autoCommit = true, readCommitted = false, sessionTimeoutMs = 10_000 }) {
     const consumer = connect(broker).consumer({
       groupId: group,
-      sessionTimeout: 10_000,
+      sessionTimeout: sessionTimeoutMs,
       heartbeatInterval: 300,
       maxWaitTimeInMs: 300,
+      readUncommitted: !readCommitted,
     });
     const inbox = new Inbox();
     consumer.on('consumer.crash', ({ payload }) => {
@@ -71,6 +105,7 @@ export const kafkajsDriver: ClientDriver = {
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     await consumer.run({
+      autoCommit,
       eachMessage: async ({ partition, message }) => {
         const { key, value, headers = {}, timestamp, offset } = message;
         inbox.put({
@@ -88,6 +123,7 @@ export const kafkajsDriver: ClientDriver = {
       get waiting() {
         return inbox.waiting;
       },
+      handle: group,
       [Symbol.asyncDispose]: () => consumer.disconnect(),
     };
   },
@@ -124,6 +160,24 @@ export const kafkajsDriver: ClientDriver = {
       },
       deleteRecords: (topic, partition, beforeOffset) =>
         admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(beforeOffset) }] }),
+      groups: {
+        async list() {
+          return (await admin.listGroups()).groups.map(({ groupId }) => groupId);
+        },
+        async describe(group) {
+          const { groups } = await admin.describeGroups([group]);
+          return { state: groups[0]?.state ?? '', memberCount: groups[0]?.members.length ?? 0 };
+        },
+        async delete(group) {
+          await admin.deleteGroups([group]);
+        },
+        async committed(groupId, topic, partition) {
+          const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
+          return Number(found?.partitions.find((entry) => entry.partition === partition)?.offset);
+        },
+        commit: (groupId, topic, partition, offset) =>
+          admin.setOffsets({ groupId, topic, partitions: [{ partition, offset: String(offset) }] }),
+      },
       [Symbol.asyncDispose]: () => admin.disconnect(),
     };
   },

@@ -6,7 +6,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type ClientDriver, type ClientHeader, type ClientRecord, Inbox, type ReceivedRecord } from './driver.ts';
+import {
+  type ClientDriver,
+  type ClientHeader,
+  type ClientRecord,
+  type ConsumerOptions,
+  Inbox,
+  type ReceivedRecord,
+} from './driver.ts';
 
 const RECORD_END = '~~|record|~~';
 const KEY_END = '~~|key|~~';
@@ -18,6 +25,7 @@ const NEWLINE = 10;
 export function kcatDriver(kcat: string): ClientDriver {
   return {
     name: 'kcat 1.7.1',
+    key: 'kcat',
     codecs: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
     can: {
       binaryHeaders: false,
@@ -26,6 +34,10 @@ export function kcatDriver(kcat: string): ClientDriver {
       idempotent: true,
       outliveBroker: false,
       emptyValues: true,
+      groupAdmin: false,
+      staticMembers: true,
+      cooperative: true,
+      manyAborted: true,
     },
 
     async topics(broker) {
@@ -56,19 +68,10 @@ export function kcatDriver(kcat: string): ClientDriver {
       });
     },
 
-    consumer(broker, topic, { group }) {
-      const settings = [
-        '-X',
-        'auto.offset.reset=earliest',
-        '-X',
-        'session.timeout.ms=10000',
-        '-X',
-        'heartbeat.interval.ms=300',
-      ];
-      const fetching = ['-X', 'fetch.wait.max.ms=100', '-X', 'fetch.message.max.bytes=20000000'];
-      const child = spawn(kcat, ['-b', broker, '-G', group, ...settings, ...fetching, '-u', '-f', FORMAT, topic], {
-        stdio: 'pipe',
-      });
+    consumer(broker, topic, options) {
+      const settings = consumerSettings(options).flatMap((setting) => ['-X', setting]);
+      const args = ['-b', broker, '-G', options.group, ...settings, '-u', '-f', FORMAT, topic];
+      const child = spawn(kcat, args, { stdio: 'pipe' });
       const inbox = new Inbox();
       const ended = once(child, 'close');
       readRecords(child, inbox);
@@ -89,6 +92,27 @@ export function kcatDriver(kcat: string): ClientDriver {
       return Number(/offset (-?\d+)/.exec(output.toString())?.[1]);
     },
   };
+}
+
+function consumerSettings(options: ConsumerOptions): string[] {
+  const {
+    autoCommit = true,
+    readCommitted = false,
+    instance,
+    cooperative = false,
+    sessionTimeoutMs = 10_000,
+  } = options;
+  return [
+    'auto.offset.reset=earliest',
+    `session.timeout.ms=${sessionTimeoutMs}`,
+    'heartbeat.interval.ms=300',
+    'fetch.wait.max.ms=100',
+    'fetch.message.max.bytes=20000000',
+    `enable.auto.commit=${autoCommit}`,
+    `isolation.level=${readCommitted ? 'read_committed' : 'read_uncommitted'}`,
+    ...(instance === undefined ? [] : [`group.instance.id=${instance}`]),
+    ...(cooperative ? ['partition.assignment.strategy=cooperative-sticky'] : []),
+  ];
 }
 
 /** Runs of records that one process can write: same headers and partition, and null values apart from others. */

@@ -1,61 +1,23 @@
-/** node-rdkafka 3.6.1 (librdkafka 2.12.0), compiled outside the tree: rdkafka-install.ts. Typed by what is used of it. */
+/** node-rdkafka 3.6.1 (librdkafka 2.12.0). */
 import type { CodecName } from '../../src/model/record-batch.ts';
-import { type ClientAdmin, type ClientDriver, type ClientHeader, type ClientRecord, Inbox } from './driver.ts';
-
-type Callback<T = unknown> = (error: Error | null | undefined, result: T) => void;
-type Config = Readonly<Record<string, string | number | boolean>>;
-
-interface Message {
-  readonly key: Buffer | string | null | undefined;
-  readonly value: Buffer | null;
-  readonly headers?: readonly Readonly<Record<string, Buffer | string>>[];
-  readonly timestamp: number;
-  readonly partition: number;
-  readonly offset: number;
-}
-
-interface Client {
-  connect(options: object, done: Callback): void;
-  disconnect(done: Callback): void;
-  getMetadata(options: object, done: Callback<{ topics: { name: string; partitions: unknown[] }[] }>): void;
-  on(event: string, listener: (...args: never[]) => void): void;
-}
-
-interface Producer extends Client {
-  setPollInterval(ms: number): void;
-  flush(timeoutMs: number, done: Callback): void;
-  produce(
-    topic: string,
-    partition: number | null,
-    value: Buffer | null,
-    key: Buffer | null,
-    timestamp: number | null,
-    opaque: unknown,
-    headers: readonly Readonly<Record<string, Buffer>>[],
-  ): void;
-}
-
-interface Consumer extends Client {
-  subscribe(topics: readonly string[]): void;
-  setDefaultConsumeTimeout(ms: number): void;
-  consume(count: number, done: Callback<Message[]>): void;
-  offsetsForTimes(places: readonly object[], timeoutMs: number, done: Callback<{ offset: number }[]>): void;
-}
-
-interface Admin {
-  createTopic(topic: object, done: Callback): void;
-  deleteTopic(topic: string, done: Callback): void;
-  createPartitions(topic: string, total: number, done: Callback): void;
-  disconnect(): void;
-}
-
-export interface Rdkafka {
-  readonly features: readonly string[];
-  readonly librdkafkaVersion: string;
-  readonly Producer: new (config: Config, topicConfig: Config) => Producer;
-  readonly KafkaConsumer: new (config: Config, topicConfig: Config) => Consumer;
-  readonly AdminClient: { create(config: Config): Admin };
-}
+import {
+  type ClientAdmin,
+  type ClientDriver,
+  type ClientHeader,
+  type ClientProducer,
+  type ClientRecord,
+  type ConsumerOptions,
+  Inbox,
+} from './driver.ts';
+import {
+  type Client,
+  type Config,
+  type Consumer,
+  call,
+  type Message,
+  type Producer,
+  type Rdkafka,
+} from './rdkafka-library.ts';
 
 const FLUSH_MS = 50_000;
 const READ_COUNT = 500;
@@ -65,6 +27,7 @@ export function rdkafkaDriver(library: Rdkafka): ClientDriver {
   const codecs: CodecName[] = ['none', 'gzip', 'snappy', 'lz4'];
   return {
     name: `node-rdkafka 3.6.1 (librdkafka ${library.librdkafkaVersion})`,
+    key: 'rdkafka',
     codecs: features.includes('zstd') ? [...codecs, 'zstd'] : codecs,
     can: {
       // It sends header values as C strings, cut at the first zero byte.
@@ -74,6 +37,10 @@ export function rdkafkaDriver(library: Rdkafka): ClientDriver {
       idempotent: true,
       outliveBroker: true,
       emptyValues: true,
+      groupAdmin: false,
+      staticMembers: true,
+      cooperative: true,
+      manyAborted: true,
     },
 
     async topics(broker) {
@@ -85,50 +52,38 @@ export function rdkafkaDriver(library: Rdkafka): ClientDriver {
     },
 
     async producer(broker, { codec = 'none', acks = -1, idempotent = false } = {}) {
-      const config = {
-        'metadata.broker.list': broker,
-        'compression.codec': codec,
-        'enable.idempotence': idempotent,
-        'message.max.bytes': 10_000_000,
-        'linger.ms': 20,
-        'reconnect.backoff.max.ms': 500,
-        dr_cb: true,
-      };
+      const config = { ...producerConfig(broker), 'compression.codec': codec, 'enable.idempotence': idempotent };
       const { client, [Symbol.asyncDispose]: close } = await open(new library.Producer(config, { acks }));
-      client.setPollInterval(10);
-      let [unreported, failure]: [number, Error | undefined] = [0, undefined];
-      let settled = Promise.withResolvers<void>();
-      client.on('delivery-report', (error: Error | null) => {
-        failure ??= error ?? undefined;
-        if (--unreported === 0) settled.resolve();
-      });
+      return { send: reportedSend(client), [Symbol.asyncDispose]: close };
+    },
+
+    async transactions(broker, transactionalId) {
+      const config = { ...producerConfig(broker), 'transactional.id': transactionalId };
+      const { client, [Symbol.asyncDispose]: close } = await open(new library.Producer(config, {}));
+      const send = reportedSend(client);
+      await call((done) => client.initTransactions(FLUSH_MS, done));
       return {
-        async send(topic, records) {
-          [unreported, failure, settled] = [records.length, undefined, Promise.withResolvers<void>()];
-          for (const record of records) {
-            const { key, value, headers, timestamp = null, partition = null } = record as Required<ClientRecord>;
-            client.produce(topic, partition ?? null, value, key, timestamp ?? null, undefined, toHeaders(headers));
-          }
-          await call((done) => client.flush(FLUSH_MS, done));
-          // The reports come after the flush, with the next poll.
-          await settled.promise;
-          if (failure !== undefined) throw failure;
+        async begin() {
+          await call((done) => client.beginTransaction(done));
+        },
+        send,
+        async sendOffset(consumer, topic, { partition, offset }) {
+          const places = [{ topic, partition, offset: offset + 1 }];
+          const of = consumer.handle as Consumer;
+          await call((done) => client.sendOffsetsToTransaction(places, of, FLUSH_MS, done));
+        },
+        async commit() {
+          await call((done) => client.commitTransaction(FLUSH_MS, done));
+        },
+        async abort() {
+          await call((done) => client.abortTransaction(FLUSH_MS, done));
         },
         [Symbol.asyncDispose]: close,
       };
     },
 
-    async consumer(broker, topic, { group }) {
-      const config = {
-        'metadata.broker.list': broker,
-        'group.id': group,
-        'session.timeout.ms': 10_000,
-        'heartbeat.interval.ms': 300,
-        'fetch.wait.max.ms': 100,
-        'fetch.message.max.bytes': 20_000_000,
-        'reconnect.backoff.max.ms': 500,
-      };
-      const consumer = new library.KafkaConsumer(config, { 'auto.offset.reset': 'earliest' });
+    async consumer(broker, topic, options) {
+      const consumer = new library.KafkaConsumer(consumerConfig(broker, options), { 'auto.offset.reset': 'earliest' });
       const { client, [Symbol.asyncDispose]: disconnect } = await open(consumer);
       client.setDefaultConsumeTimeout(50);
       client.subscribe([topic]);
@@ -139,6 +94,7 @@ export function rdkafkaDriver(library: Rdkafka): ClientDriver {
         get waiting() {
           return inbox.waiting;
         },
+        handle: client,
         async [Symbol.asyncDispose]() {
           await reading.stop();
           await disconnect();
@@ -173,6 +129,55 @@ export function rdkafkaDriver(library: Rdkafka): ClientDriver {
   };
 }
 
+function producerConfig(broker: string): Config {
+  return {
+    'metadata.broker.list': broker,
+    'message.max.bytes': 10_000_000,
+    'linger.ms': 20,
+    'reconnect.backoff.max.ms': 500,
+    dr_cb: true,
+  };
+}
+
+function consumerConfig(broker: string, options: ConsumerOptions): Config {
+  const { group, autoCommit = true, readCommitted = false, instance, cooperative = false } = options;
+  return {
+    'metadata.broker.list': broker,
+    'group.id': group,
+    'enable.auto.commit': autoCommit,
+    'isolation.level': readCommitted ? 'read_committed' : 'read_uncommitted',
+    'session.timeout.ms': options.sessionTimeoutMs ?? 10_000,
+    'heartbeat.interval.ms': 300,
+    'fetch.wait.max.ms': 100,
+    'fetch.message.max.bytes': 20_000_000,
+    'reconnect.backoff.max.ms': 500,
+    ...(instance === undefined ? {} : { 'group.instance.id': instance }),
+    ...(cooperative ? { 'partition.assignment.strategy': 'cooperative-sticky' } : {}),
+  };
+}
+
+/** Sends and waits for the report of each record. */
+function reportedSend(client: Producer): ClientProducer['send'] {
+  client.setPollInterval(10);
+  let [unreported, failure]: [number, Error | undefined] = [0, undefined];
+  let settled = Promise.withResolvers<void>();
+  client.on('delivery-report', (error: Error | null) => {
+    failure ??= error ?? undefined;
+    if (--unreported === 0) settled.resolve();
+  });
+  return async (topic, records) => {
+    [unreported, failure, settled] = [records.length, undefined, Promise.withResolvers<void>()];
+    for (const record of records) {
+      const { key, value, headers, timestamp = null, partition = null } = record as Required<ClientRecord>;
+      client.produce(topic, partition ?? null, value, key, timestamp ?? null, undefined, toHeaders(headers));
+    }
+    await call((done) => client.flush(FLUSH_MS, done));
+    // The reports come after the flush, with the next poll.
+    await settled.promise;
+    if (failure !== undefined) throw failure;
+  };
+}
+
 /** Asks again and again: the flowing mode of node-rdkafka hangs or crashes when it is closed (docs/clients.md). */
 function readUntilStopped(client: Consumer, inbox: Inbox): { stop(): Promise<void> } {
   const stopping = new AbortController();
@@ -200,12 +205,6 @@ async function open<C extends Client>(client: C): Promise<AsyncDisposable & { re
       await (closed ??= call((done) => client.disconnect(done)));
     },
   };
-}
-
-async function call<T = unknown>(start: (done: Callback<T>) => void): Promise<T> {
-  return await new Promise((resolve, reject) => {
-    start((error, result) => (error === null || error === undefined ? resolve(result) : reject(error)));
-  });
 }
 
 function toHeaders(headers: readonly ClientHeader[]): Readonly<Record<string, Buffer>>[] {

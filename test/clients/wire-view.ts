@@ -41,6 +41,30 @@ export async function groupSettled(broker: string, group: string, memberCount: n
   }
 }
 
+export interface SeenMember {
+  readonly memberId: string;
+  /** As the leader made it, in base64. */
+  readonly assignment: string;
+}
+
+/** Members by their instance id, or by their member id where they have none. */
+export async function groupMembers(broker: string, group: string): Promise<Map<string, SeenMember>> {
+  using client = await RawClient.connect(broker);
+  const { groups } = await client.request(describeGroups, 4, { groups: [group], includeAuthorizedOperations: false });
+  return new Map(
+    groups[0]?.members.map(({ memberId, groupInstanceId, memberAssignment }) => [
+      groupInstanceId ?? memberId,
+      { memberId, assignment: Buffer.from(memberAssignment).toString('base64') },
+    ]),
+  );
+}
+
+/** Generations that all groups of the broker have formed so far. */
+export async function rebalances(http: string): Promise<number> {
+  const metrics = await (await fetch(`http://${http}/metrics`)).text();
+  return Number(/^millrace_group_rebalances_total(?:\{[^}]*\})? (\d+)/m.exec(metrics)?.[1]);
+}
+
 /** Committed offset of each partition; -1 for none. */
 export async function committedOffsets(broker: string, group: string, name: string, count: number): Promise<number[]> {
   using client = await RawClient.connect(broker);

@@ -48,17 +48,30 @@ export function findTool(name: string): string | undefined {
   return undefined;
 }
 
+/** @throws Error where it is missing. */
+export function requiredTool(tool: Tool): string {
+  const found = findTool(tool);
+  if (found === undefined) throw new Error(`${tool} is not installed (Debian package ${DEBIAN_TOOLS[tool]})`);
+  return found;
+}
+
 /** Installs what is missing, where root and apt are there. @returns lines for people about what is still missing. */
 export function installMissingTools(say: (line: string) => void): string[] {
   const missing = (Object.keys(DEBIAN_TOOLS) as Tool[]).filter((tool) => findTool(tool) === undefined);
-  if (missing.length > 0 && process.getuid?.() === 0 && findTool('apt-get') !== undefined) {
-    const packages = missing.map((tool) => DEBIAN_TOOLS[tool]);
-    say(`installing Debian packages: ${packages.join(' ')}`);
-    aptInstall(packages, say);
-  }
+  installDebianPackages(
+    missing.map((tool) => DEBIAN_TOOLS[tool]),
+    say,
+  );
   return missing
     .filter((tool) => findTool(tool) === undefined)
     .map((tool) => `${tool} (Debian package ${DEBIAN_TOOLS[tool]}) is missing: the tests that need it are skipped`);
+}
+
+/** Installs them where root and apt are there; a caller that needs what they hold finds out by looking for it. */
+export function installDebianPackages(packages: readonly string[], say: (line: string) => void): void {
+  if (packages.length === 0 || process.getuid?.() !== 0 || findTool('apt-get') === undefined) return;
+  say(`installing Debian packages: ${packages.join(' ')}`);
+  aptInstall(packages, say);
 }
 
 /** A fresh image has no package lists, so a failed attempt is repeated after an update. */
