@@ -101,8 +101,8 @@ export class HttpKit implements AsyncDisposable {
     return answer;
   }
 
-  follow(path: string): Promise<LineReader> {
-    return LineReader.open(this.port, path);
+  follow(path: string, headers: Readonly<Record<string, string>> = {}): Promise<LineReader> {
+    return LineReader.open(this.port, path, headers);
   }
 
   /** What must be zero when nobody asks for anything. */
@@ -141,6 +141,13 @@ export async function until(condition: () => boolean, describe: () => string = (
   assert.fail(describe());
 }
 
+/** Fields that came; an event of a comment alone has none. */
+export interface ServerSentEvent {
+  readonly id?: string;
+  readonly event?: string;
+  readonly data?: string;
+}
+
 /** Reads a streamed answer line by line, as slowly as the test likes. */
 export class LineReader {
   readonly response: http.IncomingMessage;
@@ -149,8 +156,8 @@ export class LineReader {
   #rest = '';
   #ended = false;
 
-  static async open(port: number, path: string): Promise<LineReader> {
-    const request = http.get({ port, path, agent: false });
+  static async open(port: number, path: string, headers: Readonly<Record<string, string>>): Promise<LineReader> {
+    const request = http.get({ port, path, headers, agent: false });
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     return new LineReader(request, response);
   }
@@ -183,6 +190,19 @@ export class LineReader {
     await until(() => this.#lines.length > 0 || this.#ended);
     const line = this.#lines.shift();
     return line === undefined ? undefined : line === '' ? null : JSON.parse(line);
+  }
+
+  /** The next Server-Sent Event; undefined at the end of the stream. */
+  async event(): Promise<ServerSentEvent | undefined> {
+    const event: { -readonly [name in keyof ServerSentEvent]: string } = {};
+    for (;;) {
+      await until(() => this.#lines.length > 0 || this.#ended);
+      const line = this.#lines.shift();
+      if (line === undefined || line === '') return line === undefined ? undefined : event;
+      const colon = line.indexOf(': ');
+      const name = line.slice(0, colon);
+      if (name === 'id' || name === 'event' || name === 'data') event[name] = line.slice(colon + 2);
+    }
   }
 
   close(): void {

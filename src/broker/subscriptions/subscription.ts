@@ -81,6 +81,11 @@ export class Subscription {
     return { commit: this.#seen };
   }
 
+  /** Finds its place in the journal; `next` does it otherwise. @throws as `next`. */
+  async begin(): Promise<void> {
+    if (!this.#placed) await this.#place();
+  }
+
   /**
    * The next entry that is wanted. What the one before gave is invalid from the call on.
    *
@@ -89,7 +94,7 @@ export class Subscription {
    */
   async next(): Promise<SubscriptionStep> {
     const { reader, publishedCommit } = this.#options;
-    if (!this.#placed) await this.#place();
+    await this.begin();
     for (;;) {
       const upTo = publishedCommit();
       if (this.#entry === undefined) {
@@ -103,6 +108,12 @@ export class Subscription {
       this.#seen = reader.commit;
       this.#entry = undefined;
     }
+  }
+
+  /** The run that `next` gave last was read up to an offset, exclusive: the rest of it comes again, if there is one. */
+  reread({ commit, entry }: CommitRun, nextOffset: number): void {
+    this.#inside = { commit, entry, offset: nextOffset - 1 };
+    this.#entry = entry;
   }
 
   /** Gives memory back while nothing is read. `next` goes on from where it was. */

@@ -1,48 +1,16 @@
 /** A read that ends: collects up to the limits, waiting once if there is nothing. */
 import { setImmediate } from 'node:timers/promises';
-import type { PartitionPosition } from './position.ts';
+import type { Collector, CollectorLimits } from './collector.ts';
 import type { Reading, ReadingRoom } from './reading.ts';
-import type { PartitionWalk } from './record-walk.ts';
-import { awaitRecords, isCaughtUp, type RecordTaker, readRound } from './round.ts';
+import type { ReadOutcome, RecordSource } from './record-source.ts';
 
-export interface AnswerLimits {
-  readonly records: number;
-  /** Of the rendered answer, approximately. */
-  readonly bytes: number;
+export interface AnswerLimits extends CollectorLimits {
   /** How long to wait while there is nothing. */
   readonly waitMs: number;
 }
 
 /** Fetched at once: between rounds other connections have their turn. */
 const ROUND_BYTES = 256 * 1024;
-
-/** Collects rendered records until a limit is reached. The first one always fits. */
-export class Collector implements RecordTaker {
-  readonly parts: string[] = [];
-  readonly #render: (walk: PartitionWalk) => string;
-  readonly #limits: { readonly records: number; readonly bytes: number };
-  #sizeBytes = 0;
-
-  constructor(limits: { readonly records: number; readonly bytes: number }, render: (walk: PartitionWalk) => string) {
-    this.#limits = limits;
-    this.#render = render;
-  }
-
-  get sizeBytes(): number {
-    return this.#sizeBytes;
-  }
-
-  get isFull(): boolean {
-    return this.parts.length >= this.#limits.records || this.#sizeBytes >= this.#limits.bytes;
-  }
-
-  take(walk: PartitionWalk): boolean {
-    const part = this.#render(walk);
-    this.parts.push(part);
-    this.#sizeBytes += part.length;
-    return !this.isFull;
-  }
-}
 
 /**
  * Fills the collector. The budget of `limits.bytes` is taken while reading and stays taken when this returns true: the
@@ -53,7 +21,7 @@ export class Collector implements RecordTaker {
 export async function collectAnswer(
   room: ReadingRoom,
   reading: Reading,
-  positions: readonly PartitionPosition[],
+  source: RecordSource,
   limits: AnswerLimits,
   collector: Collector,
 ): Promise<boolean> {
@@ -63,7 +31,7 @@ export async function collectAnswer(
     if (!(await room.take(reading, limits.bytes))) return answersEmpty(room, reading, limits);
     let keeps = false;
     try {
-      await collectRounds(room, reading, positions, limits, collector);
+      await collectRounds(reading, source, limits, collector);
       const remaining = deadline - clock.monotonic();
       keeps = reading.ended !== 'gone' && (collector.parts.length > 0 || remaining <= 0);
       if (keeps) return true;
@@ -71,7 +39,7 @@ export async function collectAnswer(
       if (!keeps) room.budget.give(limits.bytes);
     }
     if (reading.ended === undefined) {
-      await awaitRecords(room, reading, positions, Math.max(0, deadline - clock.monotonic()));
+      await source.wait(reading, Math.max(0, deadline - clock.monotonic()));
     }
     if (reading.ended !== undefined) return answersEmpty(room, reading, limits);
   }
@@ -85,23 +53,22 @@ function answersEmpty(room: ReadingRoom, reading: Reading, limits: AnswerLimits)
 }
 
 async function collectRounds(
-  room: ReadingRoom,
   reading: Reading,
-  positions: readonly PartitionPosition[],
+  source: RecordSource,
   limits: AnswerLimits,
   collector: Collector,
 ): Promise<void> {
   const fetchBytes = Math.min(ROUND_BYTES, limits.bytes);
   for (;;) {
-    let outcome: Awaited<ReturnType<typeof readRound>>;
+    let outcome: ReadOutcome;
     try {
-      outcome = await readRound(room, reading, positions, fetchBytes, collector);
+      outcome = await source.read(reading, fetchBytes, collector);
     } catch (error) {
       // Records before the fault are good; whoever asks for the next ones is told.
       if (collector.parts.length > 0) return;
       throw error;
     }
-    if (outcome !== 'read' || collector.isFull || isCaughtUp(positions)) return;
+    if (outcome !== 'read' || collector.isFull || source.isCaughtUp) return;
     await setImmediate();
   }
 }

@@ -1,31 +1,42 @@
 /**
- * A read that does not end: pieces of NDJSON as records become readable.
+ * A read that does not end: pieces of a stream as records become readable.
  *
  * ```
  *   read a piece ──records──► write ──socket full?──► wait for drain (stall: disconnect)
  *      ▲    │ nothing                                      │
- *      │    └──► wait for records ──heartbeat──► empty line │
- *      └────────────────────────────────────────────────────┘
+ *      │    └──► wait for records ──heartbeat──► say so    │
+ *      └───────────────────────────────────────────────────┘
  * ```
  * At most one piece waits for the socket; its bytes are charged to the budget that all readers share.
  */
 import type { ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
+import type { FastifyReply } from 'fastify';
 import { MillraceError } from '../../base/errors.ts';
-import { Collector } from './answer.ts';
-import { type PartitionPosition, positionAt } from './position.ts';
+import { Collector } from './collector.ts';
+import type { Framing } from './framing.ts';
 import { fromForeign, problemOf } from './problem.ts';
 import type { Reading, ReadingRoom } from './reading.ts';
-import type { PartitionWalk } from './record-walk.ts';
-import { awaitRecords, readRound } from './round.ts';
+import type { RecordSource } from './record-source.ts';
 
 export interface FollowPlan {
-  readonly positions: PartitionPosition[];
-  /** Whether partitions that the topic gets later are followed too. */
-  readonly allPartitions: boolean;
+  readonly source: RecordSource;
+  readonly framing: Framing;
   /** Records after which the stream ends; Infinity for never. */
   readonly limit: number;
-  readonly render: (walk: PartitionWalk) => string;
+}
+
+/** Takes the response from fastify and writes its headers: what follows has no end that is known. */
+export function beginStream(reply: FastifyReply, framing: Framing): void {
+  reply.hijack();
+  reply.raw.writeHead(200, {
+    ...(reply.getHeaders() as Record<string, string>),
+    'content-type': framing.contentType,
+    'cache-control': 'no-store',
+    // Proxies that buffer would hold records back.
+    'x-accel-buffering': 'no',
+  });
+  reply.raw.flushHeaders();
 }
 
 /** Writes until the end, whatever it is, and ends the response. The headers have been written. Never rejects. */
@@ -39,7 +50,7 @@ export async function follow(
     await stream(room, reading, response, plan);
     if (reading.ended === 'stopping') throw new MillraceError('HTTP_STOPPING', 'The broker is stopping.');
   } catch (error) {
-    if (reading.ended !== 'gone') response.write(`{"error":${JSON.stringify(problemOf(fromForeign(error)))}}\n`);
+    if (reading.ended !== 'gone') response.write(plan.framing.failure(problemOf(fromForeign(error))));
   }
   if (reading.ended === 'gone') return;
   room.watchStall(response);
@@ -49,13 +60,12 @@ export async function follow(
 async function stream(room: ReadingRoom, reading: Reading, response: ServerResponse, plan: FollowPlan): Promise<void> {
   let left = plan.limit;
   while (left > 0 && reading.ended === undefined) {
-    if (plan.allPartitions) addNewPartitions(plan.positions);
     const sent = await sendPiece(room, reading, response, plan, left);
     left -= sent;
     if (reading.ended !== undefined || left === 0) return;
     // A reader far behind is always served from memory at once: others must have their turn.
     if (sent > 0) await setImmediate();
-    else await idle(room, reading, response, plan.positions);
+    else await idle(room, reading, response, plan);
   }
 }
 
@@ -64,17 +74,17 @@ async function sendPiece(
   room: ReadingRoom,
   reading: Reading,
   response: ServerResponse,
-  plan: FollowPlan,
+  { source }: FollowPlan,
   left: number,
 ): Promise<number> {
   const { followPieceBytes } = room.settings;
   if (!(await room.take(reading, followPieceBytes))) return 0;
   let chargedBytes = followPieceBytes;
   try {
-    const collector = new Collector({ records: left, bytes: followPieceBytes }, plan.render);
+    const collector = new Collector({ records: left, bytes: followPieceBytes });
     while (!collector.isFull) {
       const count = collector.parts.length;
-      const outcome = await readRound(room, reading, plan.positions, followPieceBytes, collector);
+      const outcome = await source.read(reading, followPieceBytes, collector);
       // Positions may move without records, over control batches.
       if (outcome !== 'read' || collector.parts.length > count) break;
     }
@@ -95,16 +105,8 @@ async function idle(
   room: ReadingRoom,
   reading: Reading,
   response: ServerResponse,
-  positions: readonly PartitionPosition[],
+  { source, framing }: FollowPlan,
 ): Promise<void> {
-  const outcome = await awaitRecords(room, reading, positions, room.settings.heartbeatMs);
-  if (outcome === 'empty' && !response.write('\n')) await room.drained(reading, response);
-}
-
-function addNewPartitions(positions: PartitionPosition[]): void {
-  const topic = positions[0]?.topic;
-  if (topic === undefined) return;
-  for (const partition of topic.partitions.slice(positions.length)) {
-    positions.push(positionAt(topic, partition, partition.logStartOffset));
-  }
+  const outcome = await source.wait(reading, room.settings.heartbeatMs);
+  if (outcome === 'empty' && !response.write(framing.heartbeat(source.cursor))) await room.drained(reading, response);
 }

@@ -28,6 +28,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { healthRoutes, WATCH_PATHS } from './routes/health.ts';
 import { produceRoutes, RECORD_MEDIA_TYPES } from './routes/produce.ts';
 import { readRoutes } from './routes/read.ts';
+import { subscribeRoutes } from './routes/subscribe.ts';
 import { topicConfigRoutes } from './routes/topic-config.ts';
 import { topicRoutes } from './routes/topics.ts';
 import { HTTP_DEFAULTS, type HttpSettings } from './settings.ts';
@@ -169,6 +170,7 @@ function createApp(context: HttpContext): FastifyInstance {
     parseRecordBodies(scope, context, RECORD_MEDIA_TYPES);
     produceRoutes(scope, context);
     readRoutes(scope, context);
+    subscribeRoutes(scope, context);
   });
   return app;
 }

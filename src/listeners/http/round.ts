@@ -3,6 +3,7 @@ import { MillraceError } from '../../base/errors.ts';
 import { FetchItem, releaseFetch } from '../../broker/fetch.ts';
 import type { PartitionPosition } from './position.ts';
 import type { Reading, ReadingRoom } from './reading.ts';
+import type { ReadOutcome } from './record-source.ts';
 import { PartitionWalk, walkRecords } from './record-walk.ts';
 
 /** Decompressed batches open at once in one read. */
@@ -14,13 +15,6 @@ export interface RecordTaker {
   take(walk: PartitionWalk): boolean;
 }
 
-/**
- * - `read`: records, or at least positions, moved.
- * - `empty`: nothing is there yet; the wait, if any, is over.
- * - `ended`: the reading ended while waiting.
- */
-export type RoundOutcome = 'read' | 'empty' | 'ended';
-
 /** Which partition comes first in a fetch turns, so that none is always the one that finds the answer full. */
 let turn = 0;
 
@@ -31,7 +25,7 @@ export async function readRound(
   positions: readonly PartitionPosition[],
   fetchBytes: number,
   taker: RecordTaker,
-): Promise<RoundOutcome> {
+): Promise<ReadOutcome> {
   const before = positions.map((position) => position.nextOffset);
   const order = rotated(positions);
   const items = order.map(
@@ -54,7 +48,7 @@ export async function awaitRecords(
   reading: Reading,
   positions: readonly PartitionPosition[],
   waitMs: number,
-): Promise<RoundOutcome> {
+): Promise<ReadOutcome> {
   const items = positions.map(({ partition, nextOffset }) => new FetchItem(partition, nextOffset, 1));
   const request = await room.fetch(reading, items, 1, waitMs);
   if (request === undefined) return 'ended';
@@ -64,10 +58,6 @@ export async function awaitRecords(
   } finally {
     releaseFetch(request);
   }
-}
-
-export function isCaughtUp(positions: readonly PartitionPosition[]): boolean {
-  return positions.every((position) => position.nextOffset >= position.highWatermark);
 }
 
 function walkOf(position: PartitionPosition, item: FetchItem): PartitionWalk {

@@ -173,3 +173,29 @@ export function readQuery(settings: HttpSettings) {
   );
 }
 export type ReadQuery = XStatic<ReturnType<typeof readQuery>>;
+
+/** Globs of one subscription: each is matched against every topic, once. */
+const MAX_PATTERNS = 100;
+
+export function subscribeQuery(settings: HttpSettings) {
+  const maxWait = settings.maxWaitMs / 1000;
+  return object(
+    {
+      match: {
+        type: ['string', 'array'],
+        items: STRING,
+        minItems: 1,
+        maxItems: MAX_PATTERNS,
+        expected: `1 to ${MAX_PATTERNS} globs over topic names`,
+      },
+      cursor: { type: 'string', expected: 'a cursor, earliest or latest' },
+      limit: whole(1, settings.maxLimit),
+      maxBytes: whole(1, settings.maxAnswerBytes),
+      wait: { type: 'number', minimum: 0, maximum: maxWait, expected: `a number of seconds from 0 to ${maxWait}` },
+      follow: { type: 'boolean', expected: 'true or false' },
+      format: oneOf('text', 'json', 'base64'),
+    },
+    ['match'],
+  );
+}
+export type SubscribeQuery = XStatic<ReturnType<typeof subscribeQuery>>;

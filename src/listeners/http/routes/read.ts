@@ -3,10 +3,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
 import type { RecordCursor } from '../../../model/record-codec.ts';
 import { negotiate } from '../accept.ts';
-import { Collector, collectAnswer } from '../answer.ts';
+import { collectAnswer } from '../answer.ts';
+import { Collector } from '../collector.ts';
 import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
-import { follow } from '../follow.ts';
+import { beginStream, follow } from '../follow.ts';
+import { EVENT_FRAMING, type Framing, framingFor, wantsEvents } from '../framing.ts';
 import {
   checkReadQuery,
   formatOffsets,
@@ -17,16 +19,19 @@ import {
 } from '../position.ts';
 import { type RawRecord, rawRecord } from '../raw-output.ts';
 import type { Reading } from '../reading.ts';
-import { recordJson } from '../record-output.ts';
+import { type RecordFormat, recordJson } from '../record-output.ts';
 import type { PartitionWalk } from '../record-walk.ts';
 import { DeleteRecordsQuery, type ReadQuery, readQuery, TopicParams } from '../schemas.ts';
+import { abandoned, holdUntilSent } from '../sent-answer.ts';
 import { TOPICS_PATH } from '../topic-path.ts';
+import { TopicSource } from '../topic-source.ts';
 
+/** Positions as an event's id has them: `0:18,1:7`. */
+const OFFSETS = /^\d{1,10}:\d{1,16}(?:,\d{1,10}:\d{1,16})*$/;
 const PATH = `${TOPICS_PATH}/:name/records`;
 const NDJSON = 'application/x-ndjson';
 const RAW = 'application/octet-stream';
 const ANSWER_TYPES = ['application/json', NDJSON, 'application/jsonl', RAW, 'text/plain'] as const;
-const FOLLOW_TYPES = [NDJSON, 'application/jsonl'] as const;
 type AnswerType = (typeof ANSWER_TYPES)[number];
 
 type ReadRequest = FastifyRequest<{ Params: TopicParams; Querystring: ReadQuery }>;
@@ -36,15 +41,17 @@ export function readRoutes(app: FastifyInstance, context: HttpContext): void {
 
   const schema = { params: TopicParams, querystring: readQuery(settings) };
   app.get<{ Params: TopicParams; Querystring: ReadQuery }>(PATH, { schema }, async (request, reply) => {
-    const { query } = request;
+    const query = resumed(request);
     checkReadQuery(query);
-    const type = answerType(request.headers.accept, query.follow === true);
+    const follows = query.follow === true;
+    const framing = follows ? framingFor(request.headers.accept) : undefined;
+    const type = follows ? NDJSON : answerType(request.headers.accept);
     const topic = findTopic(broker, request.params.name);
-    const waits = query.follow === true || (query.wait ?? 0) > 0;
+    const waits = follows || (query.wait ?? 0) > 0;
     // Before the first await: a client that leaves during it must be noticed.
     const reading = context.room.enter(reply.raw, waits);
     const positions = await startPositions(broker, topic, query);
-    if (query.follow === true) return await startFollow(context, request, reply, positions, reading);
+    if (framing !== undefined) return await startFollow(context, request, reply, positions, reading, framing);
     if (type === RAW || type === 'text/plain')
       return await answerRaw(context, request, reply, positions, reading, type);
     return await answerRecords(context, request, reply, positions, reading, type);
@@ -64,12 +71,29 @@ export function readRoutes(app: FastifyInstance, context: HttpContext): void {
   );
 }
 
-function answerType(accept: string | undefined, follows: boolean): AnswerType {
-  const offers: readonly AnswerType[] = follows ? FOLLOW_TYPES : ANSWER_TYPES;
-  const type = negotiate(accept, offers);
+/** What is asked for: Server-Sent Events do not end, and a browser that comes back says where it was. */
+function resumed(request: ReadRequest): ReadQuery {
+  const { query, headers } = request;
+  if (!wantsEvents(headers.accept)) return query;
+  const id = headers['last-event-id'];
+  if (typeof id !== 'string' || id === '') return { ...query, follow: true };
+  if (!OFFSETS.test(id)) {
+    throw new MillraceError(
+      'HTTP_REQUEST_INVALID',
+      'Header `Last-Event-ID` must be the id of an event of this stream.',
+      {
+        details: { in: 'headers', name: 'last-event-id' },
+      },
+    );
+  }
+  const { partition: _, offset: __, timestamp: ___, first: ____, last: _____, ...rest } = query;
+  return { ...rest, offsets: id, follow: true };
+}
+
+function answerType(accept: string | undefined): AnswerType {
+  const type = negotiate(accept, ANSWER_TYPES);
   if (type !== undefined) return type;
-  const what = follows ? 'A follow is' : 'Records come as';
-  throw new MillraceError('HTTP_NOT_ACCEPTABLE', `${what} ${offers.join(', ')}. Accept one of them.`);
+  throw new MillraceError('HTTP_NOT_ACCEPTABLE', `Records come as ${ANSWER_TYPES.join(', ')}. Accept one of them.`);
 }
 
 async function answerRecords(
@@ -84,8 +108,13 @@ async function answerRecords(
   const startedAt = broker.clock.monotonic();
   const topicJson = JSON.stringify(positions[0]?.topic.name);
   const limits = limitsOf(context, request.query, positions.length);
-  const collector = new Collector(limits, renderer(topicJson, request.query));
-  if (!(await collectAnswer(room, reading, positions, limits, collector))) return abandoned(reply);
+  const collector = new Collector(limits);
+  const source = new TopicSource(room, {
+    positions,
+    allPartitions: false,
+    render: renderer(topicJson, request.query.format, (json) => `${json}\n`),
+  });
+  if (!(await collectAnswer(room, reading, source, limits, collector))) return abandoned(reply);
   const { parts } = collector;
   counters.recordsRead += parts.length;
   if (limits.waitMs === 0) counters.readLatency.addMs(broker.clock.monotonic() - startedAt);
@@ -96,11 +125,14 @@ async function answerRecords(
   return reply.type(isLines ? type : 'application/json').send(text);
 }
 
-/** Every record is one line of NDJSON; in an array of JSON the line break is white space. */
-function renderer(topicJson: string, query: ReadQuery): (walk: PartitionWalk) => string {
-  const format = query.format ?? 'text';
-  return ({ record, position }) =>
-    `${recordJson(record as RecordCursor, topicJson, position.partition.index, format)}\n`;
+/** Every record of an answer is one line of NDJSON; in an array of JSON the line break is white space. */
+function renderer(
+  topicJson: string,
+  format: RecordFormat = 'text',
+  frame: (json: string, walk: PartitionWalk) => string,
+): (walk: PartitionWalk) => string {
+  return (walk) =>
+    frame(recordJson(walk.record as RecordCursor, topicJson, walk.position.partition.index, format), walk);
 }
 
 function limitsOf({ settings }: HttpContext, query: ReadQuery, partitionCount: number) {
@@ -150,29 +182,17 @@ async function answerRaw(
   }
   let found: RawRecord | undefined;
   const limits = { ...limitsOf(context, request.query, 1), records: 1 };
-  const collector = new Collector(limits, ({ record, position }) => {
+  const render = ({ record, position }: PartitionWalk): string => {
     found = rawRecord(record as RecordCursor, position.partition.index);
     return '';
-  });
-  if (!(await collectAnswer(context.room, reading, positions, limits, collector))) return abandoned(reply);
+  };
+  const source = new TopicSource(context.room, { positions, allPartitions: false, render });
+  if (!(await collectAnswer(context.room, reading, source, limits, new Collector(limits)))) return abandoned(reply);
   holdUntilSent(context, reply, limits.bytes, found?.body.length ?? 0);
   reply.headers(positionHeaders(positions));
   if (found === undefined) return reply.code(204).send();
   context.counters.recordsRead += 1;
   return reply.headers(found.headers).type(type).send(found.body);
-}
-
-/** What was charged for reading becomes what the answer really holds, until its socket has it. */
-function holdUntilSent({ room }: HttpContext, reply: FastifyReply, chargedBytes: number, answerBytes: number): void {
-  room.budget.force(answerBytes);
-  room.budget.give(chargedBytes);
-  room.watchStall(reply.raw);
-  reply.raw.once('close', () => room.budget.give(answerBytes));
-}
-
-/** The client is gone: there is nobody to answer. */
-function abandoned(reply: FastifyReply): FastifyReply {
-  return reply.hijack();
 }
 
 async function startFollow(
@@ -181,26 +201,30 @@ async function startFollow(
   reply: FastifyReply,
   positions: PartitionPosition[],
   reading: Reading,
+  framing: Framing,
 ): Promise<FastifyReply> {
   const { query } = request;
   if (request.method === 'HEAD') {
     throw new MillraceError('HTTP_REQUEST_INVALID', 'HEAD does not go with `follow`, which has no end.');
   }
   const topicJson = JSON.stringify(positions[0]?.topic.name);
-  reply.hijack();
-  reply.raw.writeHead(200, {
-    ...(reply.getHeaders() as Record<string, string>),
-    'content-type': NDJSON,
-    'cache-control': 'no-store',
-    // Proxies that buffer would hold records back.
-    'x-accel-buffering': 'no',
-  });
-  reply.raw.flushHeaders();
-  await follow(context.room, reading, reply.raw, {
+  const frame = (json: string, { record, position }: PartitionWalk): string => {
+    // NDJSON says with its members where a record stands; an event says it in its id, for the browser to send back.
+    if (framing !== EVENT_FRAMING) return framing.record(json, '');
+    return framing.record(json, nextOffsets(positions, position, (record as RecordCursor).offset + 1));
+  };
+  const source = new TopicSource(context.room, {
     positions,
     allPartitions: query.partition === 'all',
-    limit: query.limit ?? query.first ?? Number.POSITIVE_INFINITY,
-    render: renderer(topicJson, query),
+    render: renderer(topicJson, query.format, frame),
   });
+  const limit = query.limit ?? query.first ?? Number.POSITIVE_INFINITY;
+  beginStream(reply, framing);
+  await follow(context.room, reading, reply.raw, { source, framing, limit });
   return reply;
+}
+
+/** Where to go on behind a record that is about to be delivered, as `offsets` takes it. */
+function nextOffsets(positions: readonly PartitionPosition[], moving: PartitionPosition, nextOffset: number): string {
+  return formatOffsets(positions.map((position) => (position === moving ? { ...position, nextOffset } : position)));
 }

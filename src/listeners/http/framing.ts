@@ -1,0 +1,49 @@
+/** How a stream of records is written: as lines of NDJSON, or as Server-Sent Events. */
+import { MillraceError } from '../../base/errors.ts';
+import { negotiate } from './accept.ts';
+import type { Problem } from './problem.ts';
+
+export interface Framing {
+  readonly contentType: string;
+  /** @param json one object without a line break. @param id where to go on behind it. */
+  record(json: string, id: string): string;
+  /** Tells a dead connection from a quiet one, and where to go on. */
+  heartbeat(id: string | undefined): string;
+  /** The last thing that is written. */
+  failure(problem: Problem): string;
+}
+
+export const NDJSON_FRAMING: Framing = {
+  contentType: 'application/x-ndjson',
+  record: (json) => `${json}\n`,
+  heartbeat: () => '\n',
+  failure: (problem) => `{"error":${JSON.stringify(problem)}}\n`,
+};
+
+/** Source: the HTML standard, "Server-sent events". An event without data moves the browser's last event id alone. */
+export const EVENT_FRAMING: Framing = {
+  contentType: 'text/event-stream',
+  record: (json, id) => `id: ${id}\ndata: ${json}\n\n`,
+  heartbeat: (id) => (id === undefined ? ':\n\n' : `id: ${id}\n\n`),
+  failure: (problem) => `event: error\ndata: ${JSON.stringify(problem)}\n\n`,
+};
+
+const FRAMINGS: Readonly<Record<string, Framing>> = {
+  'application/x-ndjson': NDJSON_FRAMING,
+  'application/jsonl': NDJSON_FRAMING,
+  'text/event-stream': EVENT_FRAMING,
+};
+const STREAM_TYPES = Object.keys(FRAMINGS);
+
+/** Whether an answer of this type has an end only when the client or the broker ends it. */
+export function wantsEvents(accept: string | undefined): boolean {
+  return /(?:^|[,\s])text\/event-stream\b/i.test(accept ?? '');
+}
+
+/** @throws HTTP_NOT_ACCEPTABLE. */
+export function framingFor(accept: string | undefined): Framing {
+  const type = negotiate(accept, STREAM_TYPES);
+  const framing = type === undefined ? undefined : FRAMINGS[type];
+  if (framing !== undefined) return framing;
+  throw new MillraceError('HTTP_NOT_ACCEPTABLE', `A follow is ${STREAM_TYPES.join(', ')}. Accept one of them.`);
+}

@@ -1,0 +1,51 @@
+/** Records of partitions of one topic. */
+import type { Collector } from './collector.ts';
+import { type PartitionPosition, positionAt } from './position.ts';
+import type { Reading, ReadingRoom } from './reading.ts';
+import type { ReadOutcome, RecordSource } from './record-source.ts';
+import type { PartitionWalk } from './record-walk.ts';
+import { awaitRecords, readRound } from './round.ts';
+
+export interface TopicSourceOptions {
+  readonly positions: PartitionPosition[];
+  /** Whether partitions that the topic gets later are read too. */
+  readonly allPartitions: boolean;
+  readonly render: (walk: PartitionWalk) => string;
+}
+
+export class TopicSource implements RecordSource {
+  readonly positions: PartitionPosition[];
+  readonly cursor = undefined;
+  readonly #room: ReadingRoom;
+  readonly #allPartitions: boolean;
+  readonly #render: (walk: PartitionWalk) => string;
+
+  constructor(room: ReadingRoom, { positions, allPartitions, render }: TopicSourceOptions) {
+    this.#room = room;
+    this.positions = positions;
+    this.#allPartitions = allPartitions;
+    this.#render = render;
+  }
+
+  get isCaughtUp(): boolean {
+    return this.positions.every((position) => position.nextOffset >= position.highWatermark);
+  }
+
+  async read(reading: Reading, maxBytes: number, collector: Collector): Promise<ReadOutcome> {
+    if (this.#allPartitions) this.#addNewPartitions();
+    const take = (walk: PartitionWalk): boolean => collector.add(this.#render(walk));
+    return await readRound(this.#room, reading, this.positions, maxBytes, { take });
+  }
+
+  async wait(reading: Reading, waitMs: number): Promise<ReadOutcome> {
+    return await awaitRecords(this.#room, reading, this.positions, waitMs);
+  }
+
+  #addNewPartitions(): void {
+    const topic = this.positions[0]?.topic;
+    if (topic === undefined) return;
+    for (const partition of topic.partitions.slice(this.positions.length)) {
+      this.positions.push(positionAt(topic, partition, partition.logStartOffset));
+    }
+  }
+}
