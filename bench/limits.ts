@@ -5,12 +5,13 @@
  * |---|---|---|
  * | N | MB/s into a bare Node socket server | 4 connections, 1 MiB writes, both ends in processes of their own, reads into one 256 KiB buffer; with default reads beside it |
  * | A | MB/s appended to the page cache | writeSync of 64 KiB, no sync |
+ * | D | MB/s that the disk keeps | 4 MiB appends, each synced before the next, in one growing file; no broker acknowledges more than that for long |
  * | F | ms of a 4 KiB append with fdatasync | p50, p99 and syncs a second, one after the other, in one growing file |
  * | E | requests a second through a bare framed echo server | the load of `millrace bench produce --size 100 --batch 1 --connections 10 --in-flight 5` against a server that only answers |
  *
  * 1 MB = 10^6 bytes.
  */
-import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Histogram } from '../src/cli/bench/histogram.ts';
@@ -24,6 +25,8 @@ export interface Limits {
   readonly netDefaultReadsMb: number;
   /** A: MB/s. */
   readonly appendMb: number;
+  /** D: MB/s. */
+  readonly durableMb: number;
   /** F. */
   readonly syncP50Ms: number;
   readonly syncP99Ms: number;
@@ -36,6 +39,8 @@ export interface Limits {
 
 const SLAB_BYTES = 256 * 1024;
 const APPEND_BYTES = 512 * 1024 * 1024;
+/** As the journal's largest commit. */
+const DURABLE_CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** @param readBytes 0 = Node's default reads. @returns MB/s. */
 export async function measureNet(readBytes: number, seconds: number): Promise<number> {
@@ -62,6 +67,26 @@ export function measureAppend(directory: string): number {
     return APPEND_BYTES / 1e3 / (performance.now() - startedAt);
   } finally {
     closeSync(file);
+  }
+}
+
+/** @returns MB/s that survive a power loss: 4 MiB appends, each synced. */
+export function measureDurable(directory: string, seconds: number): number {
+  const path = join(directory, 'durable');
+  const file = openSync(path, 'w');
+  try {
+    const chunk = Buffer.alloc(DURABLE_CHUNK_BYTES, 7);
+    const startedAt = performance.now();
+    let written = 0;
+    while (performance.now() - startedAt < seconds * 1000) {
+      writeSync(file, chunk);
+      fdatasyncSync(file);
+      written += chunk.length;
+    }
+    return written / 1e3 / (performance.now() - startedAt);
+  } finally {
+    closeSync(file);
+    rmSync(path);
   }
 }
 
@@ -105,6 +130,7 @@ export async function measureLimits(directory: string, seconds: number): Promise
   const netMb = await measureNet(SLAB_BYTES, seconds);
   const netDefaultReadsMb = await measureNet(0, seconds);
   const appendMb = measureAppend(directory);
+  const durableMb = measureDurable(directory, seconds);
   const sync = measureSync(directory, seconds);
   const echoRequests = await measureEcho(seconds);
   const echoEachRequests = await measureEcho(seconds, 'echo-each');
@@ -112,6 +138,7 @@ export async function measureLimits(directory: string, seconds: number): Promise
     netMb,
     netDefaultReadsMb,
     appendMb,
+    durableMb,
     syncP50Ms: sync.p50Ms,
     syncP99Ms: sync.p99Ms,
     syncsPerSecond: sync.perSecond,
@@ -125,6 +152,7 @@ export function limitRows(limits: Limits): readonly (readonly [name: string, wha
     ['N', 'net sink, reads into 256 KiB', `${limits.netMb.toFixed(0)} MB/s`],
     ['', 'net sink, default reads', `${limits.netDefaultReadsMb.toFixed(0)} MB/s`],
     ['A', 'append to the page cache, 64 KiB', `${limits.appendMb.toFixed(0)} MB/s`],
+    ['D', 'append 4 MiB + fdatasync', `${limits.durableMb.toFixed(0)} MB/s`],
     ['F', 'append 4 KiB + fdatasync, p99', `${limits.syncP99Ms.toFixed(3)} ms`],
     ['', 'append 4 KiB + fdatasync, p50', `${limits.syncP50Ms.toFixed(3)} ms`],
     ['', 'append 4 KiB + fdatasync', `${limits.syncsPerSecond.toFixed(0)} syncs/s`],

@@ -14,8 +14,8 @@ import {
   summarize,
 } from './outcome.ts';
 
-const sample = (value: number, limit: number, generatorBound = false): Sample => {
-  return { value, limit, generatorBound, peakRssBytes: 1e8, cpuSecondsPerGb: 0.5 };
+const sample = (value: number, limit: number, generatorBound = false, durableMb = Number.NaN): Sample => {
+  return { value, limit, generatorBound, durableMb, peakRssBytes: 1e8, cpuSecondsPerGb: 0.5 };
 };
 const withBound = (bound: Bound): SpeedCase => ({ ...(SPEED_CASES[0] as SpeedCase), unit: 'ms', bound });
 
@@ -56,6 +56,15 @@ test('the table has one line per outcome whatever the notes say', () => {
   );
   assert.match(lines[2] ?? '', /failed: first \/ line second/);
   assert.match(lines[3] ?? '', /pass: the generator was the limit/);
+});
+
+test('the share of the disk stands in the note of what fills it', () => {
+  const bound: Bound = { kind: 'at-least', factor: 1, limit: 'N' };
+  const { note, verdict } = summarize(
+    withBound(bound),
+    [90, 60, 100].map((value) => sample(value, 1000, false, 100)),
+  );
+  assert.deepEqual([note, verdict], ['0.90 D, with D = 100', 'miss']);
 });
 
 test('every case has an id of its own and a bound that can be said', () => {

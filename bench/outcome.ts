@@ -29,6 +29,8 @@ export interface Sample {
   readonly value: number;
   /** Of the limit that the bound names, measured right before; NaN where it names none. */
   readonly limit: number;
+  /** D, measured right before; NaN where the case does not fill the disk. */
+  readonly durableMb: number;
   readonly peakRssBytes: number;
   readonly cpuSecondsPerGb: number;
   /** The generator had no more to give while the broker had: the figure is a floor. */
@@ -89,8 +91,19 @@ export function summarize(speedCase: SpeedCase, samples: readonly Sample[]): Out
     verdict: bound.kind === 'none' ? 'info' : margin >= 1 ? 'pass' : 'miss',
     peakRssBytes: Math.max(...samples.map((sample) => sample.peakRssBytes)),
     cpuSecondsPerGb: median(samples.map((sample) => sample.cpuSecondsPerGb)),
-    note: samples.some((sample) => sample.generatorBound) ? 'the generator was the limit' : '',
+    note: noteOf(samples),
   };
+}
+
+function noteOf(samples: readonly Sample[]): string {
+  const notes: string[] = [];
+  if (samples.some((sample) => sample.generatorBound)) notes.push('the generator was the limit');
+  const durableMb = median(samples.map((sample) => sample.durableMb));
+  if (!Number.isNaN(durableMb)) {
+    const share = median(samples.map((sample) => sample.value / sample.durableMb));
+    notes.push(`${share.toFixed(2)} D, with D = ${formatNumber(durableMb)}`);
+  }
+  return notes.join('; ');
 }
 
 /** A case that could not be measured stands in the table with its reason. */

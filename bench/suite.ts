@@ -1,10 +1,11 @@
 /**
  * Every speed, topic-count and memory bound in one run: `node bench/suite.ts [--quick] [--runs N] [--seconds N]
- * [--only ID,...] [--dir DIR] [--millrace SCRIPT] [--json FILE] [--write]`. Each case gets a fresh broker in its own process on an empty
+ * [--only ID,...] [--dir DIR] [--millrace SCRIPT] [--json FILE] [--join FILE,...] [--write]`. Each case gets a fresh broker in its own process on an empty
  * directory; the limit that its bound names is measured right before, so that both see the same minute of the machine.
- * `--write` puts the table into docs/performance.md. Exit code 1 when a bound is missed.
+ * `--write` puts the table into docs/performance.md. `--join` measures nothing and makes one table of what earlier runs,
+ * each of some cases, left with `--json`. Exit code 1 when a bound is missed.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { makePlan } from '../src/cli/bench/plan.ts';
@@ -14,7 +15,15 @@ import { type Bound, type LimitName, SPEED_CASES, type SpeedCase } from './cases
 import { BrokerProcess } from './kit/broker-process.ts';
 import { TemporaryDirectory } from './kit/measure.ts';
 import { writeResultsBlock } from './kit/results-block.ts';
-import { type Limits, limitRows, measureEcho, measureLimits, measureNet, measureSync } from './limits.ts';
+import {
+  type Limits,
+  limitRows,
+  measureDurable,
+  measureEcho,
+  measureLimits,
+  measureNet,
+  measureSync,
+} from './limits.ts';
 import {
   describeBound,
   failedOutcome,
@@ -49,11 +58,6 @@ async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   for (const speedCase of SPEED_CASES) {
     if (wanted(options, speedCase.id)) outcomes.push(told(await runCase(speedCase, options)));
   }
-  const peak = Math.max(0, ...outcomes.map(({ peakRssBytes }) => peakRssBytes).filter(Number.isFinite)) / 1e6;
-  if (peak > 0) {
-    const bound = { kind: 'at-most-absolute', value: RSS_BOUND_MB } as const;
-    outcomes.push(told(plainOutcome('peak-rss', 'highest RSS of the broker over all cases above', 'MB', peak, bound)));
-  }
   if (wanted(options, 'flat-in-topics')) outcomes.push(told(await measureFlatInTopics(options)));
   if (wanted(options, 'idle-topics')) {
     const idleTopics = options.quick ? 20_000 : undefined;
@@ -61,6 +65,23 @@ async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
       outcomes.push(told(outcome));
   }
   return { limits, outcomes };
+}
+
+/** Over all cases that were measured; none where there are none. */
+function peakRss(outcomes: readonly Outcome[]): Outcome[] {
+  const peak = Math.max(0, ...outcomes.map(({ peakRssBytes }) => peakRssBytes).filter(Number.isFinite)) / 1e6;
+  if (peak === 0) return [];
+  const bound = { kind: 'at-most-absolute', value: RSS_BOUND_MB } as const;
+  return [plainOutcome('peak-rss', 'highest RSS of the broker over all cases above', 'MB', peak, bound)];
+}
+
+/** Results of several runs as one, in the order of the files. NaN, which JSON has not, was written as null. */
+function joinResults(files: readonly string[]): SuiteResult {
+  const revive = (_: string, value: unknown): unknown => (value === null ? Number.NaN : value);
+  const results = files.map((file) => JSON.parse(readFileSync(file, 'utf8'), revive) as SuiteResult);
+  const [first] = results;
+  if (first === undefined) throw new Error('--join needs a file.');
+  return { limits: first.limits, outcomes: results.flatMap(({ outcomes }) => outcomes) };
 }
 
 function wanted(options: SuiteOptions, id: string): boolean {
@@ -79,9 +100,10 @@ async function runCase(speedCase: SpeedCase, options: SuiteOptions): Promise<Out
 }
 
 async function runOnce(speedCase: SpeedCase, options: SuiteOptions): Promise<Sample> {
-  const { plan, fillBytes, bound, figure } = speedCase;
+  const { plan, fillBytes, bound, figure, fillsDisk } = speedCase;
   using directory = new TemporaryDirectory(options.directory);
   const limit = await limitOf(bound, directory.path, options.seconds);
+  const durableMb = fillsDisk === true ? measureDurable(directory.path, Math.min(options.seconds, 2)) : Number.NaN;
   await using broker = await BrokerProcess.start(directory.path, options.script);
   if (fillBytes > 0) await fill(broker, options.quick ? Math.min(fillBytes, 200_000_000) : fillBytes);
   const report = await runBench(
@@ -91,6 +113,7 @@ async function runOnce(speedCase: SpeedCase, options: SuiteOptions): Promise<Sam
   return {
     value: figure(report),
     limit,
+    durableMb,
     peakRssBytes: report.broker?.peakRssBytes ?? Number.NaN,
     cpuSecondsPerGb: report.broker?.cpuSecondsPerGb ?? Number.NaN,
     generatorBound: isGeneratorBound(report),
@@ -120,6 +143,9 @@ function say(text: string): void {
 }
 
 function markdown({ limits, outcomes }: SuiteResult, options: SuiteOptions): string {
+  const peak = peakRss(outcomes);
+  const speed = outcomes.filter(({ peakRssBytes }) => Number.isFinite(peakRssBytes));
+  const rest = outcomes.filter((outcome) => !speed.includes(outcome));
   const cpu = cpus();
   const machine = `${cpu.length} x ${cpu[0]?.model.trim() ?? 'unknown CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux, Node ${process.version}`;
   const limitLines = limitRows(limits).map(([name, what, value]) => `| ${name} | ${what} | ${value} |`);
@@ -130,7 +156,7 @@ function markdown({ limits, outcomes }: SuiteResult, options: SuiteOptions): str
     '|---|---|---|',
     ...limitLines,
     '',
-    outcomeTable(outcomes),
+    outcomeTable([...speed, ...peak, ...rest]),
   ].join('\n');
 }
 
@@ -143,6 +169,7 @@ async function main(): Promise<void> {
       only: { type: 'string' },
       dir: { type: 'string' },
       json: { type: 'string' },
+      join: { type: 'string' },
       millrace: { type: 'string' },
       write: { type: 'boolean', default: false },
     },
@@ -156,12 +183,13 @@ async function main(): Promise<void> {
     script: values.millrace,
     only: values.only === undefined ? undefined : new Set(values.only.split(',')),
   };
-  const result = await runSuite(options);
+  const result = values.join === undefined ? await runSuite(options) : joinResults(values.join.split(','));
   const text = markdown(result, options);
   console.log(text);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, undefined, 2)}\n`);
   if (values.write) writeResultsBlock('suite', text);
-  if (result.outcomes.some(({ verdict }) => verdict === 'miss' || verdict === 'failed')) process.exitCode = 1;
+  const all = [...result.outcomes, ...peakRss(result.outcomes)];
+  if (all.some(({ verdict }) => verdict === 'miss' || verdict === 'failed')) process.exitCode = 1;
 }
 
 if (import.meta.main) await main();
