@@ -46,6 +46,31 @@ test('a reader that waits is let go by a stop, with a clean end', TIMEOUT, async
   await polling.catch(() => undefined);
 });
 
+test('a second signal ends a stop that waits, at once, and loses nothing acknowledged', TIMEOUT, async () => {
+  const data = path.join(directory.path, 'forced');
+  const broker = await startBroker(data);
+  await runMillrace(['produce', 'a', '--http', broker.http], { stdin: 'kept\n' });
+  // A request whose body does not come: the stop waits for it, seconds longer than this test takes.
+  const stuck = net.connect(Number(broker.http.split(':')[1]), '127.0.0.1');
+  stuck.on('error', () => undefined);
+  stuck.write('POST /v1/topics/a/records HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\n');
+  stuck.write('content-length: 5\r\nexpect: 100-continue\r\n\r\n');
+  assert.match(String((await once(stuck, 'data'))[0]), /^HTTP\/1.1 100 /);
+  broker.child.kill('SIGTERM');
+  await broker.until(/"signal":"SIGTERM".*stopping/);
+  broker.child.kill('SIGINT');
+  const { code, stderr } = await broker.ended;
+  assert.equal(code, 130);
+  assert.match(stderr, /"signal":"SIGINT".*second signal/);
+  assert.doesNotMatch(stderr, /"msg":"stopped"/);
+  stuck.destroy();
+
+  const again = await startBroker(data);
+  assert.equal((await runMillrace(['consume', 'a', '--http', again.http])).stdout, 'kept\n');
+  again.child.kill('SIGTERM');
+  await again.ended;
+});
+
 test('what was acknowledged while the broker stopped is there after it starts again', TIMEOUT, async () => {
   const data = path.join(directory.path, 'stopping');
   const broker = await startBroker(data);
