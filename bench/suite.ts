@@ -75,10 +75,13 @@ function peakRss(outcomes: readonly Outcome[]): Outcome[] {
   return [plainOutcome('peak-rss', 'highest RSS of the broker over all cases above', 'MB', peak, bound)];
 }
 
+function nullToNaN(_: string, value: unknown): unknown {
+  return value === null ? Number.NaN : value;
+}
+
 /** Results of several runs as one, in the order of the files. NaN, which JSON has not, was written as null. */
 function joinResults(files: readonly string[]): SuiteResult {
-  const revive = (_: string, value: unknown): unknown => (value === null ? Number.NaN : value);
-  const results = files.map((file) => JSON.parse(readFileSync(file, 'utf8'), revive) as SuiteResult);
+  const results = files.map((file) => JSON.parse(readFileSync(file, 'utf8'), nullToNaN) as SuiteResult);
   const [first] = results;
   if (first === undefined) throw new Error('--join needs a file.');
   return { limits: first.limits, outcomes: results.flatMap(({ outcomes }) => outcomes) };
