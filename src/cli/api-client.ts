@@ -12,7 +12,8 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Long polls end after 60 s at the latest; silence beyond that means that the peer is gone. */
 const SILENCE_TIMEOUT_MS = 90_000;
 
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+/** A list is the parameter several times. */
+export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 export interface RequestOptions {
   readonly query?: Query;
@@ -81,7 +82,8 @@ export class ApiClient {
   #target(path: string, query: Query = {}): URL {
     const target = new URL(`${this.url.pathname.replace(/\/$/, '')}${path}`, this.url);
     for (const [name, value] of Object.entries(query)) {
-      if (value !== undefined) target.searchParams.set(name, String(value));
+      if (value === undefined) continue;
+      for (const each of typeof value === 'object' ? value : [value]) target.searchParams.append(name, String(each));
     }
     return target;
   }

@@ -1,27 +1,18 @@
 /** `millrace consume`: reads records to the end of the topic, or follows it. */
-import { once } from 'node:events';
 import type { Command } from 'commander';
-import { MillraceError } from '../base/errors.ts';
 import { type ApiClient, type Query, topicPath } from './api-client.ts';
 import { UsageError } from './failure.ts';
 import { GroupCursor } from './group-cursor.ts';
 import { type ClientOptions, integer, oneOf, withClient, withClientOptions } from './options.ts';
-import { print } from './output.ts';
 import { parsePosition } from './position.ts';
-import { type Problem, problemError } from './problem.ts';
 import { Progress } from './progress.ts';
-import { readLines } from './read-lines.ts';
 import { type RecordFormatter, recordFormatter } from './record-format.ts';
+import { followRecords, NDJSON, printRecords, splitLines } from './record-stream.ts';
 import type { PartitionState, TopicDetail } from './topic-answers.ts';
 
 /** Records and bytes asked for in one request; the broker sends fewer where its own limits say so. */
 const PAGE_RECORDS = 10_000;
 const PAGE_BYTES = 4 * 1024 * 1024;
-/** A record in base64 with its headers may be a good deal larger than the largest line of input. */
-const MAX_STREAM_LINE_BYTES = 64 * 1024 * 1024;
-const NDJSON = 'application/x-ndjson';
-/** First bytes of the line that ends a stream which failed after it had begun. */
-const ERROR_LINE = '{"error":';
 
 interface Options extends ClientOptions {
   readonly from?: string;
@@ -77,7 +68,7 @@ async function consume(topic: string, options: Options): Promise<void> {
     };
     const limit = options.limit ?? Number.POSITIVE_INFINITY;
     if (options.group !== undefined) return await consumeAs(client, topic, options.group, query, options, format);
-    if (options.follow) await follow(client, path, { ...query, limit: options.limit }, format);
+    if (options.follow) await followRecords(client, path, { ...query, limit: options.limit }, format);
     else await readToEnd(client, topic, query, format, limit);
   });
 }
@@ -99,34 +90,11 @@ async function consumeAs(
     return await readToEnd(client, topic, query, format, limit, (next) => cursor.commit(next));
   }
   await cursor.whileFollowing(() =>
-    follow(client, topicPath(topic, 'records'), { ...query, limit: options.limit }, format, (lines) => {
+    followRecords(client, topicPath(topic, 'records'), { ...query, limit: options.limit }, format, (lines) => {
       cursor.printed(lines);
       return cursor.isFailed;
     }),
   );
-}
-
-/** @param printed gets the lines that were printed; true ends the stream. */
-async function follow(
-  client: ApiClient,
-  path: string,
-  query: Query,
-  format: RecordFormatter,
-  printed: (lines: readonly (string | Buffer)[]) => boolean = () => false,
-): Promise<void> {
-  const response = await client.stream('GET', path, { query: { ...query, follow: true }, accept: NDJSON });
-  // A reader that leaves (EPIPE) ends the process; one that closes the terminal's output ends the request.
-  process.stdout.once('close', () => response.destroy());
-  try {
-    for await (const block of readLines(response as AsyncIterable<Buffer>, 'the stream', MAX_STREAM_LINE_BYTES)) {
-      await printRecords(block.lines, format);
-      if (printed(block.lines)) break;
-    }
-  } catch (error) {
-    if (error instanceof MillraceError) throw error;
-    const message = `The stream broke off: ${(error as Error).message}. Start again with --from and the next offset.`;
-    throw new MillraceError('CLIENT_NETWORK', message, { cause: error });
-  }
 }
 
 /** Reads page by page to the ends that the partitions had at the beginning, so that it ends while others write. */
@@ -174,24 +142,4 @@ function parseOffsets(text: string): [partition: number, offset: number][] {
     const [partition, offset] = pair.split(':').map(Number);
     return partition !== undefined && offset !== undefined ? [[partition, offset] as [number, number]] : [];
   });
-}
-
-function splitLines(text: string): string[] {
-  return text === '' ? [] : text.split('\n');
-}
-
-/** @returns how many there were; empty lines are signs of life. */
-async function printRecords(lines: readonly (string | Buffer)[], format: RecordFormatter): Promise<number> {
-  const output: Uint8Array[] = [];
-  let failure: MillraceError | undefined;
-  for (const line of lines) {
-    const text = line.toString();
-    if (text === '') continue;
-    if (text.startsWith(ERROR_LINE)) failure = problemError((JSON.parse(text) as { error: Problem }).error);
-    else output.push(format(text));
-  }
-  if (output.length > 0) await print(Buffer.concat(output));
-  if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
-  if (failure !== undefined) throw failure;
-  return output.length;
 }

@@ -31,6 +31,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },
+  { name: 'subscribe', summary: 'read all topics that match globs', load: () => import('./subscribe.ts') },
   { name: 'bench', summary: 'measure a broker under load', load: () => import('./bench.ts') },
   { name: 'journal', summary: 'look into journal files and check them', load: () => import('./journal.ts') },
 ];

@@ -138,6 +138,29 @@ test('a follower gets what was there and what comes, until it is stopped or has 
   assert.deepEqual(await limited.ended, { code: 0, signal: null, stdout: 'one\ntwo\n', stderr: '' });
 });
 
+test('topics by glob, in the order they were written, from any cursor, and followed', TIMEOUT, async () => {
+  for (const [topic, value] of [
+    ['sub/a', '1'],
+    ['sub/b/c', '2'],
+    ['other', '3'],
+    ['sub/a', '4'],
+  ] as const) {
+    await ok(['produce', topic], `${value}\n`);
+  }
+  assert.equal(await ok(['subscribe', 'sub/**']), '1\n2\n4\n');
+  assert.equal(await ok(['subscribe', 'sub/*', 'other', '--limit', '2']), '1\n3\n');
+  const records = jsonLines(await ok(['subscribe', 'sub/**', '--json']));
+  assert.deepEqual(
+    records.map(({ topic }) => topic),
+    ['sub.a', 'sub.b.c', 'sub.a'],
+  );
+  assert.equal(await ok(['subscribe', 'sub/**', '--from', String(records[0]?.['cursor'])]), '2\n4\n');
+  assert.equal(await ok(['subscribe', 'sub/**', '--from', 'latest']), '');
+  const following = ok(['subscribe', 'sub/**', '--follow', '--from', 'earliest', '--limit', '4']);
+  await ok(['produce', 'sub/new'], '5\n');
+  assert.equal(await following, '1\n2\n4\n5\n');
+});
+
 test('groups: consumed on from where they stand, described, reset, deleted', TIMEOUT, async () => {
   await ok(['topics', 'create', 'grouped', '--partitions', '2']);
   await ok(['produce', 'grouped', '--partition', '1', '--timestamp', '@1000'], 'a\nb\nc\n');
@@ -253,6 +276,7 @@ test('every command has help with an example', TIMEOUT, async () => {
     ['demo'],
     ['produce'],
     ['consume'],
+    ['subscribe'],
     ...['create', 'list', 'describe', 'config', 'delete'].map((verb) => ['topics', verb]),
     ...['list', 'describe', 'reset', 'delete'].map((verb) => ['groups', verb]),
     ...['dump', 'verify'].map((verb) => ['journal', verb]),
