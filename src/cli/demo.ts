@@ -9,9 +9,10 @@ import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
 import { formatAddress } from '../server/address.ts';
 import { createLogger, errorFacts } from '../server/logger.ts';
-import { closeOnSignal } from '../server/signals.ts';
+import { type Closable, closeOnSignal } from '../server/signals.ts';
 import { startServer } from '../server/start-server.ts';
 import { ApiClient, topicPath } from './api-client.ts';
 import { integer } from './options.ts';
@@ -49,6 +50,10 @@ export function register(program: Command): void {
 
 async function demo(options: Options): Promise<void> {
   const logger = createLogger(options.logLevel);
+  await closeOnSignal(startDemo(options, logger), logger);
+}
+
+async function startDemo(options: Options, logger: Logger): Promise<Closable> {
   const server = await startServer(serverConfig(options), { clock: systemClock, logger });
   const replay = new AbortController();
   const http = formatAddress(server.httpAddress);
@@ -59,16 +64,13 @@ async function demo(options: Options): Promise<void> {
     // The broker is what was asked for; it goes on, and the log says what is missing.
     if (!replay.signal.aborted) logger.error('the replay ended early', errorFacts(error));
   });
-  await closeOnSignal(
-    {
-      async close() {
-        replay.abort();
-        await replayed;
-        await server.close();
-      },
+  return {
+    async close() {
+      replay.abort();
+      await replayed;
+      await server.close();
     },
-    logger,
-  );
+  };
 }
 
 /** Each line works when pasted into another terminal while the demo runs. */

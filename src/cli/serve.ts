@@ -57,8 +57,7 @@ export function withServeOptions(command: Command): Command {
 
 async function serve(options: ServeOptions): Promise<void> {
   const logger = createLogger(options.logLevel);
-  const server = await startServer(serverConfig(options), { clock: systemClock, logger });
-  await closeOnSignal(server, logger);
+  await closeOnSignal(startServer(serverConfig(options), { clock: systemClock, logger }), logger);
 }
 
 /** @throws UsageError: what is wrong here was typed into the command line. */

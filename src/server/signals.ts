@@ -21,8 +21,17 @@ export interface SignalSource extends EventEmitter {
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
-/** Resolves when a signal came and the server is closed. @throws what closing threw. */
-export async function closeOnSignal(server: Closable, logger: Logger, source: SignalSource = process): Promise<void> {
+/**
+ * Resolves when a signal came and the server is closed. A signal that comes while the server still starts closes it as
+ * soon as it has: replay is not cut off, and whoever reads `ready` in the log may ask for the end at once.
+ *
+ * @throws what starting or closing threw.
+ */
+export async function closeOnSignal(
+  starting: Promise<Closable>,
+  logger: Logger,
+  source: SignalSource = process,
+): Promise<void> {
   const { promise: asked, resolve: ask } = Promise.withResolvers<NodeJS.Signals>();
   let closing = false;
   const onSignal = (signal: NodeJS.Signals) => {
@@ -36,6 +45,7 @@ export async function closeOnSignal(server: Closable, logger: Logger, source: Si
   };
   for (const signal of SIGNALS) source.on(signal, onSignal);
   try {
+    const server = await starting;
     const signal = await asked;
     logger.info('stopping: no new requests, finishing what waits; a second signal ends at once', { signal });
     await server.close();
