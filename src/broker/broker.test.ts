@@ -238,6 +238,17 @@ test('offsets out of range are refused with where the log is', DEADLINE, async (
   await broker.close();
 });
 
+test('a replication factor up to the setting is accepted, for tools that insist', DEADLINE, async () => {
+  using directory = new TempDirectory();
+  const broker = await openBroker(directory.path, { settings: { maxReplicationFactor: 3 } });
+  await broker.topics.create({ name: 'three', replicationFactor: 3 });
+  for (const replicationFactor of [0, -2, 4]) {
+    const creation = broker.topics.create({ name: 'other', replicationFactor });
+    await assert.rejects(creation, refusedWith('BROKER_REPLICATION_INVALID'));
+  }
+  await broker.close();
+});
+
 test('topics: creation, settings, partitions, deletion and re-creation, and what refuses them', DEADLINE, async () => {
   using directory = new TempDirectory();
   let broker = await openBroker(directory.path);

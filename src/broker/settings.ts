@@ -25,6 +25,8 @@ export interface BrokerSettings {
   readonly maxPartitionsPerTopic: number;
   /** Largest number of partitions of the broker. */
   readonly maxPartitions: number;
+  /** `replication.factor.max`: what clients may ask for without an error; there is one copy in any case. */
+  readonly maxReplicationFactor: number;
   /** Default of `max.message.bytes`. */
   readonly maxMessageBytes: number;
   /** Largest fetch answer, however much the client asks for (`fetch.max.bytes`). */
@@ -58,6 +60,8 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   defaultPartitions: 1,
   maxPartitionsPerTopic: 10_000,
   maxPartitions: 4_000_000,
+  // More would promise copies that nobody makes.
+  maxReplicationFactor: 1,
   maxMessageBytes: 1_048_588,
   fetchMaxBytes: 55 * 1024 * 1024,
   fetchMaxWaitMs: 60_000,

@@ -23,7 +23,7 @@ export interface TopicSpec {
   readonly name: string;
   /** Undefined or -1: the broker's default. */
   readonly partitions?: number | undefined;
-  /** Undefined, -1 or 1: there is one copy, on stable storage. Other values are refused unless `clampReplication`. */
+  /** Undefined, -1 or 1 to `maxReplicationFactor`. Whatever it says, there is one copy, on stable storage. */
   readonly replicationFactor?: number | undefined;
   readonly config?: Readonly<Record<string, string | null>> | undefined;
 }
@@ -89,7 +89,7 @@ export class Topics {
   async create(spec: TopicSpec, options: ChangeOptions = {}): Promise<Topic | undefined> {
     const name = foldTopicName(spec.name);
     const partitionCount = this.#partitionCount(spec.partitions);
-    checkReplication(spec.replicationFactor);
+    checkReplication(spec.replicationFactor, this.#options.settings.maxReplicationFactor);
     const changes = Object.entries(spec.config ?? {}).map(
       ([key, value]): ConfigChange => ({ name: key, op: 'set', value }),
     );
@@ -245,12 +245,12 @@ function checkAlive(topic: Topic): void {
   });
 }
 
-function checkReplication(factor: number | undefined): void {
-  if (factor === undefined || factor === -1 || factor === 1) return;
+function checkReplication(factor = -1, max: number): void {
+  if (factor === -1 || (factor >= 1 && factor <= max)) return;
   throw new MillraceError(
     'BROKER_REPLICATION_INVALID',
     `Replication factor ${factor} is not possible on one broker; ask for 1 or -1. A record acknowledged with acks=all ` +
-      'is on stable storage.',
+      'is on stable storage. Where a tool insists, set replication.factor.max.',
     { details: { replicationFactor: factor } },
   );
 }

@@ -96,6 +96,12 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'partitions of a topic created without a number',
   },
   {
+    name: 'replication.factor.max',
+    key: 'maxReplicationFactor',
+    form: { type: 'integer', min: 1, max: 32_767 },
+    documentation: 'replication factor that clients may ask for; there is one copy, this is for tools that insist',
+  },
+  {
     name: 'message.max.bytes',
     key: 'maxMessageBytes',
     form: bytes(KIB, GIB),

@@ -18,9 +18,11 @@ import { runProgram } from './run-program.ts';
 const KAFKA_VERSION = '4.1.0';
 /** The suite expects at least three partitions of a topic that is created by itself; its own clusters have four. */
 const PARTITIONS = 4;
+/** Its clusters have three brokers, and some tests ask for as many copies. */
+const REPLICAS = 3;
 /** Two cores that others use too. It stretches what a test waits for at most, not what it waits in any case. */
 const TIMEOUT_MULTIPLIER = 2;
-const DEADLINE_MS = 300_000;
+const DEADLINE_MS = 600_000;
 const KAFKA_TOOLS = fileURLToPath(new URL('kafka-tools', import.meta.url));
 /** A row of the table at the end: `| 0012_produce_consume | PASSED | 1.600s |`. */
 const ROW = /^\| *(\d{4}_\w+) *\| *(\w+) *\|/gm;
@@ -62,7 +64,11 @@ export function planRuns(tests: readonly LibrdkafkaTest[]): LibrdkafkaRun[] {
 
 export async function runLibrdkafka(install: LibrdkafkaInstall, run: LibrdkafkaRun): Promise<LibrdkafkaOutcome> {
   const { scenario, quick = false, local = false } = run.tests[0] ?? { name: run.number };
-  const settings = [`num.partitions=${PARTITIONS}`, `auto.create.topics.enable=${scenario === undefined}`];
+  const settings = [
+    `num.partitions=${PARTITIONS}`,
+    `replication.factor.max=${REPLICAS}`,
+    `auto.create.topics.enable=${scenario === undefined}`,
+  ];
   await using broker = await MillraceProcess.start({ settings });
   const configuration = writeConfiguration(broker.kafka);
   try {
