@@ -33,6 +33,10 @@ export interface LibrdkafkaTest {
   /** `noautocreate`: against a broker that creates no topic by itself. */
   readonly scenario?: 'noautocreate';
   readonly quick?: boolean;
+  /** Only the parts of the test whose name holds this, where the whole needs what Millrace has not. */
+  readonly part?: string;
+  /** Further settings of the broker, `name=value`. */
+  readonly settings?: readonly string[];
   /** Needs no broker of ours: it works on the library alone or on the mock cluster inside it. */
   readonly local?: boolean;
   /** One of those that CI runs. */
@@ -56,18 +60,19 @@ export interface LibrdkafkaOutcome {
 /** Groups tests to runs, in order of their numbers. */
 export function planRuns(tests: readonly LibrdkafkaTest[]): LibrdkafkaRun[] {
   const runs = Map.groupBy(tests, (test) => {
-    const { name, scenario = 'default', quick = false, local = false } = test;
-    return [name.slice(0, 4), scenario, quick, local].join();
+    const { name, scenario, quick, local, part, settings } = test;
+    return `${name.slice(0, 4)} ${JSON.stringify([scenario, quick, local, part, settings])}`;
   });
   return [...runs].map(([key, members]) => ({ number: key.slice(0, 4), tests: members }));
 }
 
 export async function runLibrdkafka(install: LibrdkafkaInstall, run: LibrdkafkaRun): Promise<LibrdkafkaOutcome> {
-  const { scenario, quick = false, local = false } = run.tests[0] ?? { name: run.number };
+  const { scenario, quick = false, local = false, part, settings: more = [] } = run.tests[0] ?? { name: run.number };
   const settings = [
     `num.partitions=${PARTITIONS}`,
     `replication.factor.max=${REPLICAS}`,
     `auto.create.topics.enable=${scenario === undefined}`,
+    ...more,
   ];
   await using broker = await MillraceProcess.start({ settings });
   const configuration = writeConfiguration(broker.kafka);
@@ -75,7 +80,7 @@ export async function runLibrdkafka(install: LibrdkafkaInstall, run: LibrdkafkaR
     const args = ['-p1', '-s', scenario ?? 'default', local ? '-l' : '-L', ...(quick ? ['-Q'] : [])];
     const { output, outcome, durationMs } = await runProgram('./test-runner', args, {
       cwd: install.testsDirectory,
-      env: environment(broker.kafka, run.number, configuration.file),
+      env: { ...environment(broker.kafka, run.number, configuration.file), SUBTESTS: part },
       timeoutMs: DEADLINE_MS,
     });
     const rows = [...output.matchAll(ROW)].map((row): [name: string, state: string] => [row[1] ?? '', row[2] ?? '']);
@@ -90,8 +95,8 @@ export async function runLibrdkafka(install: LibrdkafkaInstall, run: LibrdkafkaR
 
 /** What a run is called: `0045 noautocreate`. */
 export function runTitle({ number, tests }: LibrdkafkaRun): string {
-  const { scenario, quick = false, local = false } = tests[0] ?? { name: number };
-  const words = [number, scenario, quick ? 'quick' : undefined, local ? 'local' : undefined];
+  const { scenario, quick = false, local = false, part } = tests[0] ?? { name: number };
+  const words = [number, scenario, part, quick ? 'quick' : undefined, local ? 'local' : undefined];
   return words.filter((word) => word !== undefined).join(' ');
 }
 
