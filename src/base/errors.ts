@@ -104,6 +104,11 @@ export const ERROR_KINDS = {
   BROKER_PROTOCOL_INCONSISTENT: 'fix-request',
   BROKER_SESSION_TIMEOUT_INVALID: 'fix-request',
   BROKER_OFFSET_METADATA_TOO_LARGE: 'fix-request',
+  BROKER_MEMBER_EPOCH_FENCED: 'refresh',
+  BROKER_MEMBER_EPOCH_STALE: 'refresh',
+  BROKER_INSTANCE_UNRELEASED: 'fix-request',
+  BROKER_ASSIGNOR_UNSUPPORTED: 'fix-request',
+  BROKER_TOPIC_REGEX_INVALID: 'fix-request',
   // HTTP listener: what only HTTP can get wrong
   HTTP_REQUEST_INVALID: 'fix-request',
   HTTP_JSON_INVALID: 'fix-request',

@@ -23,6 +23,24 @@ const ROWS: readonly Row[] = [
   ['default.replication.factor', 'int', () => '1', 'One copy, on stable storage before it is acknowledged.'],
   ['fetch.max.bytes', 'int', (s) => String(s.fetchMaxBytes), 'Largest fetch answer.'],
   [
+    'group.consumer.heartbeat.interval.ms',
+    'int',
+    (s) => String(s.consumerHeartbeatIntervalMs),
+    'How often members of the new group protocol heartbeat.',
+  ],
+  [
+    'group.consumer.max.size',
+    'int',
+    (s) => String(s.consumerMaxSize),
+    'Most members of one group of the new protocol.',
+  ],
+  [
+    'group.consumer.session.timeout.ms',
+    'int',
+    (s) => String(s.consumerSessionTimeoutMs),
+    'How long members of the new group protocol may be silent.',
+  ],
+  [
     'group.initial.rebalance.delay.ms',
     'int',
     (s) => String(s.groupInitialRebalanceDelayMs),

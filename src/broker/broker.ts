@@ -28,6 +28,7 @@ import { removeLeftovers } from './checkpoints/leftovers.ts';
 import { clusterCommands } from './cluster-state.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
 import { FetchPath, type FetchRequest } from './fetch.ts';
+import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
@@ -39,6 +40,7 @@ import { Subscription } from './subscriptions/subscription.ts';
 import { TopicFilter } from './subscriptions/topic-filter.ts';
 import { Timestamps } from './timestamps.ts';
 import { Topics } from './topics.ts';
+import type { TopicsState } from './topics-state.ts';
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
 
 export interface BrokerOptions {
@@ -181,6 +183,7 @@ export class Broker {
       settings: { ...settings, offsetsRetentionMs: settings.offsetsRetentionMinutes * 60_000 },
       newMemberId: (clientId) => `${clientId}-${randomBytes(16).toString('hex')}`,
       partitionExists: (topic, partition) => this.topics.find(topic)?.partitions[partition] !== undefined,
+      topics: groupTopics(state.topics),
       hasPendingOffset: (group, topic, partition) => state.transactions.hasPendingOffset(group, topic, partition),
       logger: parts.logger,
     });
@@ -320,6 +323,23 @@ export class Broker {
       this.#scheduleExpiry();
     });
   }
+}
+
+/** What groups whose assignors run here need to know of topics. */
+function groupTopics(topics: TopicsState): GroupTopics {
+  return {
+    get version() {
+      return topics.version;
+    },
+    *names() {
+      for (const { name } of topics.list()) yield name;
+    },
+    find: (name) => {
+      const topic = topics.find(name);
+      return topic === undefined ? undefined : { id: topic.id, partitionCount: topic.partitions.length };
+    },
+    nameOf: (topicId) => topics.byId(topicId)?.name,
+  };
 }
 
 async function lockDirectory(options: BrokerOptions): Promise<DiskLock> {

@@ -41,6 +41,12 @@ export interface BrokerSettings {
   readonly groupMaxSessionTimeoutMs: number;
   /** `group.max.size`: members of one consumer group. */
   readonly groupMaxSize: number;
+  /** `group.consumer.session.timeout.ms`: members of the new group protocol that are silent so long are removed. */
+  readonly consumerSessionTimeoutMs: number;
+  /** `group.consumer.heartbeat.interval.ms`: how often members of the new group protocol are told to heartbeat. */
+  readonly consumerHeartbeatIntervalMs: number;
+  /** `group.consumer.max.size`. */
+  readonly consumerMaxSize: number;
   /** `offsets.retention.minutes`: committed offsets of a group without members are kept so long. */
   readonly offsetsRetentionMinutes: number;
   /** `transaction.max.timeout.ms`: how long an open transaction may hold back read-committed consumers at most. */
@@ -70,6 +76,9 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   groupMinSessionTimeoutMs: 6_000,
   groupMaxSessionTimeoutMs: 1_800_000,
   groupMaxSize: 1_000,
+  consumerSessionTimeoutMs: 45_000,
+  consumerHeartbeatIntervalMs: 5_000,
+  consumerMaxSize: 1_000,
   offsetsRetentionMinutes: 7 * 24 * 60,
   transactionMaxTimeoutMs: 900_000,
 };

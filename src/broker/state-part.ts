@@ -35,6 +35,7 @@ export const COMMAND = {
   TRANSACTION_OFFSETS_STAGED: 15,
   TRANSACTION_ENDED: 16,
   TRANSACTIONAL_ID_FORGOTTEN: 17,
+  CONSUMER_GROUP_CHANGED: 20,
 } as const;
 
 /** Checkpoint sections. On disk: never renumber, never reuse. */

@@ -64,6 +64,7 @@ export class TopicsState implements StatePart {
   #partitionCount = 0;
   /** By partition number: for who walks the journal, which knows partitions by number alone. */
   readonly #byPartition: (Topic | undefined)[] = [];
+  #version = 0;
 
   /** @param onDeleted part of the fold: tells other parts (groups drop the topic's offsets). */
   constructor(store: LogStore, settings: BrokerSettings, onDeleted: (topic: Topic) => void) {
@@ -79,6 +80,11 @@ export class TopicsState implements StatePart {
 
   get partitionCount(): number {
     return this.#partitionCount;
+  }
+
+  /** Grows whenever a topic is created, deleted or gets partitions; starts anew with the process. */
+  get version(): number {
+    return this.#version;
   }
 
   find(name: string): Topic | undefined {
@@ -153,6 +159,7 @@ export class TopicsState implements StatePart {
   ): void {
     const limits = overrides === undefined ? this.#defaultLimits : topicLimits(overrides, this.#settings);
     const topic = new Topic(name, id, createdAt, partitions, overrides, limits);
+    this.#version += 1;
     this.#byName.set(name, topic);
     this.#byId.set(id, topic);
     this.#mapPartitions(topic, partitions);
@@ -160,6 +167,7 @@ export class TopicsState implements StatePart {
   }
 
   #deleted(topic: Topic, commit: CommitNumber): void {
+    this.#version += 1;
     topic.deleted = true;
     this.#byName.delete(topic.name);
     this.#byId.delete(topic.id);
@@ -175,6 +183,7 @@ export class TopicsState implements StatePart {
     const added = this.#newPartitions(first, count, topic.partitions.length);
     topic.partitions = [...topic.partitions, ...added];
     this.#mapPartitions(topic, added);
+    this.#version += 1;
     this.#partitionCount += count;
   }
 

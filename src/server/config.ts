@@ -138,6 +138,24 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'most members of one consumer group',
   },
   {
+    name: 'group.consumer.session.timeout.ms',
+    key: 'consumerSessionTimeoutMs',
+    form: { type: 'integer', min: 100, max: 86_400_000 },
+    documentation: 'how long a member of the new group protocol may be silent before it is removed',
+  },
+  {
+    name: 'group.consumer.heartbeat.interval.ms',
+    key: 'consumerHeartbeatIntervalMs',
+    form: { type: 'integer', min: 10, max: 3_600_000 },
+    documentation: 'how often members of the new group protocol are told to heartbeat',
+  },
+  {
+    name: 'group.consumer.max.size',
+    key: 'consumerMaxSize',
+    form: { type: 'integer', min: 1, max: 100_000 },
+    documentation: 'most members of one consumer group of the new protocol',
+  },
+  {
     name: 'offsets.retention.minutes',
     key: 'offsetsRetentionMinutes',
     form: { type: 'integer', min: 1, max: 2_147_483_647 },

@@ -175,7 +175,7 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     unit: 'count',
     help: 'Consumer groups, by the phase they are in.',
     read: (broker) => {
-      const phases = { empty: 0, preparing: 0, completing: 0, stable: 0, dead: 0 };
+      const phases = { empty: 0, preparing: 0, completing: 0, assigning: 0, reconciling: 0, stable: 0, dead: 0 };
       for (const group of broker.groups.list()) phases[group.phase] += 1;
       return Object.entries(phases).map(([phase, value]) => ({ labels: { phase }, value }));
     },

@@ -6,6 +6,8 @@ import { addOffsetsToTxn } from './messages/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
 import { alterConfigs } from './messages/alter-configs.ts';
 import { apiVersions } from './messages/api-versions.ts';
+import { consumerGroupDescribe } from './messages/consumer-group-describe.ts';
+import { consumerGroupHeartbeat } from './messages/consumer-group-heartbeat.ts';
 import { createAcls } from './messages/create-acls.ts';
 import { createPartitions } from './messages/create-partitions.ts';
 import { createTopics } from './messages/create-topics.ts';
@@ -86,6 +88,8 @@ export const APIS = [
   describeProducers,
   describeTransactions,
   listTransactions,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
   describeTopicPartitions,
 ] as const;
 
@@ -135,6 +139,8 @@ export const API_KEYS = {
   DescribeProducers: 61,
   DescribeTransactions: 65,
   ListTransactions: 66,
+  ConsumerGroupHeartbeat: 68,
+  ConsumerGroupDescribe: 69,
   DescribeTopicPartitions: 75,
 } as const satisfies Record<ApiName, number>;
 

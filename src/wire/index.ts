@@ -38,6 +38,16 @@ export {
 } from './messages/add-partitions-to-txn.ts';
 export { type AlterConfigsRequest, type AlterConfigsResponse, alterConfigs } from './messages/alter-configs.ts';
 export { type ApiVersionsRequest, type ApiVersionsResponse, apiVersions } from './messages/api-versions.ts';
+export {
+  type ConsumerGroupDescribeRequest,
+  type ConsumerGroupDescribeResponse,
+  consumerGroupDescribe,
+} from './messages/consumer-group-describe.ts';
+export {
+  type ConsumerGroupHeartbeatRequest,
+  type ConsumerGroupHeartbeatResponse,
+  consumerGroupHeartbeat,
+} from './messages/consumer-group-heartbeat.ts';
 export { type CreateAclsRequest, type CreateAclsResponse, createAcls } from './messages/create-acls.ts';
 export {
   type CreatePartitionsRequest,

@@ -29,6 +29,9 @@ const NO_CODEC: ReadonlySet<string> = new Set([
   'DescribeCluster 2',
   'EndTxn 5',
   'TxnOffsetCommit 5',
+  'OffsetCommit 10',
+  'OffsetFetch 10',
+  'ConsumerGroupDescribe 1',
   'ElectLeaders 0',
   'ElectLeaders 1',
   'ElectLeaders 2',
@@ -215,6 +218,21 @@ const REQUESTS: Partial<Record<ApiName, RequestSpec>> = {
       })),
     ],
   },
+  ConsumerGroupHeartbeat: {
+    args: (q) => [
+      q['groupId'],
+      q['memberId'],
+      q['memberEpoch'],
+      q['instanceId'],
+      q['rackId'],
+      q['rebalanceTimeoutMs'],
+      q['subscribedTopicNames'],
+      q['subscribedTopicRegex'],
+      q['serverAssignor'],
+      q['topicPartitions'],
+    ],
+  },
+  ConsumerGroupDescribe: { args: (q) => [q['groupIds'], q['includeAuthorizedOperations']] },
   DescribeTopicPartitions: { args: (q) => [q['topics'], q['responsePartitionLimit'], q['cursor']] },
 };
 

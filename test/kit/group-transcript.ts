@@ -37,8 +37,11 @@ export class GroupWorld {
   state: GroupState;
   coordinator: GroupCoordinator;
   partitions = 4;
+  readonly topics = new WorldTopics();
   readonly #settings: Partial<GroupSettings>;
   #members = 0;
+  /** What the journal of now stands on. */
+  #checkpoint: Uint8Array | undefined;
 
   constructor(settings: Partial<GroupSettings> = {}) {
     this.#settings = settings;
@@ -58,17 +61,23 @@ export class GroupWorld {
     await this.journal.close();
     const writer = new StateWriter();
     this.state.snapshot(writer);
-    this.state = new GroupState();
-    this.state.restore(new StateReader(writer.finish(), 'groups'));
+    this.#checkpoint = writer.finish();
+    this.state = this.#restored();
     this.journal = new MemoryJournal(foldOf(this.state), this.journal.mode);
     this.coordinator = this.#start();
   }
 
   #reopen(survivors: readonly MemoryEntry[]): void {
     this.coordinator.stop();
-    this.state = new GroupState();
+    this.state = this.#restored();
     this.journal = new MemoryJournal(foldOf(this.state), this.journal.mode, survivors);
     this.coordinator = this.#start();
+  }
+
+  #restored(): GroupState {
+    const state = new GroupState();
+    if (this.#checkpoint !== undefined) state.restore(new StateReader(this.#checkpoint, 'groups'));
+    return state;
   }
 
   #start(): GroupCoordinator {
@@ -79,10 +88,47 @@ export class GroupWorld {
       settings: this.#settings,
       newMemberId: (prefix) => `${prefix}-${++this.#members}`,
       partitionExists: (topic, partition) => topic !== 'missing' && partition >= 0 && partition < this.partitions,
+      topics: this.topics,
     });
     coordinator.start();
     return coordinator;
   }
+}
+
+/** Topics that the coordinator assigns; a name's id is its bytes in hex. */
+export class WorldTopics {
+  version = 0;
+  readonly #counts = new Map<string, number>();
+
+  names(): Iterable<string> {
+    return this.#counts.keys();
+  }
+
+  /** @param partitionCount 0: deletes it. */
+  set(name: string, partitionCount: number): void {
+    this.version += 1;
+    if (partitionCount === 0) this.#counts.delete(name);
+    else this.#counts.set(name, partitionCount);
+  }
+
+  find(name: string): { id: string; partitionCount: number } | undefined {
+    const partitionCount = this.#counts.get(name);
+    return partitionCount === undefined ? undefined : { id: topicIdOf(name), partitionCount };
+  }
+
+  nameOf(topicId: string): string | undefined {
+    const name = topicNameOf(topicId);
+    return this.#counts.has(name) ? name : undefined;
+  }
+}
+
+export function topicIdOf(name: string): string {
+  return Buffer.from(name).toString('hex').padEnd(32, '0');
+}
+
+/** Also of topics that are gone. */
+export function topicNameOf(topicId: string): string {
+  return Buffer.from(topicId, 'hex').toString().replaceAll('\0', '');
 }
 
 function foldOf(state: GroupState): Fold {
@@ -366,7 +412,7 @@ export async function transcript(
   assert.equal(actual.join('\n'), expected.join('\n'));
 }
 
-function outdent(text: string): string[] {
+export function outdent(text: string): string[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const indent = Math.min(...lines.map((line) => line.length - line.trimStart().length));
   return lines.map((line) => line.slice(indent).trimEnd());

@@ -10,6 +10,7 @@
  * to the coordinator and never change, so they may be written to a socket later.
  */
 import type { ErrorCode, ErrorDetails } from '../../base/errors.ts';
+import type { ConsumerGroupDescription, ConsumerHeartbeatAnswer, ConsumerHeartbeatRequest } from './consumer/api.ts';
 
 /** Settings of the coordinator, named after Kafka's broker settings where it has them. */
 export interface GroupSettings {
@@ -22,6 +23,14 @@ export interface GroupSettings {
   readonly groupMaxRebalanceTimeoutMs: number;
   /** How long a new member's JoinGroup may wait; nobody can heartbeat without a member id. */
   readonly groupNewMemberJoinTimeoutMs: number;
+  /** `group.consumer.session.timeout.ms`: a member of the new protocol that is not heard of so long is removed. */
+  readonly consumerSessionTimeoutMs: number;
+  /** `group.consumer.heartbeat.interval.ms`: what members of the new protocol are told to keep to. */
+  readonly consumerHeartbeatIntervalMs: number;
+  /** The same while a member waits for partitions, or gives some up: a rebalance takes as long as its heartbeats. */
+  readonly consumerWaitingIntervalMs: number;
+  /** `group.consumer.max.size`. */
+  readonly consumerMaxSize: number;
   /** `group.max.size`: members of one group, those with a reserved id included. */
   readonly groupMaxSize: number;
   /** Protocol names and metadata, ids and host of one member. */
@@ -50,6 +59,10 @@ export const GROUP_DEFAULTS: GroupSettings = {
   // Kafka has no bound; a day is longer than any poll loop.
   groupMaxRebalanceTimeoutMs: 24 * 3_600_000,
   groupNewMemberJoinTimeoutMs: 5 * 60_000,
+  consumerSessionTimeoutMs: 45_000,
+  consumerHeartbeatIntervalMs: 5_000,
+  consumerWaitingIntervalMs: 500,
+  consumerMaxSize: 1_000,
   groupMaxSize: 1_000,
   groupMaxMemberBytes: 1024 * 1024,
   // Subscriptions and assignments stand in one journal command, which takes 16 MiB.
@@ -63,7 +76,10 @@ export const GROUP_DEFAULTS: GroupSettings = {
 };
 
 /** `completing`: a generation is formed, its assignment is not there yet. `dead`: being deleted. */
-export type GroupPhase = 'empty' | 'preparing' | 'completing' | 'stable' | 'dead';
+export type ClassicPhase = 'empty' | 'preparing' | 'completing' | 'stable' | 'dead';
+
+/** Of either type: `assigning` and `reconciling` are phases of the new protocol alone. */
+export type GroupPhase = ClassicPhase | 'assigning' | 'reconciling';
 
 /** Levels by who must act: `error` a developer looks, `info` state changed. */
 export interface GroupLogger {
@@ -197,6 +213,8 @@ export interface OffsetCommitRequest {
   readonly memberId: string;
   readonly instanceId: string | null;
   readonly generation: number;
+  /** The client knows that a generation may be a member epoch (OffsetCommit v9 and later). */
+  readonly knowsMemberEpochs?: boolean;
   /** Kept at most so long (OffsetCommit v2 to v4); -1 for the broker's own rule. */
   readonly retentionMs: number;
   readonly topics: readonly { readonly topic: string; readonly partitions: readonly OffsetToCommit[] }[];
@@ -204,7 +222,8 @@ export interface OffsetCommitRequest {
 
 /**
  * In request order. Whole request (the same code in every partition): BROKER_MEMBER_UNKNOWN, BROKER_MEMBER_FENCED,
- * BROKER_GENERATION_ILLEGAL, BROKER_REBALANCE_IN_PROGRESS, BROKER_GROUP_ID_INVALID.
+ * BROKER_GENERATION_ILLEGAL, BROKER_REBALANCE_IN_PROGRESS, BROKER_GROUP_ID_INVALID; in groups of the new protocol
+ * BROKER_MEMBER_EPOCH_STALE, and WIRE_UNSUPPORTED_VERSION for a member that does not know epochs.
  * One partition: BROKER_PARTITION_NOT_FOUND, BROKER_OFFSET_METADATA_TOO_LARGE, BROKER_REQUEST_INVALID (an offset that
  * is none), BROKER_LIMIT_REACHED.
  */
@@ -219,12 +238,15 @@ export interface OffsetFetchRequest {
   readonly groupId: string;
   /** Null: everything the group has committed. */
   readonly topics: readonly { readonly topic: string; readonly partitions: readonly number[] }[] | null;
+  /** Of a member of the new protocol, which may be refused; null and -1 for others. */
+  readonly memberId?: string | null;
+  readonly memberEpoch?: number;
   /** Refuse where an open transaction holds newer offsets (KIP-447). */
   readonly requireStable?: boolean;
 }
 
 export interface OffsetFetchAnswer {
-  /** BROKER_GROUP_ID_INVALID; then `topics` is empty. */
+  /** BROKER_GROUP_ID_INVALID, BROKER_MEMBER_UNKNOWN, BROKER_MEMBER_EPOCH_STALE; then `topics` is empty. */
   readonly error: ErrorCode | undefined;
   readonly topics: readonly { readonly topic: string; readonly partitions: readonly FetchedOffset[] }[];
 }
@@ -263,6 +285,7 @@ export interface GroupListing {
   readonly phase: GroupPhase;
 }
 
+/** Of a classic group. */
 export interface GroupDescription extends GroupListing {
   readonly generation: number;
   /** Null while no generation has members. */
@@ -304,8 +327,12 @@ export interface Groups {
   commitOffsets(request: OffsetCommitRequest): Promise<OffsetCommitAnswer>;
   fetchOffsets(request: OffsetFetchRequest): Promise<OffsetFetchAnswer>;
   deleteOffsets(request: DeleteOffsetsRequest): Promise<DeleteOffsetsAnswer>;
-  /** Of the moment, for people: a phase is not a promise. Undefined: no such group. */
+  /** One heartbeat of a member of the new protocol; durable when it is answered. */
+  consumerHeartbeat(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer>;
+  /** Of the moment, for people: a phase is not a promise. Undefined: no such classic group. */
   describe(groupId: string): GroupDescription | undefined;
+  /** The same for groups of the new protocol. */
+  describeConsumer(groupId: string): ConsumerGroupDescription | undefined;
   list(): GroupListing[];
   /** BROKER_GROUP_NOT_FOUND, BROKER_GROUP_NOT_EMPTY, BROKER_GROUP_ID_INVALID. */
   delete(groupId: string): Promise<ErrorCode | undefined>;

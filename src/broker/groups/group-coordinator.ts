@@ -31,9 +31,11 @@ import {
   type SyncAnswer,
   type SyncRequest,
 } from './api.ts';
+import type { ConsumerGroupDescription, ConsumerHeartbeatAnswer, ConsumerHeartbeatRequest } from './consumer/api.ts';
+import { ConsumerGroups, type GroupTopics } from './consumer/consumer-groups.ts';
 import { Deadlines } from './deadlines.ts';
 import { Group } from './group.ts';
-import { decodeGroupImage, decodeGroupSummary, encodeGroupImage } from './group-image.ts';
+import { decodeGroupImage, decodeGroupSummary, encodeGroupImage, type GroupImage } from './group-image.ts';
 import type { GroupRuntime } from './group-runtime.ts';
 import type { GroupRecord, GroupState } from './group-state.ts';
 import { imageBytes } from './member.ts';
@@ -53,6 +55,8 @@ export interface GroupCoordinatorOptions {
   readonly newMemberId: (prefix: string) => string;
   /** Of the head state; canonical topic names. */
   readonly partitionExists: (topic: string, partition: number) => boolean;
+  /** Of the head state: what the broker assigns to members of the new protocol. */
+  readonly topics?: GroupTopics;
   /** Of the head state: offsets of an open transaction; without transactions there are none. */
   readonly hasPendingOffset?: (groupId: string, topic: string, partition: number) => boolean;
   readonly logger?: GroupLogger;
@@ -69,6 +73,7 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
   readonly #deadlines: Deadlines;
   readonly #offsets: OffsetStore;
   readonly #retention: OffsetRetention;
+  readonly #consumers: ConsumerGroups;
   readonly #runtime: GroupRuntime;
   /** Groups with members, reserved ids, or something on its way to the journal. */
   readonly #live = new Map<string, Group>();
@@ -84,12 +89,22 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
     const shared = { journal: this.#journal, state: this.#state, settings: this.#settings, counters: this.counters };
     const { partitionExists, hasPendingOffset = () => false } = options;
     this.#offsets = new OffsetStore({ ...shared, partitionExists, hasPendingOffset });
+    this.#consumers = new ConsumerGroups({
+      ...shared,
+      clock: options.clock,
+      deadlines: this.#deadlines,
+      logger: options.logger,
+      topics: options.topics ?? NO_TOPICS,
+      newMemberId: () => options.newMemberId('consumer'),
+      isClassic: (groupId) => this.#live.has(groupId),
+    });
     this.#retention = new OffsetRetention({
       ...shared,
       deadlines: this.#deadlines,
       logger: options.logger,
       now: () => this.#clock.now(),
       find: (groupId) => this.#live.get(groupId),
+      subscribedTopics: (group) => this.#consumers.subscribedTopics(group),
     });
     this.#runtime = this.#makeRuntime(options.newMemberId);
   }
@@ -100,6 +115,7 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
       if (image === undefined || decodeGroupSummary(image).phase === 'empty') continue;
       this.#live.set(groupId, new Group(groupId, this.#runtime, decodeGroupImage(image)));
     }
+    this.#consumers.start();
     this.#retention.start();
   }
 
@@ -146,6 +162,7 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
   async leave(request: LeaveRequest): Promise<LeaveAnswer> {
     const refusal = this.#refuse(request.groupId);
     if (refusal !== undefined) return { error: refusal, members: [] };
+    if (this.#state.get(request.groupId)?.consumer !== undefined) return await this.#removeStatic(request);
     const group = this.#live.get(request.groupId);
     const errors = group === undefined ? [] : this.#outbox.step(() => group.leave(request));
     const members = request.members.map(({ memberId, instanceId }, index) => {
@@ -156,6 +173,43 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
     return failure === undefined
       ? { error: 'BROKER_COORDINATOR_UNAVAILABLE', members: [] }
       : { error: undefined, members };
+  }
+
+  /** Of a group of the new protocol this request removes static members for an operator, and nobody else. */
+  async #removeStatic({ groupId, members }: LeaveRequest): Promise<LeaveAnswer> {
+    const answers: LeaveAnswer['members'][number][] = [];
+    for (const { memberId, instanceId } of members) {
+      const isOperator = memberId === '' && instanceId !== null;
+      const done = await this.#tryJournal('removal of a static member', async () =>
+        isOperator ? await this.#consumers.removeStatic(groupId, instanceId) : ('BROKER_MEMBER_UNKNOWN' as const),
+      );
+      const error = done === undefined ? 'BROKER_COORDINATOR_UNAVAILABLE' : done.value;
+      answers.push({ memberId, instanceId, error });
+    }
+    return { error: undefined, members: answers };
+  }
+
+  async consumerHeartbeat(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer> {
+    const refusal = this.#refuse(request.groupId) ?? this.#refuseChangeOfType(request);
+    if (refusal !== undefined) return { error: refusal, message: CONSUMER_REFUSALS[refusal] ?? refusal };
+    const answer = await this.#tryJournal('heartbeat', () => this.#consumers.heartbeat(request));
+    const unavailable = 'BROKER_COORDINATOR_UNAVAILABLE';
+    return answer?.value ?? { error: unavailable, message: CONSUMER_REFUSALS[unavailable] ?? '' };
+  }
+
+  /** A classic group gives way when it has no members; ids that were reserved in it are forgotten. */
+  #refuseChangeOfType({ groupId, epoch }: ConsumerHeartbeatRequest): ErrorCode | undefined {
+    const group = this.#live.get(groupId);
+    if (group === undefined) return undefined;
+    if (group.phase === 'dead' || (group.phase === 'empty' && !group.isStored)) return 'BROKER_COORDINATOR_UNAVAILABLE';
+    if (group.phase !== 'empty' || epoch !== 0) return 'BROKER_GROUP_NOT_FOUND';
+    this.#outbox.step(() => group.die());
+    this.#live.delete(groupId);
+    return undefined;
+  }
+
+  describeConsumer(groupId: string): ConsumerGroupDescription | undefined {
+    return this.#consumers.describe(groupId);
   }
 
   async commitOffsets(request: OffsetCommitRequest): Promise<OffsetCommitAnswer> {
@@ -178,7 +232,8 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
   }
 
   async fetchOffsets(request: OffsetFetchRequest): Promise<OffsetFetchAnswer> {
-    const refusal = this.#refuse(request.groupId);
+    const { groupId, memberId = null, memberEpoch = -1 } = request;
+    const refusal = this.#refuse(groupId) ?? this.#consumers.refuseFetch(groupId, memberId, memberEpoch);
     if (refusal !== undefined) return { error: refusal, topics: [] };
     const answer = await this.#tryJournal('offset fetch', () => this.#offsets.fetch(request));
     return answer?.value ?? { error: 'BROKER_COORDINATOR_UNAVAILABLE', topics: [] };
@@ -187,7 +242,7 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
   async deleteOffsets(request: DeleteOffsetsRequest): Promise<DeleteOffsetsAnswer> {
     const refusal = this.#refuse(request.groupId) ?? this.#refuseForgetting(request.groupId);
     if (refusal !== undefined) return { error: refusal, topics: [] };
-    const isSubscribed = this.#subscriptionTest(this.#live.get(request.groupId));
+    const isSubscribed = this.#subscriptionTest(request.groupId);
     const answer = await this.#tryJournal('offset deletion', () =>
       this.#offsets.forget(request, this.#clock.now(), isSubscribed),
     );
@@ -199,17 +254,17 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
     const group = this.#live.get(groupId);
     if (group !== undefined) return group.describe();
     const record = this.#state.get(groupId);
-    return record === undefined ? undefined : describeIdle(record);
+    return record === undefined || record.consumer !== undefined ? undefined : describeIdle(record);
   }
 
   list(): GroupListing[] {
     const groups: GroupListing[] = [];
     for (const record of this.#state.all()) {
-      const { groupId, phase, protocolType } = this.#live.get(record.groupId) ?? summarize(record);
-      groups.push({ groupId, type: 'classic', phase, protocolType });
+      const live = this.#live.get(record.groupId);
+      groups.push(live === undefined ? summarize(record) : listingOf(live));
     }
-    for (const { groupId, phase, protocolType } of this.#live.values()) {
-      if (this.#state.get(groupId) === undefined) groups.push({ groupId, type: 'classic', phase, protocolType });
+    for (const group of this.#live.values()) {
+      if (this.#state.get(group.groupId) === undefined) groups.push(listingOf(group));
     }
     return groups;
   }
@@ -220,6 +275,7 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
     const live = this.#live.get(groupId);
     if (live === undefined && this.#state.get(groupId) === undefined) return 'BROKER_GROUP_NOT_FOUND';
     if (live?.phase === 'dead') return 'BROKER_COORDINATOR_UNAVAILABLE';
+    if ((this.#state.get(groupId)?.consumer?.size ?? 0) > 0) return 'BROKER_GROUP_NOT_EMPTY';
     if (live !== undefined && live.phase !== 'empty') return 'BROKER_GROUP_NOT_EMPTY';
     const group = live ?? new Group(groupId, this.#runtime, undefined);
     this.#live.set(groupId, group);
@@ -249,6 +305,8 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
     if (!(sessionTimeoutMs >= groupMinSessionTimeoutMs && sessionTimeoutMs <= groupMaxSessionTimeoutMs)) {
       return 'BROKER_SESSION_TIMEOUT_INVALID';
     }
+    // Kafka lets classic members into groups of the new protocol while their clients are upgraded; we do not.
+    if ((this.#state.get(request.groupId)?.consumer?.size ?? 0) > 0) return 'BROKER_PROTOCOL_INCONSISTENT';
     if (imageBytes(request) > groupMaxMemberBytes) return 'BROKER_LIMIT_REACHED';
     return request.memberId === '' && this.#isFull(request.groupId) ? 'BROKER_LIMIT_REACHED' : undefined;
   }
@@ -264,6 +322,8 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
   #refuseCommit(request: OffsetCommitRequest, isTransactional = false): ErrorCode | undefined {
     const group = this.#live.get(request.groupId);
     if (group !== undefined) return group.admitCommit(request, isTransactional);
+    const consumer = this.#state.get(request.groupId)?.consumer;
+    if (consumer !== undefined) return this.#consumers.refuseCommit(consumer, request, isTransactional);
     if (request.generation < 0) return undefined;
     return this.#state.get(request.groupId)?.image === undefined
       ? 'BROKER_GENERATION_ILLEGAL'
@@ -279,7 +339,13 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
   }
 
   /** Where a subscription cannot be read, every topic may be subscribed. */
-  #subscriptionTest(group: Group | undefined): (topic: string) => boolean {
+  #subscriptionTest(groupId: string): (topic: string) => boolean {
+    const consumer = this.#state.get(groupId)?.consumer;
+    if (consumer !== undefined) {
+      const names = this.#consumers.subscribedTopics(consumer);
+      return (topic) => consumer.size > 0 && names.has(topic);
+    }
+    const group = this.#live.get(groupId);
     if (group === undefined || group.phase === 'empty') return () => false;
     const subscribed = group.protocol === null ? undefined : allSubscribedTopics(group.subscriptions());
     return (topic) => subscribed === undefined || subscribed.has(topic);
@@ -291,8 +357,7 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
   #toJoin(groupId: string, memberId: string): Group | undefined {
     const live = this.#live.get(groupId);
     if (live !== undefined || memberId !== '') return live;
-    const image = this.#state.get(groupId)?.image;
-    const group = new Group(groupId, this.#runtime, image === undefined ? undefined : decodeGroupImage(image));
+    const group = new Group(groupId, this.#runtime, imageOf(this.#state.get(groupId)));
     this.#live.set(groupId, group);
     return group;
   }
@@ -352,7 +417,34 @@ function refuseOffsets(request: OffsetCommitRequest, error: ErrorCode): OffsetCo
   };
 }
 
-function summarize({ groupId, image }: GroupRecord): GroupListing {
+/** Words for what is decided before a group of the new protocol is asked. */
+const CONSUMER_REFUSALS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  BROKER_GROUP_ID_INVALID: 'GroupId is empty or too long.',
+  BROKER_GROUP_NOT_FOUND: 'The group has members of the classic protocol.',
+  BROKER_COORDINATOR_UNAVAILABLE: 'The group cannot be changed at the moment.',
+};
+
+/** For a coordinator whose groups are all classic. */
+const NO_TOPICS: GroupTopics = { version: 0, names: () => [], find: () => undefined, nameOf: () => undefined };
+
+function listingOf({ groupId, phase, protocolType }: Group): GroupListing {
+  return { groupId, type: 'classic', phase, protocolType };
+}
+
+/** What a classic group goes on from; one of the other type was here and left its last epoch, so that none is used twice. */
+function imageOf(record: GroupRecord | undefined): GroupImage | undefined {
+  if (record?.image !== undefined) return decodeGroupImage(record.image);
+  if (record?.consumer === undefined) return undefined;
+  const { groupId, consumer } = record;
+  const { epoch: generation, changedAt } = consumer;
+  const nobody = { protocolType: '', protocol: null, leaderId: null, members: [] };
+  return { groupId, phase: 'empty', changedAt, generation, ...nobody };
+}
+
+function summarize({ groupId, image, consumer }: GroupRecord): GroupListing {
+  if (consumer !== undefined) {
+    return { groupId, type: 'consumer', phase: consumer.phase, protocolType: CONSUMER_PROTOCOL_TYPE };
+  }
   if (image === undefined) return { groupId, type: 'classic', phase: 'empty', protocolType: '' };
   const { phase, protocolType } = decodeGroupSummary(image);
   return { groupId, type: 'classic', phase, protocolType };

@@ -1,5 +1,5 @@
 /** What is true of a group at the moment, and how it is told: to members, to people, to the journal. No behaviour. */
-import type { GroupDescription, GroupPhase, Joined, SyncAnswer } from './api.ts';
+import type { ClassicPhase, GroupDescription, Joined, SyncAnswer } from './api.ts';
 import type { GroupImage, StoredPhase } from './group-image.ts';
 import { type Member, NO_BYTES } from './member.ts';
 import { Membership } from './membership.ts';
@@ -7,7 +7,7 @@ import { Membership } from './membership.ts';
 export class GroupFacts {
   readonly groupId: string;
   readonly members = new Membership();
-  phase: GroupPhase = 'empty';
+  phase: ClassicPhase = 'empty';
   /** Wall clock, milliseconds: when the phase began. */
   changedAt: number;
   generation = 0;
@@ -21,7 +21,7 @@ export class GroupFacts {
     this.changedAt = changedAt;
   }
 
-  enter(phase: GroupPhase, now: number): void {
+  enter(phase: ClassicPhase, now: number): void {
     this.phase = phase;
     this.changedAt = now;
   }

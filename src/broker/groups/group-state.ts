@@ -5,18 +5,22 @@
  * does not inherit them, the broker calls `topicDeleted` from its own fold of TOPIC_DELETED, before anything later in
  * the journal can commit to the new one.
  *
- * Checkpoint section: u8 version 1, u32 groupCount, for each: str groupId, flag and bytes image, u32 topicCount, for
- * each: str topic, u32 partitionCount, for each: u32 partition, i64 committedAt, then as in offset-commands.ts from
+ * Checkpoint section: u8 version 2, u32 groupCount, for each: str groupId, flag and bytes image, flag and bytes of a
+ * group of the new protocol (consumer/consumer-commands.ts; absent in version 1), u32 topicCount, for each: str topic, u32 partitionCount, for each: u32 partition, i64 committedAt, then as in offset-commands.ts from
  * `offset` on.
  */
 import { assert } from '../../base/errors.ts';
 import type { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import { CHECKPOINT_SECTION, COMMAND, type StatePart } from '../state-part.ts';
+import { decodeGroupChange, encodeGroupChange, wholeGroup } from './consumer/consumer-commands.ts';
+import { ConsumerGroup, type GroupChange } from './consumer/consumer-group.ts';
 import { checkVersion, decodeGroupSummary } from './group-image.ts';
 import { decodeGroupDeleted, decodeOffsetChanges, readOffset, writeOffset } from './offset-commands.ts';
 import { type CommittedOffset, TopicOffsets } from './topic-offsets.ts';
 
-const SECTION_VERSION = 1;
+const SECTION_VERSION = 2;
+/** Before there were groups of the new protocol. */
+const CLASSIC_SECTION_VERSION = 1;
 /** Map entry, record and string headers of one group, approximately. */
 const GROUP_OVERHEAD_BYTES = 400;
 const NO_OFFSETS: ReadonlyMap<string, TopicOffsets> = new Map();
@@ -25,12 +29,15 @@ export interface GroupRecord {
   readonly groupId: string;
   /** Body of the last GROUP_CHANGED; undefined for a group that only stores offsets. Never changed in place. */
   readonly image: Uint8Array | undefined;
+  /** A group of the new protocol; then it has no image. Changed by the fold alone. */
+  readonly consumer: ConsumerGroup | undefined;
   readonly offsets: ReadonlyMap<string, TopicOffsets>;
 }
 
 class StoredGroup implements GroupRecord {
   readonly groupId: string;
   image: Uint8Array | undefined;
+  consumer: ConsumerGroup | undefined;
   topics: Map<string, TopicOffsets> | undefined;
 
   constructor(groupId: string) {
@@ -44,7 +51,12 @@ class StoredGroup implements GroupRecord {
 
 export class GroupState implements StatePart {
   readonly section = CHECKPOINT_SECTION.GROUPS;
-  readonly commands = [COMMAND.GROUP_CHANGED, COMMAND.OFFSETS_COMMITTED, COMMAND.GROUP_DELETED];
+  readonly commands = [
+    COMMAND.GROUP_CHANGED,
+    COMMAND.OFFSETS_COMMITTED,
+    COMMAND.GROUP_DELETED,
+    COMMAND.CONSUMER_GROUP_CHANGED,
+  ];
   readonly #groups = new Map<string, StoredGroup>();
   /** Groups with offsets of a topic: deleting one of 100,000 topics must not walk all groups. */
   readonly #byTopic = new Map<string, Set<StoredGroup>>();
@@ -77,6 +89,10 @@ export class GroupState implements StatePart {
           if (committed === null) this.#forget(groupId, topic, partition);
           else this.#store(groupId, topic, partition, committed);
         });
+      case COMMAND.CONSUMER_GROUP_CHANGED: {
+        const change = decodeGroupChange(body);
+        return this.#consumerChanged(this.#obtain(change.groupId), change);
+      }
       case COMMAND.GROUP_DELETED:
         return this.#deleted(decodeGroupDeleted(body));
       default:
@@ -91,9 +107,11 @@ export class GroupState implements StatePart {
 
   snapshot(writer: StateWriter): void {
     writer.u8(SECTION_VERSION).u32(this.#groups.size);
-    for (const { groupId, image, offsets } of this.#groups.values()) {
+    for (const { groupId, image, consumer, offsets } of this.#groups.values()) {
       writer.string(groupId).bool(image !== undefined);
       if (image !== undefined) writer.bytes(image);
+      writer.bool(consumer !== undefined);
+      if (consumer !== undefined) writer.bytes(encodeGroupChange(wholeGroup(consumer)));
       writer.u32(offsets.size);
       for (const [topic, partitions] of offsets) {
         writer.string(topic).u32(partitions.count);
@@ -106,10 +124,14 @@ export class GroupState implements StatePart {
   }
 
   restore(reader: StateReader): void {
-    checkVersion('checkpoint section of groups', reader.u8(), SECTION_VERSION);
+    const version = reader.u8();
+    if (version !== CLASSIC_SECTION_VERSION) checkVersion('checkpoint section of groups', version, SECTION_VERSION);
     for (let groups = reader.u32(); groups > 0; groups--) {
       const group = this.#obtain(reader.string());
       if (reader.bool()) this.#setImage(group, reader.bytes());
+      if (version !== CLASSIC_SECTION_VERSION && reader.bool()) {
+        this.#consumerChanged(group, decodeGroupChange(reader.bytes()));
+      }
       for (let topics = reader.u32(); topics > 0; topics--) {
         const topic = reader.string();
         for (let partitions = reader.u32(); partitions > 0; partitions--) {
@@ -125,8 +147,18 @@ export class GroupState implements StatePart {
   }
 
   #setImage(group: StoredGroup, image: Uint8Array): void {
-    this.#sizeBytes += image.length - (group.image?.length ?? 0);
+    this.#sizeBytes += image.length - (group.image?.length ?? 0) - (group.consumer?.sizeBytes ?? 0);
     group.image = image;
+    group.consumer = undefined;
+  }
+
+  /** A group without members may become one of the other type; the coordinator saw to that. */
+  #consumerChanged(group: StoredGroup, change: GroupChange): void {
+    this.#sizeBytes -= (group.image?.length ?? 0) + (group.consumer?.sizeBytes ?? 0);
+    group.image = undefined;
+    group.consumer ??= new ConsumerGroup(group.groupId, change.epoch);
+    group.consumer.applyChange(change);
+    this.#sizeBytes += group.consumer.sizeBytes;
   }
 
   #obtain(groupId: string): StoredGroup {
@@ -177,7 +209,7 @@ export class GroupState implements StatePart {
     groups?.delete(group);
     if (groups?.size === 0) this.#byTopic.delete(topic);
     // Without an image the offsets were all there was of the group.
-    if (group.offsets.size === 0 && group.image === undefined) this.#remove(group);
+    if (group.offsets.size === 0 && group.image === undefined && group.consumer === undefined) this.#remove(group);
   }
 
   #deleted(groupId: string): void {
@@ -190,5 +222,6 @@ export class GroupState implements StatePart {
   #remove(group: StoredGroup): void {
     this.#groups.delete(group.groupId);
     this.#sizeBytes -= GROUP_OVERHEAD_BYTES + group.groupId.length + (group.image?.length ?? 0);
+    this.#sizeBytes -= group.consumer?.sizeBytes ?? 0;
   }
 }

@@ -19,8 +19,8 @@
  */
 import type { ErrorCode } from '../../base/errors.ts';
 import type {
+  ClassicPhase,
   GroupDescription,
-  GroupPhase,
   HeartbeatRequest,
   JoinAnswer,
   JoinRequest,
@@ -61,7 +61,7 @@ export class Group {
     return this.#facts.groupId;
   }
 
-  get phase(): GroupPhase {
+  get phase(): ClassicPhase {
     return this.#facts.phase;
   }
 
@@ -76,6 +76,11 @@ export class Group {
   /** Metadata of every member for the chosen protocol. */
   *subscriptions(): Generator<Uint8Array> {
     for (const member of this.#members.all()) yield member.metadataFor(this.#facts.protocol);
+  }
+
+  /** The journal holds what is true here, but for reserved ids. */
+  get isStored(): boolean {
+    return this.#rebalance.isStored;
   }
 
   /** Nothing is here that the folded state does not hold. */

@@ -14,6 +14,7 @@
 import { type CommitBuilder, type Journal, transactOnce } from '../../journal/journal.ts';
 import { COMMAND } from '../state-part.ts';
 import type { GroupCounters, GroupLogger, GroupSettings } from './api.ts';
+import type { ConsumerGroup } from './consumer/consumer-group.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { Group } from './group.ts';
 import { decodeGroupSummary } from './group-image.ts';
@@ -36,6 +37,8 @@ export interface OffsetRetentionOptions {
   readonly now: () => number;
   /** The live group, if it is alive. */
   readonly find: (groupId: string) => Group | undefined;
+  /** Names of topics that members of a group of the new protocol are subscribed to. */
+  readonly subscribedTopics: (group: ConsumerGroup) => ReadonlySet<string>;
 }
 
 /** When an offset of a group goes; undefined: none of them does. */
@@ -135,12 +138,23 @@ export class OffsetRetention {
   #rule(record: GroupRecord, now: number): Rule | undefined {
     const group = this.#options.find(record.groupId);
     if (group !== undefined) return ruleOfLive(group);
+    if (record.consumer !== undefined) return this.#ruleOfConsumers(record.consumer, now);
     if (record.image === undefined) return { since: sinceCommit, keeps: KEEPS_NONE, groupGoes: false };
     const { phase, changedAt } = decodeGroupSummary(record.image);
-    if (phase !== 'empty') return undefined;
+    return phase === 'empty' ? this.#ruleOfEmpty(changedAt, now) : undefined;
+  }
+
+  #ruleOfEmpty(changedAt: number, now: number): Rule {
     // A consumer that restarts leaves its group empty for a moment: one check interval is grace enough.
     const groupGoes = now - changedAt >= this.#options.settings.offsetsRetentionCheckIntervalMs;
     return { since: () => changedAt, keeps: KEEPS_NONE, groupGoes };
+  }
+
+  #ruleOfConsumers(group: ConsumerGroup, now: number): Rule | undefined {
+    if (group.size === 0) return this.#ruleOfEmpty(group.changedAt, now);
+    if (group.phase !== 'stable') return undefined;
+    const subscribed = this.#options.subscribedTopics(group);
+    return { since: sinceCommit, keeps: (topic) => subscribed.has(topic), groupGoes: false };
   }
 }
 

@@ -3,7 +3,7 @@
  * goes is group.ts; the diagram of the states stands there.
  */
 import type { ErrorCode, MillraceError } from '../../base/errors.ts';
-import type { GroupPhase, JoinAnswer, SyncRequest } from './api.ts';
+import type { ClassicPhase, JoinAnswer, SyncRequest } from './api.ts';
 import type { Deadline } from './deadlines.ts';
 import { assignmentAnswer, type GroupFacts, groupImage, joinedAnswer } from './group-facts.ts';
 import type { StoredPhase } from './group-image.ts';
@@ -245,7 +245,7 @@ export class Rebalance {
     if (dropped > 0) this.#prepare('members did not sync in time');
   }
 
-  #enter(phase: GroupPhase): void {
+  #enter(phase: ClassicPhase): void {
     this.#facts.enter(phase, this.#runtime.now());
   }
 

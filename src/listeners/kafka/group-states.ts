@@ -6,5 +6,7 @@ export const GROUP_STATES = {
   preparing: 'PreparingRebalance',
   completing: 'CompletingRebalance',
   stable: 'Stable',
+  assigning: 'Assigning',
+  reconciling: 'Reconciling',
   dead: 'Dead',
 } as const satisfies Record<GroupPhase, string>;

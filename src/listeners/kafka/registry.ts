@@ -9,6 +9,8 @@ import { handleAddOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
 import { handleAddPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
 import { handleAlterConfigs } from './handlers/alter-configs.ts';
 import { apiVersionsHandler } from './handlers/api-versions.ts';
+import { handleConsumerGroupDescribe } from './handlers/consumer-group-describe.ts';
+import { handleConsumerGroupHeartbeat } from './handlers/consumer-group-heartbeat.ts';
 import { handleCreatePartitions } from './handlers/create-partitions.ts';
 import { handleCreateTopics } from './handlers/create-topics.ts';
 import { handleDeleteGroups } from './handlers/delete-groups.ts';
@@ -82,6 +84,8 @@ const HANDLERS: readonly Handler[] = [
   handleDescribeLogDirs,
   handleElectLeaders,
   handleDescribeTopicPartitions,
+  handleConsumerGroupHeartbeat,
+  handleConsumerGroupDescribe,
 ];
 
 const handleApiVersions = apiVersionsHandler([SERVED_PRODUCE, SERVED_FETCH, ...HANDLERS]);

@@ -1,15 +1,16 @@
 /**
- * OffsetFetch 1-9: offsets that groups have committed. 2: null for all topics, error of the group. 3: throttle time.
- * 5: leader epochs. 6: flexible. 7: stable offsets only (KIP-447). 8: several groups. 9: member and epoch (KIP-848).
+ * OffsetFetch 1-10: offsets that groups have committed. 2: null for all topics, error of the group. 3: throttle time.
+ * 5: leader epochs. 6: flexible. 7: stable offsets only (KIP-447). 8: several groups. 9: member and epoch (KIP-848). 10: topic ids.
  * Versions to 7 fill the top-level group and topics, later ones `groups`.
  */
 import { api, type RequestOf, type ResponseOf } from '../api.ts';
-import { array, boolean, int16, int32, int64, string, structs, throttleTimeMs } from '../schema.ts';
+import { ZERO_UUID } from '../reader.ts';
+import { array, boolean, int16, int32, int64, string, structs, throttleTimeMs, uuid } from '../schema.ts';
 
 export const offsetFetch = api({
   key: 9,
   name: 'OffsetFetch',
-  versions: [1, 9],
+  versions: [1, 10],
   flexible: 6,
   request: {
     groupId: string({ until: 7, default: '' }),
@@ -19,7 +20,14 @@ export const offsetFetch = api({
         groupId: string(),
         memberId: string({ since: 9, nullable: 9, default: null }),
         memberEpoch: int32({ since: 9, default: -1 }),
-        topics: structs({ name: string(), partitionIndexes: array(int32()) }, { nullable: 8 }),
+        topics: structs(
+          {
+            name: string({ until: 9, default: '' }),
+            topicId: uuid({ since: 10, default: ZERO_UUID }),
+            partitionIndexes: array(int32()),
+          },
+          { nullable: 8 },
+        ),
       },
       { since: 8, default: [] },
     ),
@@ -47,7 +55,8 @@ export const offsetFetch = api({
       {
         groupId: string(),
         topics: structs({
-          name: string(),
+          name: string({ until: 9, default: '' }),
+          topicId: uuid({ since: 10, default: ZERO_UUID }),
           partitions: structs({
             partitionIndex: int32(),
             /** -1 with error 0: nothing committed. */

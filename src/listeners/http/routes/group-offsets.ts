@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
-import type { OffsetCommitAnswer, OffsetFetchAnswer, OffsetToCommit } from '../../../broker/groups/api.ts';
+import type { GroupPhase, OffsetCommitAnswer, OffsetFetchAnswer, OffsetToCommit } from '../../../broker/groups/api.ts';
 import { planReset, type ResetPlace, type ResetTarget } from '../../../broker/groups/offset-reset.ts';
 import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
@@ -28,7 +28,7 @@ export function groupOffsetRoutes(app: FastifyInstance, { broker }: HttpContext)
   const params = GroupParams;
   app.get<{ Params: GroupParams }>(PATH, { schema: { params } }, async (request, reply) => {
     const { group } = request.params;
-    if (broker.groups.describe(group) === undefined) throw groupNotFound(group);
+    if (phaseOf(broker, group) === undefined) throw groupNotFound(group);
     return reply.send(viewOf(broker, group, await committed(broker, group)));
   });
 
@@ -70,7 +70,7 @@ export function groupOffsetRoutes(app: FastifyInstance, { broker }: HttpContext)
 
 async function reset(broker: Broker, group: string, body: ResetOffsetsBody): Promise<ResetAnswer> {
   const target = targetOf(body, broker.clock.now());
-  if (body.topics === undefined && broker.groups.describe(group) === undefined) throw groupNotFound(group);
+  if (body.topics === undefined && phaseOf(broker, group) === undefined) throw groupNotFound(group);
   const dryRun = body.dryRun ?? false;
   if (!dryRun) refuseMembers(broker, group);
   const places = placesOf(broker, await committed(broker, group), body.topics);
@@ -188,8 +188,12 @@ async function store(broker: Broker, group: string, offsets: Offsets): Promise<v
 }
 
 function refuseMembers(broker: Broker, group: string): void {
-  const phase = broker.groups.describe(group)?.phase ?? 'empty';
-  if (phase !== 'empty') throw groupRefusal('BROKER_GROUP_NOT_EMPTY', group);
+  if ((phaseOf(broker, group) ?? 'empty') !== 'empty') throw groupRefusal('BROKER_GROUP_NOT_EMPTY', group);
+}
+
+/** Undefined: there is no such group, of either type. */
+function phaseOf({ groups }: Broker, group: string): GroupPhase | undefined {
+  return groups.describe(group)?.phase ?? groups.describeConsumer(group)?.phase;
 }
 
 function firstError(topics: OffsetCommitAnswer['topics']) {

@@ -2,7 +2,8 @@
 import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
 import type { GroupDescription, GroupListing } from '../../../broker/groups/api.ts';
-import { assignedTopics } from '../../../broker/groups/subscription.ts';
+import type { ConsumerGroupDescription } from '../../../broker/groups/consumer/api.ts';
+import { assignedTopics, CONSUMER_PROTOCOL_TYPE } from '../../../broker/groups/subscription.ts';
 import type { HttpContext } from '../context.ts';
 import { groupNotFound, groupRefusal } from '../group-errors.ts';
 import { type GroupList, GroupParams, type GroupView, ListGroupsQuery } from '../group-schemas.ts';
@@ -19,9 +20,12 @@ export function groupRoutes(app: FastifyInstance, { broker }: HttpContext): void
   );
 
   app.get<{ Params: GroupParams }>(`${GROUPS_PATH}/:group`, { schema: { params: GroupParams } }, (request, reply) => {
-    const group = broker.groups.describe(request.params.group);
-    if (group === undefined) throw groupNotFound(request.params.group);
-    return reply.send(viewOf(group));
+    const { group: id } = request.params;
+    const classic = broker.groups.describe(id);
+    if (classic !== undefined) return reply.send(viewOf(classic));
+    const group = broker.groups.describeConsumer(id);
+    if (group === undefined) throw groupNotFound(id);
+    return reply.send(viewOfConsumer(group));
   });
 
   app.delete<{ Params: GroupParams }>(
@@ -85,6 +89,31 @@ function viewOf(group: GroupDescription): GroupView {
       // Other protocol types assign what only their clients can read.
       assignment: (assignedTopics(assignment) ?? []).map(({ topic, partitions }) => ({
         topic,
+        partitions: [...partitions],
+      })),
+    })),
+  };
+}
+
+function viewOfConsumer(group: ConsumerGroupDescription): GroupView {
+  const { groupId, type, phase, epoch, assignor, members } = group;
+  return {
+    group: groupId,
+    type,
+    state: phase,
+    protocolType: CONSUMER_PROTOCOL_TYPE,
+    epoch,
+    assignor: assignor === '' ? null : assignor,
+    leader: null,
+    members: members.map((member) => ({
+      memberId: member.memberId,
+      instanceId: member.instanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      epoch: member.epoch,
+      // A topic that was deleted has no name any more, and goes with the next heartbeats.
+      assignment: member.assigned.map(({ topicId, topic, partitions }) => ({
+        topic: topic ?? topicId,
         partitions: [...partitions],
       })),
     })),

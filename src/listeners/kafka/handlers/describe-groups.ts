@@ -1,4 +1,7 @@
-/** DescribeGroups 0-6: an unknown group is "Dead" up to version 5 and an error from 6 on (KIP-1043). */
+/**
+ * DescribeGroups 0-6: an unknown group is "Dead" up to version 5 and an error from 6 on (KIP-1043). So is one of the new
+ * protocol, which ConsumerGroupDescribe describes.
+ */
 import type { GroupDescription } from '../../../broker/groups/api.ts';
 import { type DescribeGroupsResponse, describeGroups, ERROR_CODES } from '../../../wire/index.ts';
 import { distinct } from '../distinct.ts';

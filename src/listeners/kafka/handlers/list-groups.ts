@@ -1,23 +1,26 @@
-/** ListGroups 0-5: classic groups only, of which all are. */
+/** ListGroups 0-5: by state and by type (classic, or consumer for the protocol of KIP-848). */
 import { ERROR_CODES, listGroups } from '../../../wire/index.ts';
 import { GROUP_STATES } from '../group-states.ts';
 import { handler } from '../handler.ts';
 
-const GROUP_TYPE = 'classic';
-
 export const handleListGroups = handler(listGroups, [0, 5], (request, { broker }) => {
-  const { statesFilter, typesFilter } = request;
-  const states = new Set(statesFilter.map((state) => state.toLowerCase()));
-  const isAskedType = typesFilter.length === 0 || typesFilter.some((type) => type.toLowerCase() === GROUP_TYPE);
-  const listed = isAskedType ? broker.groups.list() : [];
-  const groups = listed.map(({ groupId, protocolType, phase }) => ({
+  const states = lowerCase(request.statesFilter);
+  const types = lowerCase(request.typesFilter);
+  const groups = broker.groups.list().map(({ groupId, type, protocolType, phase }) => ({
     groupId,
     protocolType,
     groupState: GROUP_STATES[phase],
-    groupType: GROUP_TYPE,
+    groupType: type,
   }));
   return {
     errorCode: ERROR_CODES.NONE,
-    groups: groups.filter(({ groupState }) => states.size === 0 || states.has(groupState.toLowerCase())),
+    groups: groups.filter(
+      ({ groupState, groupType }) =>
+        (states.size === 0 || states.has(groupState.toLowerCase())) && (types.size === 0 || types.has(groupType)),
+    ),
   };
 });
+
+function lowerCase(words: readonly string[]): Set<string> {
+  return new Set(words.map((word) => word.toLowerCase()));
+}

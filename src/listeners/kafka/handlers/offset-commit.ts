@@ -1,33 +1,54 @@
-/** OffsetCommit 2-9: durable before it is answered. Version 9 differs only for groups of the new protocol (KIP-848), which do not exist here. */
+/**
+ * OffsetCommit 2-10: durable before it is answered. From 9 on the generation may be a member epoch, from 10 on topics are
+ * named by their ids (KIP-848).
+ */
 import { type OffsetCommitRequest, offsetCommit } from '../../../wire/index.ts';
 import { kafkaError } from '../error-codes.ts';
 import { groupTopicName } from '../group-topic.ts';
-import { handler } from '../handler.ts';
+import { type Call, handler } from '../handler.ts';
 
-type Asked = OffsetCommitRequest['topics'][number]['partitions'][number];
+type AskedTopic = OffsetCommitRequest['topics'][number];
+type Asked = AskedTopic['partitions'][number];
 
-export const handleOffsetCommit = handler(offsetCommit, [2, 9], async (request, { broker }) => {
-  const answer = await broker.groups.commitOffsets({
+const MEMBER_EPOCH_VERSION = 9;
+const TOPIC_ID_VERSION = 10;
+
+export const handleOffsetCommit = handler(offsetCommit, [2, 10], async (request, call) => {
+  const known: { readonly asked: AskedTopic; readonly topic: string }[] = [];
+  const unknown: AskedTopic[] = [];
+  for (const asked of request.topics) {
+    const topic = nameOf(asked, call);
+    if (topic === undefined) unknown.push(asked);
+    else known.push({ asked, topic });
+  }
+  const answer = await call.broker.groups.commitOffsets({
     groupId: request.groupId,
     memberId: request.memberId,
     instanceId: request.groupInstanceId,
     generation: request.generationIdOrMemberEpoch,
+    knowsMemberEpochs: call.version >= MEMBER_EPOCH_VERSION,
     retentionMs: request.retentionTimeMs,
-    topics: request.topics.map(({ name, partitions }) => ({
-      topic: groupTopicName(name),
-      partitions: partitions.map(toCommit),
-    })),
+    topics: known.map(({ asked, topic }) => ({ topic, partitions: asked.partitions.map(toCommit) })),
   });
-  return {
-    topics: answer.topics.map(({ topic, partitions }, index) => ({
-      name: request.topics[index]?.name ?? topic,
-      partitions: partitions.map(({ partition, error }) => ({
-        partitionIndex: partition,
-        errorCode: kafkaError(error),
-      })),
+  const answered = answer.topics.map(({ topic, partitions }, index) => ({
+    name: known[index]?.asked.name ?? topic,
+    topicId: known[index]?.asked.topicId,
+    partitions: partitions.map(({ partition, error }) => ({
+      partitionIndex: partition,
+      errorCode: kafkaError(error),
     })),
-  };
+  }));
+  return { topics: [...answered, ...unknown.map(toUnknown)] };
 });
+
+function nameOf({ name, topicId }: AskedTopic, { broker, version }: Call): string | undefined {
+  return version < TOPIC_ID_VERSION ? groupTopicName(name) : broker.topics.byId(topicId)?.name;
+}
+
+function toUnknown({ topicId, partitions }: AskedTopic) {
+  const errorCode = kafkaError('BROKER_TOPIC_ID_UNKNOWN');
+  return { topicId, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) };
+}
 
 function toCommit(asked: Asked) {
   return {
