@@ -50,6 +50,11 @@ export class Reading {
   }
 }
 
+/** What a reading is for; `close` ends it. */
+export interface ReadingOwner {
+  once(event: 'close', listener: () => void): unknown;
+}
+
 export class ReadingRoom {
   readonly broker: Broker;
   readonly settings: HttpSettings;
@@ -67,10 +72,11 @@ export class ReadingRoom {
   }
 
   /**
+   * @param owner the reading ends with it: a response, or a subscription of a WebSocket.
    * @param waits whether it may wait for records: those are limited in number.
    * @throws HTTP_TOO_MANY_READERS, HTTP_STOPPING.
    */
-  enter(response: ServerResponse, waits: boolean): Reading {
+  enter(owner: ReadingOwner, waits: boolean): Reading {
     const { maxReaders } = this.settings;
     if (this.#stopping) throw new MillraceError('HTTP_STOPPING', 'The broker is stopping.');
     if (waits && this.counters.readers >= maxReaders) {
@@ -83,7 +89,7 @@ export class ReadingRoom {
     const reading = new Reading();
     this.#readings.add(reading);
     if (waits) this.counters.readers += 1;
-    response.once('close', () => {
+    owner.once('close', () => {
       reading.end('gone');
       this.#readings.delete(reading);
       if (waits) this.counters.readers -= 1;
