@@ -121,6 +121,7 @@ export const ERROR_KINDS = {
   HTTP_MEDIA_TYPE_UNSUPPORTED: 'fix-request',
   HTTP_HEADERS_TOO_LARGE: 'fix-request',
   HTTP_TOO_MANY_READERS: 'retry',
+  HTTP_ORIGIN_REFUSED: 'fix-request',
   HTTP_OVERLOADED: 'retry',
   HTTP_STOPPING: 'closed',
   // server, command line, client

@@ -8,6 +8,7 @@ import type { Broker } from '../broker/broker.ts';
 import type { HttpCounters } from '../listeners/http/counters.ts';
 import type { KafkaMetrics } from '../listeners/kafka/metrics.ts';
 import { SERVED_APIS } from '../listeners/kafka/registry.ts';
+import type { WebSocketCounters } from '../listeners/ws/counters.ts';
 import type { DiskCounters } from './metered-disk.ts';
 import type { MetricDefinition } from './metrics.ts';
 
@@ -406,5 +407,57 @@ export const HTTP_METRICS: readonly MetricDefinition<HttpCounters>[] = [
     unit: 'seconds',
     help: 'How long reads took that did not ask to wait.',
     read: (http) => http.readLatency,
+  },
+];
+
+export const WEB_SOCKET_METRICS: readonly MetricDefinition<WebSocketCounters>[] = [
+  {
+    name: 'millrace_websocket_connections',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Open WebSockets.',
+    read: (ws) => ws.connections,
+  },
+  {
+    name: 'millrace_websocket_connections_refused_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Upgrades refused: path, origin, limit or stop.',
+    read: (ws) => ws.connectionsRefused,
+  },
+  {
+    name: 'millrace_websocket_messages_received_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Messages received.',
+    read: (ws) => ws.messagesReceived,
+  },
+  {
+    name: 'millrace_websocket_messages_refused_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Messages and produces answered with an error.',
+    read: (ws) => ws.messagesRefused,
+  },
+  {
+    name: 'millrace_websocket_produces_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Produce messages taken.',
+    read: (ws) => ws.produces,
+  },
+  {
+    name: 'millrace_websocket_subscriptions',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Open subscriptions.',
+    read: (ws) => ws.subscriptions,
+  },
+  {
+    name: 'millrace_websocket_slow_consumers_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Connections closed because a subscriber took nothing.',
+    read: (ws) => ws.tooSlow,
   },
 ];

@@ -13,11 +13,13 @@ import { NodeDisk } from '../journal/node-disk.ts';
 import { HttpCounters } from '../listeners/http/counters.ts';
 import { HttpListener } from '../listeners/http/listener.ts';
 import { KafkaListener } from '../listeners/kafka/listener.ts';
+import { WebSocketCounters } from '../listeners/ws/counters.ts';
+import { WebSocketListener } from '../listeners/ws/listener.ts';
 import { type Address, formatAddress, listenError } from './address.ts';
 import { type CloseStep, closeAll } from './close-all.ts';
 import type { ServerConfig } from './config.ts';
 import { MeteredDisk } from './metered-disk.ts';
-import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS } from './metric-tables.ts';
+import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS, WEB_SOCKET_METRICS } from './metric-tables.ts';
 import { bindMetrics, Metrics } from './metrics.ts';
 
 export interface ServerParts {
@@ -53,15 +55,19 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     );
     steps.unshift({ name: 'Kafka listener', close: () => kafka.stop() });
     const counters = new HttpCounters();
+    const webSockets = new WebSocketCounters();
     const metrics = new Metrics()
       .add(bindMetrics(BROKER_METRICS, broker))
       .add(bindMetrics(DISK_METRICS, disk.counters))
       .add(bindMetrics(KAFKA_METRICS, kafka.metrics))
-      .add(bindMetrics(HTTP_METRICS, counters));
+      .add(bindMetrics(HTTP_METRICS, counters))
+      .add(bindMetrics(WEB_SOCKET_METRICS, webSockets));
     const http = await listen('--http', config.http, (address) =>
       HttpListener.start({ broker, ...address, clock, logger, counters, metrics }),
     );
     steps.unshift({ name: 'HTTP listener', close: () => http.stop() });
+    const ws = WebSocketListener.attach(http, { clock, counters: webSockets });
+    steps.unshift({ name: 'WebSocket listener', close: () => ws.stop() });
     logger.info('ready', {
       kafka: formatAddress(kafka.address),
       http: formatAddress(http.address),

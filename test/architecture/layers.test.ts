@@ -18,7 +18,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   broker: ['base', 'model', 'journal', 'store'],
   'listeners/kafka': ['base', 'model', 'journal', 'store', 'broker', 'listeners', 'wire'],
   'listeners/http': ['base', 'model', 'journal', 'store', 'broker', 'listeners'],
-  'listeners/ws': ['base', 'model', 'journal', 'store', 'broker', 'listeners'],
+  // On the HTTP listener's port, with its form of records.
+  'listeners/ws': ['base', 'model', 'journal', 'store', 'broker', 'listeners', 'listeners/http'],
   'listeners/quic': ['base', 'model', 'journal', 'store', 'broker', 'listeners', 'listeners/kafka', 'wire'],
   listeners: ['base', 'model', 'journal', 'store', 'broker'],
   server: [

@@ -61,8 +61,9 @@ const TIMEOUT_CHECK_MS = 1_000;
 export class HttpListener {
   readonly address: { readonly host: string; readonly port: number };
   readonly counters: HttpCounters;
+  /** What its routes share, for protocols that live on the same port. */
+  readonly context: HttpContext;
   readonly #app: FastifyInstance;
-  readonly #context: HttpContext;
   readonly #clock: Clock;
   readonly #state: { stopping: boolean };
   #stopped: Promise<void> | undefined;
@@ -101,9 +102,14 @@ export class HttpListener {
     this.address = { host: address, port };
     this.counters = context.counters;
     this.#app = app;
-    this.#context = context;
+    this.context = context;
     this.#clock = clock;
     this.#state = state;
+  }
+
+  /** For upgrades. */
+  get server(): Server {
+    return this.#app.server;
   }
 
   /**
@@ -116,7 +122,7 @@ export class HttpListener {
 
   async #stop(deadlineMs: number): Promise<void> {
     this.#state.stopping = true;
-    this.#context.room.stop();
+    this.context.room.stop();
     const timer = this.#clock.schedule(deadlineMs, () => this.#app.server.closeAllConnections());
     try {
       await this.#app.close();
