@@ -166,7 +166,6 @@ export class Broker {
       newId: () => randomBytes(16).toString('hex'),
     });
     this.producers = new Producers(journal, state.cluster);
-    this.producePath = new ProducePath(journal, clock, state.transactions);
     this.fetchPath = new FetchPath({
       reader,
       pool,
@@ -197,6 +196,10 @@ export class Broker {
       findPartition: (topic, partition) => this.topics.find(topic)?.partitions[partition],
       groups: this.groups,
       logger: parts.logger,
+    });
+    this.producePath = new ProducePath(journal, clock, {
+      state: state.transactions,
+      joining: this.transactions.joining,
     });
   }
 

@@ -19,8 +19,9 @@ import {
   validateBatch,
 } from '../model/record-batch.ts';
 import type { Partition } from '../store/partition.ts';
-import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
+import { PRODUCER_EXPIRATION_MS, type SequenceCheck } from '../store/producer-table.ts';
 import type { Topic } from './topic.ts';
+import type { Joining } from './transactions/joining.ts';
 import type { TransactionsState } from './transactions/transactions-state.ts';
 
 /** One broker holds every partition from its creation on, so leadership never changes. */
@@ -33,6 +34,8 @@ export interface ProduceRequest {
   readonly items: readonly ProduceItem[];
   /** Owner of the memory that the batches lie in; undefined: they are borrowed for the call and copied. */
   readonly lease: Lease | undefined;
+  /** Transactional batches bring their partition into the transaction (KIP-890). */
+  readonly joins?: boolean;
   /**
    * Once; perhaps inside `produce`. With an error the journal failed for the whole request (JOURNAL_SYNC_FAILED and
    * JOURNAL_IO: unknown whether it was written); without, each item tells.
@@ -70,17 +73,23 @@ export interface ProduceCounters {
   refused: number;
 }
 
+/** What the append path needs of transactions. */
+export interface TransactionRules {
+  readonly state: TransactionsState;
+  readonly joining: Joining;
+}
+
 export class ProducePath {
   readonly counters: ProduceCounters = { requests: 0, batches: 0, records: 0, bytes: 0, duplicates: 0, refused: 0 };
   readonly #journal: Journal;
   readonly #clock: Clock;
 
-  readonly #transactions: TransactionsState;
+  readonly #rules: TransactionRules;
 
-  constructor(journal: Journal, clock: Clock, transactions: TransactionsState) {
+  constructor(journal: Journal, clock: Clock, rules: TransactionRules) {
     this.#journal = journal;
     this.#clock = clock;
-    this.#transactions = transactions;
+    this.#rules = rules;
   }
 
   /** Order: requests are appended in call order, and settle in call order per degree. */
@@ -88,7 +97,7 @@ export class ProducePath {
     const now = this.#clock.now();
     this.counters.requests += 1;
     for (const item of request.items) this.#check(item, now);
-    this.#journal.transact(new Append(request, now, this.counters, this.#transactions));
+    this.#journal.transact(new Append(request, now, this.counters, this.#rules));
   }
 
   /** What can be judged by the batch alone; the checksum is most of the work. */
@@ -110,14 +119,16 @@ class Append implements Transaction {
   readonly #request: ProduceRequest;
   readonly #now: number;
   readonly #counters: ProduceCounters;
-  readonly #transactions: TransactionsState;
+  readonly #rules: TransactionRules;
+  /** Transactional ids whose transactions got partitions by this. */
+  #joined: Set<string> | undefined;
 
-  constructor(request: ProduceRequest, now: number, counters: ProduceCounters, transactions: TransactionsState) {
+  constructor(request: ProduceRequest, now: number, counters: ProduceCounters, rules: TransactionRules) {
     this.degree = request.degree;
     this.#request = request;
     this.#now = now;
     this.#counters = counters;
-    this.#transactions = transactions;
+    this.#rules = rules;
   }
 
   build(commit: CommitBuilder): void {
@@ -128,6 +139,7 @@ class Append implements Transaction {
   }
 
   settled(error: MillraceError | undefined): void {
+    if (this.#joined !== undefined) for (const id of this.#joined) this.#rules.joining.joined(id);
     this.#request.settled(error);
   }
 
@@ -138,7 +150,7 @@ class Append implements Transaction {
       item.error = 'BROKER_PARTITION_NOT_FOUND';
       return;
     }
-    if (producerId(batch, 0) >= 0 && !this.#isProducersNext(item, partition)) return;
+    if (producerId(batch, 0) >= 0 && !this.#isProducersNext(commit, item, partition)) return;
     const offset = partition.endOffset;
     stampBatch(batch, 0, offset, LEADER_EPOCH);
     item.baseOffset = offset;
@@ -149,7 +161,7 @@ class Append implements Transaction {
   }
 
   /** Whether this batch is what its producer may append now; otherwise the item says what became of it. */
-  #isProducersNext(item: ProduceItem, partition: Partition): boolean {
+  #isProducersNext(commit: CommitBuilder, item: ProduceItem, partition: Partition): boolean {
     const { batch } = item;
     const check = partition.producers?.check(
       producerId(batch, 0),
@@ -164,16 +176,35 @@ class Append implements Transaction {
       this.#counters.duplicates += 1;
       return false;
     }
-    item.error = this.#refuseByTransaction(batch, partition) ?? (check?.outcome === 'refuse' ? check.error : undefined);
-    if (item.error === undefined) return true;
-    this.#counters.refused += 1;
-    return false;
+    const refusal = this.#refuseByTransaction(batch, partition);
+    const joins = refusal === 'BROKER_TRANSACTION_ABORTABLE' && this.#request.joins === true;
+    item.error = joins ? this.#refuseJoining(batch, check) : refusal;
+    if (check?.outcome === 'refuse') item.error ??= check.error;
+    if (item.error !== undefined) {
+      this.#counters.refused += 1;
+      return false;
+    }
+    if (joins) this.#join(commit, item, partition);
+    return true;
+  }
+
+  /** Of one who joins what it sends first is its first; elsewhere any sequence is taken from a producer nobody knows. */
+  #refuseJoining(batch: Uint8Array, check: SequenceCheck | undefined): ErrorCode | undefined {
+    const isUnknown = check === undefined || (check.outcome === 'append' && check.isNew);
+    if (isUnknown && baseSequence(batch, 0) !== 0) return 'BROKER_SEQUENCE_GAP';
+    return this.#rules.joining.refuse(producerId(batch, 0));
+  }
+
+  #join(commit: CommitBuilder, { topic, batch }: ProduceItem, partition: Partition): void {
+    const id = this.#rules.joining.stage(commit, producerId(batch, 0), topic?.name ?? '', partition);
+    this.#joined ??= new Set();
+    this.#joined.add(id);
   }
 
   #refuseByTransaction(batch: Uint8Array, partition: Partition): ErrorCode | undefined {
     const id = producerId(batch, 0);
     if (isTransactional(batch, 0)) {
-      return this.#transactions.refuseBatch(id, producerEpoch(batch, 0), partition.number);
+      return this.#rules.state.refuseBatch(id, producerEpoch(batch, 0), partition.number);
     }
     // Records that belong to no transaction would be committed or aborted with it.
     return partition.transactions?.openSince(id) === undefined ? undefined : 'BROKER_TRANSACTION_STATE_INVALID';

@@ -30,11 +30,13 @@ interface ProducerEntry {
 
 /** What an append with a producer id comes to. */
 export type SequenceCheck =
-  | { readonly outcome: 'append' }
+  /** `isNew`: nothing is known of the producer. */
+  | { readonly outcome: 'append'; readonly isNew: boolean }
   | { readonly outcome: 'duplicate'; readonly baseOffset: number }
   | { readonly outcome: 'refuse'; readonly error: ErrorCode };
 
-const APPEND: SequenceCheck = { outcome: 'append' };
+const APPEND: SequenceCheck = { outcome: 'append', isNew: false };
+const APPEND_NEW: SequenceCheck = { outcome: 'append', isNew: true };
 const SEQUENCE_GAP: SequenceCheck = { outcome: 'refuse', error: 'BROKER_SEQUENCE_GAP' };
 const EPOCH_OLD: SequenceCheck = { outcome: 'refuse', error: 'BROKER_PRODUCER_EPOCH_OLD' };
 
@@ -57,7 +59,7 @@ export class ProducerTable {
     expiredBefore: number,
   ): SequenceCheck {
     const entry = this.#producers.get(producerId);
-    if (entry === undefined || entry.lastTimestamp < expiredBefore) return APPEND;
+    if (entry === undefined || entry.lastTimestamp < expiredBefore) return APPEND_NEW;
     if (epoch < entry.epoch) return EPOCH_OLD;
     if (epoch > entry.epoch) return baseSequence === 0 ? APPEND : SEQUENCE_GAP;
     const lastSequence = (baseSequence + lastOffsetDelta) % SEQUENCE_WRAP;

@@ -27,6 +27,8 @@ const NO_CODEC: ReadonlySet<string> = new Set([
   'Metadata 13',
   'DescribeGroups 6',
   'DescribeCluster 2',
+  'Produce 12',
+  'Produce 13',
   'EndTxn 5',
   'TxnOffsetCommit 5',
   'OffsetCommit 10',

@@ -7,10 +7,12 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { MillraceError } from '../base/errors.ts';
 import { produce, writeResponse } from './index.ts';
-import { ProduceCursor, type ProduceOutcome, writeProduceResponse } from './produce.ts';
+import { PRODUCE_BY_ID_VERSION, ProduceCursor, type ProduceOutcome, writeProduceResponse } from './produce.ts';
 import { Writer } from './writer.ts';
 
-const VERSIONS = Array.from({ length: 9 }, (_, i) => i + 3);
+const VERSIONS = Array.from({ length: 11 }, (_, i) => i + 3);
+
+const uuid = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('hex'));
 
 const arbitraryRequest = fc.record({
   transactionalId: fc.option(fc.string({ maxLength: 10 })),
@@ -19,6 +21,7 @@ const arbitraryRequest = fc.record({
   topicData: fc.array(
     fc.record({
       name: fc.string({ maxLength: 200 }),
+      topicId: uuid,
       partitionData: fc.array(
         fc.record({ index: fc.integer(), records: fc.option(fc.uint8Array({ maxLength: 200 })) }),
         { maxLength: 4 },
@@ -34,7 +37,7 @@ function walk(bytes: Buffer, version: number) {
   cursor.reset(bytes, 0, bytes.length, version);
   const topics: { name: string; partitionData: { index: number; records: Buffer | null }[] }[] = [];
   while (cursor.next()) {
-    const name = bytes.toString('utf8', cursor.nameStart, cursor.nameEnd);
+    const name = bytes.toString(version < PRODUCE_BY_ID_VERSION ? 'utf8' : 'hex', cursor.nameStart, cursor.nameEnd);
     if (cursor.startsTopic) topics.push({ name, partitionData: [] });
     const { recordsStart, recordsEnd } = cursor;
     const records = recordsStart < 0 ? null : Buffer.from(bytes.subarray(recordsStart, recordsEnd));
@@ -57,8 +60,8 @@ test('requests of every version read as the table writes them', () => {
       assert.deepEqual([seen.acks, seen.timeoutMs], [request.acks, request.timeoutMs]);
       const expected = request.topicData
         .filter(({ partitionData }) => partitionData.length > 0)
-        .map(({ name, partitionData }) => ({
-          name,
+        .map(({ name, topicId, partitionData }) => ({
+          name: version < PRODUCE_BY_ID_VERSION ? name : topicId,
           partitionData: partitionData.map(({ index, records }) => ({
             index,
             records: records === null ? null : Buffer.from(records),
@@ -103,6 +106,7 @@ test('a count beyond the bytes left is refused before it is used', () => {
 const arbitraryOutcomes = fc.array(
   fc.record({
     name: fc.string({ maxLength: 200 }),
+    topicId: uuid,
     partitions: fc.array(
       fc.record({
         partitionIndex: fc.integer(),
@@ -121,16 +125,16 @@ const arbitraryOutcomes = fc.array(
 test('responses of every version are written as the table writes them', () => {
   fc.assert(
     fc.property(fc.constantFrom(...VERSIONS), fc.integer(), arbitraryOutcomes, (version, correlationId, topics) => {
-      const outcomes = topics.flatMap(({ name, partitions }) =>
-        partitions.map(
-          (partition, i): ProduceOutcome => ({ ...partition, startsTopic: i === 0, topicName: Buffer.from(name) }),
-        ),
-      );
+      const outcomes = topics.flatMap(({ name, topicId, partitions }) => {
+        const topicName = version < PRODUCE_BY_ID_VERSION ? Buffer.from(name) : Buffer.from(topicId, 'hex');
+        return partitions.map((partition, i): ProduceOutcome => ({ ...partition, startsTopic: i === 0, topicName }));
+      });
       const [ours, table] = [new Writer(), new Writer()];
       ours.raw(Buffer.from('before'));
       writeProduceResponse(ours, version, correlationId, outcomes);
-      const responses = topics.map(({ name, partitions }) => ({
+      const responses = topics.map(({ name, topicId, partitions }) => ({
         name,
+        topicId,
         partitionResponses: partitions.map(({ partitionIndex, ...rest }) => ({ index: partitionIndex, ...rest })),
       }));
       writeResponse(table, produce, version, correlationId, { responses });

@@ -1,5 +1,5 @@
 /**
- * Produce 3-11, read in place and answered by hand: the hot path of the broker. The same layouts stand as a table in
+ * Produce 3-13, read in place and answered by hand: the hot path of the broker. The same layouts stand as a table in
  * messages/produce.ts, which tests compare this file with.
  *
  * Request body, versions 3 to 8; from 9 on lengths are compact and each struct ends in a tag section:
@@ -8,12 +8,12 @@
  * | nullable string | transactional id |
  * | int16 | acks: 0, 1 or -1 |
  * | int32 | timeout in milliseconds |
- * | array | topics: string name, array of partitions: int32 index, nullable bytes records |
+ * | array | topics: string name (to 12) or uuid (13), array of partitions: int32 index, nullable bytes records |
  *
  * Response body:
  * | type | name | versions |
  * |---|---|---|
- * | array | topics: string name, array of partitions: | all |
+ * | array | topics: name or uuid, array of partitions: | all |
  * | int32, int16, int64, int64 | index, error code, base offset, log append time | all |
  * | int64 | log start offset | 5+ |
  * | array, nullable string | record errors (never sent), error message | 8+ |
@@ -21,12 +21,15 @@
  *
  * Worked example, response v7 to correlation id 1, topic "t", partition 0, offset 5:
  * 00000031 00000001 | 00000001 0001 74 00000001 | 00000000 0000 0000000000000005 ffffffffffffffff 0000000000000000 | 00000000.
- * Source: KIP-98, KIP-467 (record errors), KIP-482 (flexible versions).
+ * Source: KIP-98, KIP-467 (record errors), KIP-482 (flexible versions), KIP-516 (topic ids).
  */
 import { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
 const FLEXIBLE_VERSION = 9;
+/** From here on topics have ids instead of names. */
+export const PRODUCE_BY_ID_VERSION = 13;
+const ID_BYTES = 16;
 const NO_BYTES = Buffer.alloc(0);
 
 /**
@@ -45,6 +48,7 @@ export class ProduceCursor {
   transactional = false;
   /** The partition is the first of its topic struct. */
   startsTopic = false;
+  /** The UTF-8 of the name; from version 13 on the 16 bytes of the id. */
   nameStart = 0;
   nameEnd = 0;
   partition = 0;
@@ -53,6 +57,7 @@ export class ProduceCursor {
   recordsEnd = -1;
   readonly #reader = new Reader(NO_BYTES);
   #flexible = false;
+  #byId = false;
   #topicsLeft = 0;
   #partitionsLeft = 0;
   #inTopic = false;
@@ -61,6 +66,7 @@ export class ProduceCursor {
   reset(bytes: Buffer, start: number, end: number, version: number): void {
     const reader = this.#reader.reset(bytes, start, end);
     this.#flexible = version >= FLEXIBLE_VERSION;
+    this.#byId = version >= PRODUCE_BY_ID_VERSION;
     this.transactional = this.#skipNullableString();
     this.acks = reader.int16();
     this.timeoutMs = reader.int32();
@@ -89,13 +95,18 @@ export class ProduceCursor {
   #beginTopic(): void {
     const reader = this.#reader;
     this.#topicsLeft -= 1;
-    const length = this.#flexible ? reader.compactLength() : reader.stringLength();
+    const length = this.#nameLength();
     this.nameStart = reader.position;
     reader.skip(length);
     this.nameEnd = reader.position;
     this.#partitionsLeft = this.#count(this.#flexible ? 6 : 8);
     this.#inTopic = true;
     this.startsTopic = true;
+  }
+
+  #nameLength(): number {
+    if (this.#byId) return ID_BYTES;
+    return this.#flexible ? this.#reader.compactLength() : this.#reader.stringLength();
   }
 
   #readRecords(): void {
@@ -132,7 +143,7 @@ export class ProduceCursor {
 /** What became of one partition; those of a topic follow each other, as in the request. */
 export interface ProduceOutcome {
   readonly startsTopic: boolean;
-  /** UTF-8, as the client wrote it. */
+  /** UTF-8, as the client wrote it; from version 13 on the 16 bytes of the topic's id. */
   readonly topicName: Uint8Array;
   readonly partitionIndex: number;
   readonly errorCode: number;
@@ -161,7 +172,8 @@ export function writeProduceResponse(
     const outcome = outcomes[i] as ProduceOutcome;
     if (outcome.startsTopic) {
       if (i > 0 && flexible) writer.noTags();
-      writeName(writer, outcome.topicName, flexible);
+      if (version >= PRODUCE_BY_ID_VERSION) writer.raw(outcome.topicName);
+      else writeName(writer, outcome.topicName, flexible);
       writeCount(writer, countPartitions(outcomes, i), flexible);
     }
     writeOutcome(writer, version, outcome, flexible);

@@ -10,6 +10,7 @@ import type { BrokerSettings } from '../../src/broker/settings.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../../src/broker/settings.ts';
 import type { Topic } from '../../src/broker/topic.ts';
 import { Topics } from '../../src/broker/topics.ts';
+import { Joining } from '../../src/broker/transactions/joining.ts';
 import type { Disk } from '../../src/journal/disk.ts';
 import type { JournalFile } from '../../src/journal/journal.ts';
 import { LocalJournal } from '../../src/journal/local-journal.ts';
@@ -48,7 +49,10 @@ export class History {
       newId: () => `${journal.status().headCommit}-${(ids += 1)}`.padStart(32, '0'),
     });
     this.producers = new Producers(journal, state.cluster);
-    this.paths = new ProducePath(journal, clock, state.transactions);
+    this.paths = new ProducePath(journal, clock, {
+      state: state.transactions,
+      joining: new Joining({ state: state.transactions, clock, joined: () => undefined }),
+    });
   }
 
   static async open(

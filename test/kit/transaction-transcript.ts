@@ -122,7 +122,10 @@ export class TransactionWorld {
       findPartition: find,
       groups: this.groups,
     });
-    this.paths = new ProducePath(journal, clock, state.transactions);
+    this.paths = new ProducePath(journal, clock, {
+      state: state.transactions,
+      joining: this.transactions.joining,
+    });
     this.groups.start();
     this.transactions.start();
   }
@@ -190,16 +193,34 @@ class Conversation {
           return `${name} offsets: ${error ?? 'ok'}`;
         });
       case 'stage':
-        return this.#stage(name, who, words, options);
+      case 'stage2':
+        return this.#stage(name, who, words, options, verb === 'stage2');
       case 'write':
       case 'idempotent':
-        return this.#write(name, client, who, words, verb === 'write');
+      case 'write2':
+        return this.#write(name, client, who, words, {
+          transactional: verb !== 'idempotent',
+          joins: verb === 'write2',
+          given: options.has('sequence') ? Number(options.get('sequence')) : undefined,
+        });
       case 'repeat':
         return this.#append(name, words[0] ?? '', client.last);
       case 'end':
-        return this.#later(transactions.end({ ...who, committed: words[0] === 'commit' }), (error) => {
-          return `${name} ended: ${error ?? 'ok'}`;
-        });
+        return this.#later(
+          transactions.end({ ...who, committed: words[0] === 'commit', bumpsEpoch: false }),
+          (answer) => {
+            return `${name} ended: ${answer.error ?? 'ok'}`;
+          },
+        );
+      case 'end2':
+        return this.#later(
+          transactions.end({ ...who, committed: words[0] === 'commit', bumpsEpoch: true }),
+          (answer) => {
+            if (answer.error !== undefined) return `${name} ended: ${answer.error}`;
+            this.#setProducer(client, answer);
+            return `${name} ended, has ${answer.producerId}/${answer.producerEpoch}`;
+          },
+        );
       default:
         return assert.fail(`no such command: ${name} ${verb}`);
     }
@@ -226,11 +247,15 @@ class Conversation {
     const request = { ...who, ...given, timeoutMs: Number(options.get('timeout') ?? 60_000) };
     this.#later(this.#world.transactions.initProducerId(request), (answer) => {
       if (answer.error !== undefined) return `${name} init: ${answer.error}`;
-      client.producerId = answer.producerId;
-      client.producerEpoch = answer.producerEpoch;
-      client.sequences.clear();
+      this.#setProducer(client, answer);
       return `${name} has ${answer.producerId}/${answer.producerEpoch}`;
     });
+  }
+
+  #setProducer(client: Client, { producerId, producerEpoch }: { producerId: number; producerEpoch: number }): void {
+    client.producerId = producerId;
+    client.producerEpoch = producerEpoch;
+    client.sequences.clear();
   }
 
   #stage(
@@ -238,6 +263,7 @@ class Conversation {
     who: { transactionalId: string; producerId: number; producerEpoch: number },
     [groupId = '', ...places]: string[],
     options: ReadonlyMap<string, string>,
+    joins: boolean,
   ): void {
     const topics = places.map((word) => {
       const [where, offset] = splitAt(word, '=');
@@ -250,7 +276,7 @@ class Conversation {
       instanceId: null,
       generation: Number(options.get('generation') ?? -1),
     };
-    this.#later(this.#world.transactions.commitOffsets({ ...who, ...member, topics }), (answer) => {
+    this.#later(this.#world.transactions.commitOffsets({ ...who, ...member, topics, joins }), (answer) => {
       return `${name} staged ${codes(answer.topics)}`;
     });
   }
@@ -260,16 +286,16 @@ class Conversation {
     client: Client,
     who: { producerId: number; producerEpoch: number },
     [where = '', ...values]: string[],
-    transactional: boolean,
+    { transactional, joins, given }: { transactional: boolean; joins: boolean; given: number | undefined },
   ): void {
-    const baseSequence = client.sequences.get(where) ?? 0;
+    const baseSequence = given ?? client.sequences.get(where) ?? 0;
     const { producerId, producerEpoch } = who;
     const batch = batchOf(values, { producerId, producerEpoch, baseSequence, transactional });
     client.last = Uint8Array.from(batch);
-    this.#append(name, where, batch, () => client.sequences.set(where, baseSequence + values.length));
+    this.#append(name, where, batch, joins, () => client.sequences.set(where, baseSequence + values.length));
   }
 
-  #append(name: string, where: string, batch: Uint8Array, done: () => void = () => undefined): void {
+  #append(name: string, where: string, batch: Uint8Array, joins = false, done: () => void = () => undefined): void {
     const { topic, index } = place(where);
     const found = this.#world.topics.find(topic);
     const item = new ProduceItem(found, found?.partitions[index], Uint8Array.from(batch));
@@ -277,6 +303,7 @@ class Conversation {
       degree: 'durable',
       items: [item],
       lease: undefined,
+      joins,
       settled: (error) => {
         if (error === undefined && item.error === undefined) done();
         const failure = error?.code ?? item.error;
@@ -297,6 +324,8 @@ class Conversation {
         return this.#say(this.#read(first));
       case 'fetch':
         return this.#fetch(first, words[1] ?? '');
+      case 'force-abort':
+        return this.#later(world.transactions.abort(first || 'tx'), (error) => `aborted: ${error ?? 'ok'}`);
       case 'describe':
         return this.#describe(first || 'tx');
       case 'list': {

@@ -145,6 +145,8 @@ type Step = () => Promise<void>;
 class SimProducer {
   readonly #world: World;
   readonly #name: string;
+  /** Speaks the second protocol (KIP-890): partitions and groups join by themselves, each end gives the next epoch. */
+  readonly #second: boolean;
   #identity: { producerId: number; producerEpoch: number } | undefined;
   readonly #sequences = new Map<number, number>();
   #transaction: ModelTransaction | undefined;
@@ -159,6 +161,7 @@ class SimProducer {
   constructor(world: World, name: string) {
     this.#world = world;
     this.#name = name;
+    this.#second = world.random.chance(0.5);
   }
 
   get group(): string {
@@ -173,7 +176,7 @@ class SimProducer {
     if (this.#identity === undefined) return await this.#init();
     if (this.#transaction === undefined) return await this.#begin();
     const choice = random.below(100);
-    if (choice < 15) return await this.#add(random.below(PARTITIONS));
+    if (choice < 15 && !this.#second) return await this.#add(random.below(PARTITIONS));
     if (choice < 60) return await this.#write();
     if (choice < 70) return await this.#stage();
     if (choice < 84) return await this.#end(true);
@@ -206,7 +209,8 @@ class SimProducer {
     this.#world.transactions.push(this.#transaction);
     this.#added = new Set();
     this.#withGroup = false;
-    await this.#add(this.#world.random.below(PARTITIONS));
+    if (!this.#second) await this.#add(this.#world.random.below(PARTITIONS));
+    else for (let index = 0; index < PARTITIONS; index++) this.#added.add(index);
   }
 
   async #add(partition: number): Promise<void> {
@@ -227,7 +231,7 @@ class SimProducer {
   }
 
   async #append(partition: number, values: string[], baseSequence: number, batch: Uint8Array): Promise<void> {
-    const outcome = await this.#world.call(() => produce(this.#world.broker, partition, batch));
+    const outcome = await this.#world.call(() => produce(this.#world.broker, partition, batch, this.#second));
     if (outcome.kind === 'lost') {
       this.#again = () => this.#append(partition, values, baseSequence, batch);
       return;
@@ -240,7 +244,7 @@ class SimProducer {
   }
 
   async #stage(): Promise<void> {
-    if (!this.#withGroup) {
+    if (!this.#withGroup && !this.#second) {
       const request = { ...this.#who(), groupId: this.group };
       const outcome = await this.#world.call(() => this.#world.broker.transactions.addOffsets(request));
       if (outcome.kind === 'lost') this.#again = () => this.#stage();
@@ -254,7 +258,7 @@ class SimProducer {
     const offset = this.#count++;
     const topics = [{ topic: TOPIC, partitions: [{ partition: 0, offset, leaderEpoch: -1, metadata: null }] }];
     const member = { groupId: this.group, memberId: '', instanceId: null, generation: -1 };
-    const request = { ...this.#who(), ...member, topics };
+    const request = { ...this.#who(), ...member, topics, joins: this.#second };
     const outcome = await this.#world.call(() => this.#world.broker.transactions.commitOffsets(request));
     if (outcome.kind === 'lost') {
       // Whether it is staged nobody knows: as a client would, begin anew.
@@ -270,14 +274,21 @@ class SimProducer {
     const transaction = this.#transaction;
     if (transaction === undefined) return;
     if (committed) transaction.outcome = 'doubt';
-    const request = { ...this.#who(), committed };
+    const request = { ...this.#who(), committed, bumpsEpoch: this.#second };
     const outcome = await this.#world.call(() => this.#world.broker.transactions.end(request));
     if (outcome.kind === 'lost') {
       this.#again = () => this.#end(committed);
       return;
     }
-    this.#finish(committed && outcome.value === undefined ? 'committed' : 'aborted');
-    if (outcome.value !== undefined) this.#identity = undefined;
+    const { error } = outcome.value;
+    if (error === undefined && this.#second) {
+      const { producerId, producerEpoch } = outcome.value;
+      assert.ok(producerEpoch > this.#producer().producerEpoch, 'each end gives a later epoch');
+      this.#identity = { producerId, producerEpoch };
+      this.#sequences.clear();
+    }
+    this.#finish(committed && error === undefined ? 'committed' : 'aborted');
+    if (error !== undefined) this.#identity = undefined;
   }
 
   /** Any refusal ends the transaction, and the producer begins anew, as clients do. */
@@ -312,7 +323,7 @@ class SimProducer {
     const partition = this.#world.random.pick([...this.#added]);
     const baseSequence = this.#sequences.get(partition) ?? 0;
     const batch = batchOf(['zombie'], { ...identity, baseSequence, transactional: true });
-    this.#world.zombies.push(() => produce(this.#world.broker, partition, batch));
+    this.#world.zombies.push(() => produce(this.#world.broker, partition, batch, this.#second));
   }
 
   #who() {
@@ -325,7 +336,7 @@ class SimProducer {
   }
 }
 
-function produce(broker: Broker, index: number, batch: Uint8Array): Promise<ErrorCode | undefined> {
+function produce(broker: Broker, index: number, batch: Uint8Array, joins: boolean): Promise<ErrorCode | undefined> {
   return new Promise((resolve, reject) => {
     const topic = broker.topics.find(TOPIC);
     const item = new ProduceItem(topic, topic?.partitions[index], Uint8Array.from(batch));
@@ -333,6 +344,7 @@ function produce(broker: Broker, index: number, batch: Uint8Array): Promise<Erro
       degree: 'durable',
       items: [item],
       lease: undefined,
+      joins,
       settled: (error: MillraceError | undefined) => (error === undefined ? resolve(item.error) : reject(error)),
     });
   });

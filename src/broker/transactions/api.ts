@@ -78,11 +78,21 @@ export interface AddOffsetsRequest extends ProducerIdentity {
   readonly groupId: string;
 }
 
-export interface TransactionalOffsetsRequest extends ProducerIdentity, Omit<OffsetCommitRequest, 'retentionMs'> {}
+export interface TransactionalOffsetsRequest extends ProducerIdentity, Omit<OffsetCommitRequest, 'retentionMs'> {
+  /** The group joins the transaction with its first offsets, no `addOffsets` before (KIP-890). */
+  readonly joins: boolean;
+}
 
 export interface EndRequest extends ProducerIdentity {
   readonly committed: boolean;
+  /** The producer goes on with the next epoch (KIP-890), and may abort a transaction that it did not begin. */
+  readonly bumpsEpoch: boolean;
 }
+
+/** With which the producer goes on. */
+export type EndAnswer =
+  | { readonly error: ErrorCode }
+  | { readonly error: undefined; readonly producerId: number; readonly producerEpoch: number };
 
 export interface TransactionListing {
   readonly transactionalId: string;
@@ -107,6 +117,8 @@ export interface TransactionCounters {
   timedOut: number;
   /** By the coordinator: a newer producer came. */
   fenced: number;
+  /** By an operator. */
+  forced: number;
 }
 
 export interface Transactions {
@@ -116,15 +128,21 @@ export interface Transactions {
   /** BROKER_TRANSACTION_ID_UNKNOWN, BROKER_PRODUCER_FENCED, BROKER_REQUEST_INVALID, BROKER_GROUP_ID_INVALID, BROKER_LIMIT_REACHED. */
   addOffsets(request: AddOffsetsRequest): Promise<ErrorCode | undefined>;
   /**
-   * As OffsetCommit, and durable when answered: a producer commits in the belief that they are there. Besides, for the whole request: BROKER_TRANSACTION_ID_UNKNOWN, BROKER_PRODUCER_EPOCH_OLD, and
-   * BROKER_TRANSACTION_STATE_INVALID where the group was not added.
+   * As OffsetCommit, and durable when answered: a producer commits in the belief that they are there. Besides, for the
+   * whole request: BROKER_TRANSACTION_ID_UNKNOWN, BROKER_PRODUCER_EPOCH_OLD, BROKER_LIMIT_REACHED, and
+   * BROKER_TRANSACTION_ABORTABLE where the group was not added.
    */
   commitOffsets(request: TransactionalOffsetsRequest): Promise<OffsetCommitAnswer>;
   /**
    * Durable when answered. BROKER_TRANSACTION_ID_UNKNOWN, BROKER_PRODUCER_FENCED, BROKER_REQUEST_INVALID, and
    * BROKER_TRANSACTION_STATE_INVALID where there is nothing to end, or it ended the other way.
    */
-  end(request: EndRequest): Promise<ErrorCode | undefined>;
+  end(request: EndRequest): Promise<EndAnswer>;
+  /**
+   * For operators: aborts what is open and fences its producer, durably when answered. BROKER_TRANSACTION_NOT_FOUND,
+   * BROKER_TRANSACTION_STATE_INVALID where nothing is open.
+   */
+  abort(transactionalId: string): Promise<ErrorCode | undefined>;
   describe(transactionalId: string): TransactionDescription | undefined;
   list(): TransactionListing[];
 }

@@ -16,32 +16,34 @@ import type { PendingOffsets, TransactionRecord } from './transactions-state.ts'
 
 export interface Ending {
   readonly committed: boolean;
-  /** From now on: one more than the record's where the producer is fenced. */
+  /** Of the markers: the record's, or one more, after which partitions refuse what the transaction still sends. */
+  readonly markerEpoch: number;
+  /** Who has the id from now on, and under which epoch. */
+  readonly producerId: number;
   readonly producerEpoch: number;
+  /** With which the end may be repeated; -1: none may. */
+  readonly previousEpoch: number;
   /** Wall clock, milliseconds. */
   readonly at: number;
 }
 
-/** Inside a build, of an ongoing transaction. */
+/** Inside a build. Of a transaction that is not ongoing there is nothing but the new epoch. */
 export function stageEnd(commit: CommitBuilder, store: LogStore, record: TransactionRecord, ending: Ending): void {
-  const { transactionalId, producerId } = record;
-  const { committed, producerEpoch, at } = ending;
+  const { transactionalId } = record;
+  const { committed, at } = ending;
   // The fold of the end clears the record: what it holds is taken first.
   const offsets = committed ? offsetBodies(record, at) : [];
-  const marker = encodeMarker(producerId, producerEpoch, committed, at);
+  const marker = encodeMarker(record.producerId, ending.markerEpoch, committed, at);
   const aborted: AbortedRange[] = [];
   for (const number of record.partitions.keys()) {
     const partition = store.partition(number);
-    const firstOffset = partition?.transactions?.openSince(producerId);
+    const firstOffset = partition?.transactions?.openSince(record.producerId);
     // Added but never written to, or deleted: there is nothing that a reader would wait for.
     if (partition === undefined || firstOffset === undefined) continue;
     const markerOffset = stageMarker(commit, partition, marker);
     if (!committed) aborted.push({ partition: number, firstOffset, markerOffset });
   }
-  commit.command(
-    COMMAND.TRANSACTION_ENDED,
-    transactionCommands.ended({ transactionalId, at, committed, producerEpoch, aborted }),
-  );
+  commit.command(COMMAND.TRANSACTION_ENDED, transactionCommands.ended({ ...ending, transactionalId, aborted }));
   for (const body of offsets) commit.command(COMMAND.OFFSETS_COMMITTED, body);
 }
 

@@ -1,17 +1,18 @@
 /**
  * Bodies of the commands that change transactional ids. Big-endian; `str` is u32 length and UTF-8. All begin with u8
- * version 1 and str transactionalId.
+ * version and str transactionalId; the version is 1, but for TRANSACTION_ENDED, which is written as 2.
  *
  * | command | then | meaning |
  * |---|---|---|
  * | TRANSACTIONAL_ID_INITIALIZED | i64 at, i64 producerId, u16 producerEpoch, i64 previousProducerId, i32 previousEpoch, u32 timeoutMs | a producer has the id from now on |
  * | TRANSACTION_EXTENDED | i64 at, list of (str topic, list of (u32 number, u32 index)), list of str group | the first one begins a transaction |
  * | TRANSACTION_OFFSETS_STAGED | bytes of OFFSETS_COMMITTED | the group stores them if the transaction commits |
- * | TRANSACTION_ENDED | i64 at, u8 committed, u16 producerEpoch, list of (u32 partition, i64 firstOffset, i64 markerOffset) | the list: what was aborted; the epoch from now on |
+ * | TRANSACTION_ENDED | i64 at, u8 committed, u16 producerEpoch, list of (u32 partition, i64 firstOffset, i64 markerOffset); since version 2: i64 producerId, i32 previousEpoch | the list: what was aborted; id and epoch are those from now on |
  * | TRANSACTIONAL_ID_FORGOTTEN | | |
  *
  * TRANSACTION_ENDED stands behind the markers of its commit, and before the OFFSETS_COMMITTED of what it commits: a replay
- * applies these and decides nothing.
+ * applies these and decides nothing. Version 1 kept the producer id, and the previous epoch where the epoch stayed; it is
+ * still read.
  *
  * Example, TRANSACTIONAL_ID_FORGOTTEN of "t": `01 00000001 74`.
  */
@@ -19,6 +20,7 @@ import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import { checkVersion } from '../groups/group-image.ts';
 
 const VERSION = 1;
+const ENDED_VERSION = 2;
 
 export interface Initialized {
   readonly transactionalId: string;
@@ -56,6 +58,10 @@ export interface Ended {
   readonly at: number;
   readonly committed: boolean;
   readonly producerEpoch: number;
+  /** Who has the id from now on; undefined in version 1: the one who had it. */
+  readonly producerId: number | undefined;
+  /** With which the end may be repeated; -1: none may. Undefined in version 1: see there. */
+  readonly previousEpoch: number | undefined;
   readonly aborted: readonly AbortedRange[];
 }
 
@@ -80,28 +86,37 @@ export const transactionCommands = {
   offsetsStaged(transactionalId: string, offsets: Uint8Array): Uint8Array {
     return begin(transactionalId).bytes(offsets).finish();
   },
-  ended(body: Ended): Uint8Array {
-    const writer = begin(body.transactionalId).i64(body.at).bool(body.committed).u16(body.producerEpoch);
-    return writer
-      .list(body.aborted, ({ partition, firstOffset, markerOffset }) => {
-        writer.u32(partition).i64(firstOffset).i64(markerOffset);
-      })
-      .finish();
+  ended(body: Ended & { readonly producerId: number; readonly previousEpoch: number }): Uint8Array {
+    const writer = begin(body.transactionalId, ENDED_VERSION).i64(body.at).bool(body.committed).u16(body.producerEpoch);
+    writer.list(body.aborted, ({ partition, firstOffset, markerOffset }) => {
+      writer.u32(partition).i64(firstOffset).i64(markerOffset);
+    });
+    return writer.i64(body.producerId).i32(body.previousEpoch).finish();
   },
   forgotten(transactionalId: string): Uint8Array {
     return begin(transactionalId).finish();
   },
 };
 
-function begin(transactionalId: string): StateWriter {
-  return new StateWriter(128).u8(VERSION).string(transactionalId);
+function begin(transactionalId: string, version = VERSION): StateWriter {
+  return new StateWriter(128).u8(version).string(transactionalId);
 }
 
-/** Every body begins with the id. @throws STORE_CORRUPT. */
-export function openCommand(body: Uint8Array): { reader: StateReader; transactionalId: string } {
+/** Every body begins with version and id. @throws STORE_CORRUPT. */
+export function openCommand(
+  body: Uint8Array,
+  newestVersion = VERSION,
+): { reader: StateReader; transactionalId: string; version: number } {
   const reader = new StateReader(body, 'transaction command');
-  checkVersion('transaction command', reader.u8(), VERSION);
-  return { reader, transactionalId: reader.string() };
+  const version = reader.u8();
+  if (version !== VERSION) checkVersion('transaction command', version, newestVersion);
+  return { reader, transactionalId: reader.string(), version };
+}
+
+/** As `openCommand`, whole. */
+export function openEnded(body: Uint8Array): Ended {
+  const { reader, transactionalId, version } = openCommand(body, ENDED_VERSION);
+  return readEnded(reader, transactionalId, version);
 }
 
 export function readInitialized(reader: StateReader, transactionalId: string): Initialized {
@@ -128,8 +143,8 @@ export function readExtended(reader: StateReader, transactionalId: string): Exte
   };
 }
 
-export function readEnded(reader: StateReader, transactionalId: string): Ended {
-  return {
+function readEnded(reader: StateReader, transactionalId: string, version: number): Ended {
+  const common = {
     transactionalId,
     at: reader.i64(),
     committed: reader.bool(),
@@ -140,4 +155,6 @@ export function readEnded(reader: StateReader, transactionalId: string): Ended {
       markerOffset: reader.i64(),
     })),
   };
+  if (version === VERSION) return { ...common, producerId: undefined, previousEpoch: undefined };
+  return { ...common, producerId: reader.i64(), previousEpoch: reader.i32() };
 }

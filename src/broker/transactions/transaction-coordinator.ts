@@ -9,6 +9,8 @@
  *                                                                      │   └─ AddPartitions, AddOffsets┘
  *                                                                      └─ time-out, newer producer ──► aborted, epoch + 1
  * ```
+ * In the second protocol (KIP-890) Produce and TxnOffsetCommit stand for AddPartitions and AddOffsets, and each EndTxn
+ * gives the next epoch.
  *
  * Every decision is made in a build, on the head state, and is in the journal before it is answered: durably where the
  * answer lets a client go on to commit (epochs, offsets, ends). AddPartitions and AddOffsets are answered when they are
@@ -29,6 +31,7 @@ import {
   type AddOffsetsRequest,
   type AddPartitionsAnswer,
   type AddPartitionsRequest,
+  type EndAnswer,
   type EndRequest,
   type InitProducerIdAnswer,
   type InitProducerIdRequest,
@@ -42,7 +45,9 @@ import {
   type TransactionSettings,
   type Transactions,
 } from './api.ts';
-import { decideInit } from './init-decision.ts';
+import { decideEnd } from './end-decision.ts';
+import { decideInit, LAST_EPOCH } from './init-decision.ts';
+import { Joining } from './joining.ts';
 import { stageEnd } from './stage-end.ts';
 import { type AddedPartition, transactionCommands } from './transaction-commands.ts';
 import { TransactionTimeouts } from './transaction-timeouts.ts';
@@ -72,7 +77,9 @@ interface Resolved {
 }
 
 export class TransactionCoordinator implements Transactions {
-  readonly counters: TransactionCounters = { committed: 0, aborted: 0, timedOut: 0, fenced: 0 };
+  readonly counters: TransactionCounters = { committed: 0, aborted: 0, timedOut: 0, fenced: 0, forced: 0 };
+  /** For the append path. */
+  readonly joining: Joining;
   readonly #options: TransactionCoordinatorOptions;
   readonly #settings: TransactionSettings;
   readonly #state: TransactionsState;
@@ -84,6 +91,8 @@ export class TransactionCoordinator implements Transactions {
     this.#options = options;
     this.#settings = { ...TRANSACTION_DEFAULTS, ...options.settings };
     this.#state = options.state;
+    const { state, clock, settings } = options;
+    this.joining = new Joining({ state, clock, settings, joined: (id) => this.#watch(id) });
     this.#timeouts = new TransactionTimeouts(options.clock, (id, startedAt) => void this.#timedOut(id, startedAt));
   }
 
@@ -138,18 +147,33 @@ export class TransactionCoordinator implements Transactions {
     const answer = await this.#tryJournal('TxnOffsetCommit', () =>
       transactOnce(this.#options.journal, (commit) => this.#stageOffsets(commit, request)),
     );
+    if (request.joins) this.#watch(request.transactionalId);
     return answer?.value ?? { topics: sameOffsets(request, 'BROKER_COORDINATOR_UNAVAILABLE') };
   }
 
-  async end(request: EndRequest): Promise<ErrorCode | undefined> {
+  async end(request: EndRequest): Promise<EndAnswer> {
     const refusal = this.#refuse(request.transactionalId);
-    if (refusal !== undefined) return refusal;
-    const answer = await this.#change('EndTxn', request, 'durable', same, (commit, record) => {
-      return this.#end(commit, record, request.committed);
-    });
-    if (answer !== 'ended') return answer;
-    this.counters[request.committed ? 'committed' : 'aborted'] += 1;
-    return undefined;
+    if (refusal !== undefined) return { error: refusal };
+    const answer = await this.#tryJournal('EndTxn', () => this.#endTransaction(request));
+    this.#watch(request.transactionalId);
+    return answer?.value ?? { error: 'BROKER_COORDINATOR_UNAVAILABLE' };
+  }
+
+  async abort(transactionalId: string): Promise<ErrorCode | undefined> {
+    if (this.#stopped) return 'BROKER_COORDINATOR_UNAVAILABLE';
+    const answer = await this.#tryJournal('forced abort', () =>
+      transactOnce(this.#options.journal, (commit): ErrorCode | undefined => {
+        const record = this.#state.get(transactionalId);
+        if (record === undefined) return 'BROKER_TRANSACTION_NOT_FOUND';
+        if (record.phase !== 'ongoing') return 'BROKER_TRANSACTION_STATE_INVALID';
+        this.#fence(commit, record);
+        return undefined;
+      }),
+    );
+    this.#watch(transactionalId);
+    if (answer === undefined) return 'BROKER_COORDINATOR_UNAVAILABLE';
+    if (answer.value === undefined) this.counters.forced += 1;
+    return answer.value;
   }
 
   describe(transactionalId: string): TransactionDescription | undefined {
@@ -242,10 +266,8 @@ export class TransactionCoordinator implements Transactions {
     const resolved = this.#resolve(request, record);
     if (resolved.missing) return this.#tellMissing(request);
     if (resolved.count === 0) return sameForAll(request, undefined);
-    const isTooMuch =
-      record.partitions.size + resolved.count > this.#settings.transactionMaxPartitions ||
-      this.#state.sizeBytes > this.#settings.transactionMaxStateBytes;
-    if (isTooMuch) return sameForAll(request, 'BROKER_LIMIT_REACHED');
+    const refusal = this.joining.refuseMore(record, resolved.count);
+    if (refusal !== undefined) return sameForAll(request, refusal);
     this.#extend(commit, request.transactionalId, resolved.topics, []);
     return sameForAll(request, undefined);
   }
@@ -294,14 +316,14 @@ export class TransactionCoordinator implements Transactions {
     // Consumers' offsets: clients know the older code here.
     const refusal = wrong === 'BROKER_PRODUCER_FENCED' ? 'BROKER_PRODUCER_EPOCH_OLD' : wrong;
     if (refusal !== undefined) return { topics: sameOffsets(request, refusal) };
-    if (record?.groups.has(request.groupId) !== true) {
-      return { topics: sameOffsets(request, 'BROKER_TRANSACTION_STATE_INVALID') };
-    }
+    const isIn = record?.groups.has(request.groupId) === true;
+    if (!isIn && !request.joins) return { topics: sameOffsets(request, 'BROKER_TRANSACTION_ABORTABLE') };
     if (this.#state.sizeBytes > this.#settings.transactionMaxStateBytes) {
       return { topics: sameOffsets(request, 'BROKER_LIMIT_REACHED') };
     }
     const now = this.#options.clock.now();
     const { answer, changes } = this.#options.groups.admitOffsets({ ...request, retentionMs: -1 }, now);
+    if (!isIn) this.#extend(commit, request.transactionalId, [], [request.groupId]);
     for (const body of encodeOffsetChanges(request.groupId, 'stored', now, changes)) {
       commit.command(
         COMMAND.TRANSACTION_OFFSETS_STAGED,
@@ -311,29 +333,56 @@ export class TransactionCoordinator implements Transactions {
     return answer;
   }
 
-  #end(commit: CommitBuilder, record: TransactionRecord, committed: boolean): ErrorCode | 'ended' | undefined {
-    switch (record.phase) {
-      case 'ongoing': {
-        const at = this.#options.clock.now();
-        stageEnd(commit, this.#options.store, record, { committed, producerEpoch: record.producerEpoch, at });
-        return 'ended';
-      }
-      // The answer was lost and the request comes again.
-      case 'committed':
-        return committed ? undefined : 'BROKER_TRANSACTION_STATE_INVALID';
-      case 'aborted':
-        return committed ? 'BROKER_TRANSACTION_STATE_INVALID' : undefined;
-      case 'empty':
-        return 'BROKER_TRANSACTION_STATE_INVALID';
-      default:
-        return record.phase satisfies never;
+  async #endTransaction(request: EndRequest): Promise<EndAnswer> {
+    for (;;) {
+      const needed = decideEnd(this.#state.get(request.transactionalId), request).kind === 'end-fresh';
+      const fresh = needed ? (await this.#options.allocateProducerId()).producerId : undefined;
+      let ended = false;
+      const answer = await transactOnce(this.#options.journal, (commit) => {
+        const decision = decideEnd(this.#state.get(request.transactionalId), request);
+        ended = decision.kind === 'end' || decision.kind === 'end-fresh';
+        if (decision.kind === 'refuse') return { error: decision.error };
+        if (decision.kind === 'end-fresh' && fresh === undefined) return 'again';
+        if (ended) this.#stageEnd(commit, request, decision.kind === 'end-fresh' ? fresh : undefined);
+        const { producerId, producerEpoch } = this.#state.get(request.transactionalId) as TransactionRecord;
+        return { error: undefined, producerId, producerEpoch };
+      });
+      if (answer === 'again') continue;
+      if (ended) this.counters[request.committed ? 'committed' : 'aborted'] += 1;
+      return answer;
     }
   }
 
-  /** Aborts under the next epoch, so that whatever the producer still sends is refused. */
-  #fence(commit: CommitBuilder, record: TransactionRecord): void {
-    const producerEpoch = record.producerEpoch + 1;
-    stageEnd(commit, this.#options.store, record, { committed: false, producerEpoch, at: this.#options.clock.now() });
+  /** @param fresh producer id for an epoch that would be past the last. */
+  #stageEnd(commit: CommitBuilder, { transactionalId, committed, bumpsEpoch }: EndRequest, fresh?: number): void {
+    const record = this.#state.get(transactionalId) as TransactionRecord;
+    const next = record.producerEpoch + 1;
+    stageEnd(commit, this.#options.store, record, {
+      committed,
+      markerEpoch: bumpsEpoch ? next : record.producerEpoch,
+      producerId: fresh ?? record.producerId,
+      producerEpoch: fresh !== undefined ? 0 : bumpsEpoch ? next : record.producerEpoch,
+      previousEpoch: bumpsEpoch ? record.producerEpoch : -1,
+      at: this.#options.clock.now(),
+    });
+  }
+
+  /**
+   * Aborts under the next epoch, so that whatever the producer still sends is refused.
+   * @param isRecoverable nobody else has the id since, and the producer may go on from here.
+   */
+  #fence(commit: CommitBuilder, record: TransactionRecord, isRecoverable = false): void {
+    const { producerId, producerEpoch } = record;
+    const next = producerEpoch + 1;
+    stageEnd(commit, this.#options.store, record, {
+      committed: false,
+      markerEpoch: next,
+      producerId,
+      producerEpoch: next,
+      // An epoch past the last is for fencing only: nobody may go on with it.
+      previousEpoch: isRecoverable && next <= LAST_EPOCH ? producerEpoch : -1,
+      at: this.#options.clock.now(),
+    });
   }
 
   // By the clock.
@@ -343,7 +392,7 @@ export class TransactionCoordinator implements Transactions {
       transactOnce(this.#options.journal, (commit) => {
         const record = this.#state.get(transactionalId);
         if (record?.phase !== 'ongoing' || record.startedAt !== startedAt) return false;
-        this.#fence(commit, record);
+        this.#fence(commit, record, true);
         return true;
       }),
     );

@@ -22,7 +22,7 @@ import {
   type Extended,
   type Initialized,
   openCommand,
-  readEnded,
+  openEnded,
   readExtended,
   readInitialized,
 } from './transaction-commands.ts';
@@ -120,12 +120,20 @@ export class TransactionsState implements StatePart {
     return this.#ongoing;
   }
 
-  /** Whether a transactional batch may be appended to the partition. Hot path of transactional producers. */
+  /**
+   * Whether a transactional batch may be appended to the partition: BROKER_TRANSACTION_ABORTABLE where the producer is the
+   * right one and the partition is not in its transaction. Hot path of transactional producers.
+   */
   refuseBatch(producerId: number, producerEpoch: number, partition: number): ErrorCode | undefined {
     const record = this.#byProducer.get(producerId);
     if (record === undefined) return 'BROKER_TRANSACTION_ID_UNKNOWN';
     if (record.producerEpoch !== producerEpoch) return 'BROKER_PRODUCER_EPOCH_OLD';
-    return record.partitions.has(partition) ? undefined : 'BROKER_TRANSACTION_STATE_INVALID';
+    return record.partitions.has(partition) ? undefined : 'BROKER_TRANSACTION_ABORTABLE';
+  }
+
+  /** Who has the producer id now. */
+  ofProducer(producerId: number): TransactionRecord | undefined {
+    return this.#byProducer.get(producerId);
   }
 
   /** An open transaction may still change what the group has committed there. */
@@ -137,6 +145,7 @@ export class TransactionsState implements StatePart {
   }
 
   apply(type: number, body: Uint8Array): void {
+    if (type === COMMAND.TRANSACTION_ENDED) return this.#ended(openEnded(body));
     const { reader, transactionalId } = openCommand(body);
     switch (type) {
       case COMMAND.TRANSACTIONAL_ID_INITIALIZED:
@@ -145,8 +154,6 @@ export class TransactionsState implements StatePart {
         return this.#extended(readExtended(reader, transactionalId));
       case COMMAND.TRANSACTION_OFFSETS_STAGED:
         return this.#offsetsStaged(this.#known(transactionalId), reader.bytes());
-      case COMMAND.TRANSACTION_ENDED:
-        return this.#ended(readEnded(reader, transactionalId));
       case COMMAND.TRANSACTIONAL_ID_FORGOTTEN:
         return this.#forgotten(this.#known(transactionalId));
       default:
@@ -223,16 +230,25 @@ export class TransactionsState implements StatePart {
 
   #ended(body: Ended): void {
     const record = this.#known(body.transactionalId);
-    assert(record.phase === 'ongoing', `transactional id ${body.transactionalId} ends no transaction`);
+    // A producer whose epoch ends with each transaction may abort one that it has not begun (KIP-890).
+    assert(
+      record.phase === 'ongoing' || !body.committed,
+      `transactional id ${body.transactionalId} ends no transaction`,
+    );
     for (const { partition, firstOffset, markerOffset } of body.aborted) {
       const transactions = this.#store.partition(partition)?.transactionsForUpdate();
       transactions?.aborted(record.producerId, firstOffset, markerOffset);
     }
     this.#clear(record);
     record.phase = body.committed ? 'committed' : 'aborted';
+    if (body.previousEpoch !== undefined) record.previousEpoch = body.previousEpoch;
     // A fenced producer must not pass for one that repeats itself.
-    if (record.producerEpoch !== body.producerEpoch) record.previousEpoch = -1;
+    else if (record.producerEpoch !== body.producerEpoch) record.previousEpoch = -1;
     record.producerEpoch = body.producerEpoch;
+    if (body.producerId !== undefined && body.producerId !== record.producerId) {
+      record.previousProducerId = record.producerId;
+      this.#setProducer(record, body.producerId);
+    }
     record.startedAt = -1;
     record.changedAt = body.at;
   }

@@ -32,6 +32,7 @@ import {
   type RequestHeader,
   readRequestHeader,
 } from '../../wire/index.ts';
+import { PRODUCE_BY_ID_VERSION } from '../../wire/produce.ts';
 import type { ListenerContext } from './context.ts';
 import { CallExchange, type Exchange } from './exchange.ts';
 import { FetchExchange } from './fetch-exchange.ts';
@@ -220,11 +221,12 @@ export class Connection implements FrameSink {
   #produce(bytes: Buffer, start: number, end: number, version: number, lease: Lease | undefined): void {
     if (version < SERVED_PRODUCE.minVersion || version > SERVED_PRODUCE.maxVersion)
       throw this.#unknown(API_KEYS.Produce, version);
-    const { broker, produceCursor, topicCache, settings } = this.#context;
+    const { broker, produceCursor, settings } = this.#context;
     const bodyStart = this.#bodyStart(bytes, start, end, version >= SERVED_PRODUCE.api.flexible);
     produceCursor.reset(bytes, bodyStart, end, version);
     const exchange = new ProduceExchange(this, version, readInt32(bytes, start + 4), produceCursor.acks, lease);
-    exchange.collect(produceCursor, topicCache, bytes);
+    const { topicCache, topicsById } = this.#context;
+    exchange.collect(produceCursor, version >= PRODUCE_BY_ID_VERSION ? topicsById : topicCache, bytes);
     if (!exchange.silent) {
       this.#append(exchange);
       if (this.#pending >= settings.maxPendingProduces) this.#hold(HOLD.WINDOW);

@@ -25,7 +25,10 @@ export interface ListenerContext {
   readonly headerReader: Reader;
   readonly produceCursor: ProduceCursor;
   readonly fetchCursor: FetchCursor;
+  /** By name. */
   readonly topicCache: TopicCache;
+  /** The same by the 16 bytes of the id. */
+  readonly topicsById: TopicCache;
   /** Calls `connection.flush` at the end of this tick. */
   flushSoon(connection: Connection): void;
   /** Calls `connection.resume` in the next turn of the event loop. */

@@ -223,7 +223,7 @@ test('ApiVersions: the table of what is served; an unknown version is answered i
   assert.deepEqual(
     apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, minVersion, maxVersion]),
     [
-      [0, 0, 11],
+      [0, 0, 13],
       [1, 4, 17],
       [2, 1, 11],
       [3, 0, 13],
@@ -244,8 +244,8 @@ test('ApiVersions: the table of what is served; an unknown version is answered i
       [23, 2, 4],
       [24, 0, 5],
       [25, 0, 4],
-      [26, 0, 4],
-      [28, 0, 4],
+      [26, 0, 5],
+      [28, 0, 5],
       [29, 1, 3],
       [30, 1, 3],
       [31, 1, 3],

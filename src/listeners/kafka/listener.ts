@@ -18,7 +18,7 @@ import { type KafkaMetrics, newMetrics } from './metrics.ts';
 import { Output } from './output.ts';
 import { SERVED_APIS } from './registry.ts';
 import { DEFAULT_KAFKA_SETTINGS, type KafkaListenerSettings } from './settings.ts';
-import { TopicCache } from './topic-cache.ts';
+import { byId, byName, TopicCache } from './topic-cache.ts';
 
 export interface KafkaListenerOptions {
   readonly broker: Broker;
@@ -169,7 +169,8 @@ export class KafkaListener {
       headerReader: new Reader(nothing),
       produceCursor: new ProduceCursor(),
       fetchCursor: new FetchCursor(),
-      topicCache: new TopicCache(broker.topics),
+      topicCache: new TopicCache(byName(broker.topics)),
+      topicsById: new TopicCache(byId(broker.topics)),
       flushSoon: (connection) => this.#flushSoon(connection),
       resumeSoon: (connection) => this.#resumeSoon(connection),
       onRelief: (connection) => this.#onRelief(connection, broker),

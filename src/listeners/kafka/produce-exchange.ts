@@ -1,17 +1,24 @@
-/** Produce 3-11: from a frame to `broker.produce` and back. The hot path; encoding in wire/produce.ts. */
+/** Produce 3-13: from a frame to `broker.produce` and back. The hot path; encoding in wire/produce.ts. */
 import type { Lease } from '../../base/buffer-pool.ts';
-import type { MillraceError } from '../../base/errors.ts';
+import type { ErrorCode, MillraceError } from '../../base/errors.ts';
 import { ProduceItem, type ProduceRequest } from '../../broker/produce.ts';
 import type { Degree } from '../../journal/journal.ts';
 import { batchError, CODEC, codec } from '../../model/record-batch.ts';
-import { type ProduceCursor, type ProduceOutcome, writeProduceResponse } from '../../wire/produce.ts';
-import { kafkaError } from './error-codes.ts';
+import {
+  PRODUCE_BY_ID_VERSION,
+  type ProduceCursor,
+  type ProduceOutcome,
+  writeProduceResponse,
+} from '../../wire/produce.ts';
 import { Exchange } from './exchange.ts';
 import type { Output } from './output.ts';
 import type { NamedTopic, TopicCache } from './topic-cache.ts';
+import { KNOWN_SINCE, transactionError } from './transaction-facts.ts';
 
 /** zstd came with this version; older clients could not read it back (KIP-110). */
 const ZSTD_VERSION = 7;
+/** A partition joins the transaction by being written to (KIP-890). */
+const JOINS_VERSION = 12;
 const NO_BYTES = Buffer.alloc(0);
 
 class PartitionOutcome extends ProduceItem implements ProduceOutcome {
@@ -35,13 +42,20 @@ class PartitionOutcome extends ProduceItem implements ProduceOutcome {
   }
 
   /** Translates what the broker said. */
-  conclude(failure: MillraceError | undefined): void {
-    const error = failure?.code ?? this.error;
+  conclude(failure: MillraceError | undefined, version: number): void {
+    const error = failure?.code ?? this.#named(version);
     if (error === undefined) return;
-    this.errorCode = kafkaError(error);
+    this.errorCode = transactionError(error, version, KNOWN_SINCE.produce);
     this.errorMessage ??= failure?.message ?? null;
     this.baseOffset = -1;
     this.logAppendTimeMs = -1;
+  }
+
+  /** Where topics have ids, a topic that is not there (any more) is an unknown id. */
+  #named(version: number): ErrorCode | undefined {
+    const isGone = this.topic === undefined || this.topic.deleted;
+    const isUnknown = version >= PRODUCE_BY_ID_VERSION && this.error === 'BROKER_PARTITION_NOT_FOUND' && isGone;
+    return isUnknown ? 'BROKER_TOPIC_ID_UNKNOWN' : this.error;
   }
 }
 
@@ -56,6 +70,7 @@ export class ProduceExchange extends Exchange implements ProduceRequest {
   readonly lease: Lease | undefined;
   /** acks=0: there is no answer, and an error closes the connection. */
   readonly silent: boolean;
+  readonly joins: boolean;
   readonly #owner: ProduceOwner;
 
   constructor(owner: ProduceOwner, version: number, correlationId: number, acks: number, lease: Lease | undefined) {
@@ -64,6 +79,7 @@ export class ProduceExchange extends Exchange implements ProduceRequest {
     this.silent = acks === 0;
     this.degree = acks === 0 ? 'admitted' : acks === 1 ? 'written' : 'durable';
     this.lease = lease;
+    this.joins = version >= JOINS_VERSION;
   }
 
   /**
@@ -100,7 +116,7 @@ export class ProduceExchange extends Exchange implements ProduceRequest {
   }
 
   settled(error: MillraceError | undefined): void {
-    for (const item of this.items) item.conclude(error);
+    for (const item of this.items) item.conclude(error, this.version);
     this.done = true;
     this.#owner.settled(this);
   }

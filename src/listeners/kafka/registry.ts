@@ -43,7 +43,7 @@ import { handleSyncGroup } from './handlers/sync-group.ts';
 import { handleTxnOffsetCommit } from './handlers/txn-offset-commit.ts';
 
 /** Handled by hand (produce-exchange.ts). Listed from 0, because librdkafka stops compressing otherwise (KAFKA-18659). */
-export const SERVED_PRODUCE: ServedApi = { api: produce, minVersion: 3, maxVersion: 11, advertisedMinVersion: 0 };
+export const SERVED_PRODUCE: ServedApi = { api: produce, minVersion: 3, maxVersion: 13, advertisedMinVersion: 0 };
 /** Handled by hand (fetch-exchange.ts). */
 export const SERVED_FETCH: ServedApi = { api: fetch, minVersion: 4, maxVersion: 17, advertisedMinVersion: 4 };
 

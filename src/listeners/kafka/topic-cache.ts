@@ -1,5 +1,5 @@
 /**
- * From the bytes of a topic name in a request to the topic, without decoding a string when the name was seen before.
+ * From the bytes of a topic's name or id in a request to the topic, without decoding a string when they were seen before.
  *
  * Direct-mapped: each name has one place, a newer name with the same place takes it over. So it is bounded by
  * construction. Only names of topics that exist are kept, and a deleted topic is looked up anew.
@@ -10,24 +10,39 @@ import { tryFoldTopicName } from '../../model/topic-name.ts';
 
 const PLACES = 16 * 1024;
 
-/** A topic name as a client wrote it. */
+/** A topic's name, or the 16 bytes of its id, as a client wrote it. */
 export interface NamedTopic {
   readonly nameBytes: Uint8Array;
   /** Undefined: there is none (any more). */
   readonly topic: Topic | undefined;
 }
 
+type LookUp = (bytes: Buffer, start: number, end: number) => Topic | undefined;
+
+/** Names as UTF-8. */
+export function byName(topics: Topics): LookUp {
+  return (bytes, start, end) => {
+    const name = tryFoldTopicName(bytes.toString('utf8', start, end));
+    return name === undefined ? undefined : topics.find(name);
+  };
+}
+
+/** Ids as 16 bytes. */
+export function byId(topics: Topics): LookUp {
+  return (bytes, start, end) => topics.byId(bytes.toString('hex', start, end));
+}
+
 export class TopicCache {
-  readonly #topics: Topics;
+  readonly #lookUp: LookUp;
   readonly #places: (NamedTopic | undefined)[] = Array.from({ length: PLACES }, () => undefined);
   /** Most producers name the same topic again and again. */
   #last: NamedTopic | undefined;
 
-  constructor(topics: Topics) {
-    this.#topics = topics;
+  constructor(lookUp: LookUp) {
+    this.#lookUp = lookUp;
   }
 
-  /** The topic named by the UTF-8 in [start, end). The result keeps no reference to `bytes`. */
+  /** The topic named by the bytes in [start, end). The result keeps no reference to `bytes`. */
   find(bytes: Buffer, start: number, end: number): NamedTopic {
     const last = this.#last;
     if (last !== undefined && isSame(last, bytes, start, end)) return last;
@@ -37,18 +52,13 @@ export class TopicCache {
       this.#last = known;
       return known;
     }
-    const found = this.#lookUp(bytes, start, end);
+    const topic = this.#lookUp(bytes, start, end);
+    const found = { nameBytes: Uint8Array.prototype.slice.call(bytes, start, end), topic };
     if (found.topic !== undefined) {
       this.#places[place] = found;
       this.#last = found;
     }
     return found;
-  }
-
-  #lookUp(bytes: Buffer, start: number, end: number): NamedTopic {
-    const name = tryFoldTopicName(bytes.toString('utf8', start, end));
-    const topic = name === undefined ? undefined : this.#topics.find(name);
-    return { nameBytes: Uint8Array.prototype.slice.call(bytes, start, end), topic };
   }
 }
 

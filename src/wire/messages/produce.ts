@@ -1,15 +1,17 @@
 /**
- * Produce 3-11: record batches for partitions. The broker reads it by hand (wire/produce.ts); this table serves clients
+ * Produce 3-13: record batches for partitions. The broker reads it by hand (wire/produce.ts); this table serves clients
  * and checks the hand-written path. 5: log start offset. 7: zstd allowed. 8: errors of single records (KIP-467).
- * 9: flexible. 10: new leader in the answer (KIP-951). Versions 0-2 carried message formats that Kafka 4 dropped (KIP-896).
+ * 9: flexible. 10: new leader in the answer (KIP-951). 11: TRANSACTION_ABORTABLE. 12: partitions join the transaction by
+ * being written to (KIP-890). 13: topic ids instead of names (KIP-516). Versions 0-2 carried message formats that Kafka 4 dropped (KIP-896).
  */
 import { api, type RequestOf, type ResponseOf } from '../api.ts';
-import { bytes, int16, int32, int64, string, struct, structs, throttleTimeMs } from '../schema.ts';
+import { ZERO_UUID } from '../reader.ts';
+import { bytes, int16, int32, int64, string, struct, structs, throttleTimeMs, uuid } from '../schema.ts';
 
 export const produce = api({
   key: 0,
   name: 'Produce',
-  versions: [3, 11],
+  versions: [3, 13],
   flexible: 9,
   request: {
     transactionalId: string({ since: 3, nullable: 3, default: null, strict: true }),
@@ -17,7 +19,8 @@ export const produce = api({
     acks: int16(),
     timeoutMs: int32(),
     topicData: structs({
-      name: string(),
+      name: string({ until: 12, default: '' }),
+      topicId: uuid({ since: 13, default: ZERO_UUID }),
       partitionData: structs({
         index: int32(),
         records: bytes({ nullable: 0 }),
@@ -26,7 +29,8 @@ export const produce = api({
   },
   response: {
     responses: structs({
-      name: string(),
+      name: string({ until: 12, default: '' }),
+      topicId: uuid({ since: 13, default: ZERO_UUID }),
       partitionResponses: structs({
         index: int32(),
         errorCode: int16(),

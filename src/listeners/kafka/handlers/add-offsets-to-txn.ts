@@ -1,10 +1,10 @@
 /** AddOffsetsToTxn 0-4: a group whose offsets the transaction will commit. */
 import { addOffsetsToTxn } from '../../../wire/index.ts';
 import { handler } from '../handler.ts';
-import { transactionError } from '../transaction-facts.ts';
+import { KNOWN_SINCE, transactionError } from '../transaction-facts.ts';
 
 export const handleAddOffsetsToTxn = handler(addOffsetsToTxn, [0, 4], async (request, { broker, version }) => {
   const { transactionalId, producerId, producerEpoch, groupId } = request;
   const error = await broker.transactions.addOffsets({ transactionalId, producerId, producerEpoch, groupId });
-  return { errorCode: transactionError(error, version) };
+  return { errorCode: transactionError(error, version, KNOWN_SINCE.addOffsetsToTxn) };
 });

@@ -8,7 +8,7 @@ import type { ProducerIdentity } from '../../../broker/transactions/api.ts';
 import { addPartitionsToTxn, ERROR_CODES } from '../../../wire/index.ts';
 import { groupTopicName } from '../group-topic.ts';
 import { handler } from '../handler.ts';
-import { transactionError } from '../transaction-facts.ts';
+import { KNOWN_SINCE, transactionError } from '../transaction-facts.ts';
 
 const SEVERAL_VERSION = 4;
 
@@ -35,7 +35,8 @@ export const handleAddPartitionsToTxn = handler(addPartitionsToTxn, [0, 5], asyn
 async function add(broker: Broker, version: number, who: ProducerIdentity, asked: Asked, verifyOnly: boolean) {
   const topics = asked.map(({ name, partitions }) => ({ topic: groupTopicName(name), partitions }));
   const answer = await broker.transactions.addPartitions({ ...who, topics, verifyOnly });
-  const codeOf = (error: ErrorCode | undefined): number => transactionError(error, version);
+  const codeOf = (error: ErrorCode | undefined): number =>
+    transactionError(error, version, KNOWN_SINCE.addPartitionsToTxn);
   return answer.map(({ topic, partitions }, index) => ({
     name: asked[index]?.name ?? topic,
     resultsByPartition: partitions.map(({ partition, error }) => ({

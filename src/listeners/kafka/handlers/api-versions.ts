@@ -5,6 +5,16 @@ import { type Handler, handler, type ServedApi } from '../handler.ts';
 /** KIP-511. */
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/;
 
+/** Second transaction protocol: EndTxn 5, Produce 12, TxnOffsetCommit 5 (KIP-890). Clients take it from here, not from the table. */
+const TRANSACTION_VERSION = 2;
+const SUPPORTED_FEATURES = [{ name: 'transaction.version', minVersion: 0, maxVersion: TRANSACTION_VERSION }];
+const FINALIZED = {
+  finalizedFeaturesEpoch: 0,
+  finalizedFeatures: [
+    { name: 'transaction.version', maxVersionLevel: TRANSACTION_VERSION, minVersionLevel: TRANSACTION_VERSION },
+  ],
+};
+
 /** @param others what is served beside ApiVersions itself. */
 export function apiVersionsHandler(others: readonly ServedApi[]): Handler {
   const self = handler(apiVersions, [0, 4], (request, call) => {
@@ -13,7 +23,9 @@ export function apiVersionsHandler(others: readonly ServedApi[]): Handler {
     if (isNamed && !(SOFTWARE_NAME.test(name) && SOFTWARE_NAME.test(version))) {
       return { errorCode: ERROR_CODES.INVALID_REQUEST, apiKeys: [] };
     }
-    return { errorCode: ERROR_CODES.NONE, apiKeys };
+    // Before version 4 a supported feature could not begin at 0 (KIP-1022), and is left out.
+    const supportedFeatures = call.version >= 4 ? SUPPORTED_FEATURES : [];
+    return { errorCode: ERROR_CODES.NONE, apiKeys, supportedFeatures, ...FINALIZED };
   });
   const apiKeys = versionTable([...others, self]);
   return self;

@@ -1,10 +1,23 @@
-/** EndTxn 0-4: commits or aborts, durably and at once. Version 5 bumps the epoch with every end (KIP-890) and is not served. */
-import { endTxn } from '../../../wire/index.ts';
+/**
+ * EndTxn 0-5: commits or aborts, durably and at once. Version 5 gives the producer its next epoch with every end, and is
+ * sent where ApiVersions says `transaction.version` 2 (KIP-890).
+ */
+import { ERROR_CODES, endTxn } from '../../../wire/index.ts';
 import { handler } from '../handler.ts';
-import { transactionError } from '../transaction-facts.ts';
+import { KNOWN_SINCE, transactionError } from '../transaction-facts.ts';
 
-export const handleEndTxn = handler(endTxn, [0, 4], async (request, { broker, version }) => {
+const BUMP_VERSION = 5;
+
+export const handleEndTxn = handler(endTxn, [0, 5], async (request, { broker, version }) => {
   const { transactionalId, producerId, producerEpoch, committed } = request;
-  const error = await broker.transactions.end({ transactionalId, producerId, producerEpoch, committed });
-  return { errorCode: transactionError(error, version) };
+  const bumpsEpoch = version >= BUMP_VERSION;
+  const answer = await broker.transactions.end({ transactionalId, producerId, producerEpoch, committed, bumpsEpoch });
+  if (answer.error !== undefined) {
+    return {
+      errorCode: transactionError(answer.error, version, KNOWN_SINCE.endTxn),
+      producerId: -1,
+      producerEpoch: -1,
+    };
+  }
+  return { errorCode: ERROR_CODES.NONE, producerId: answer.producerId, producerEpoch: answer.producerEpoch };
 });

@@ -5,15 +5,12 @@
 import { asMillraceError, type ErrorCode } from '../../../base/errors.ts';
 import { ERROR_CODES, initProducerId } from '../../../wire/index.ts';
 import { handler } from '../handler.ts';
-import { transactionError } from '../transaction-facts.ts';
-
-/** First version whose clients know PRODUCER_FENCED. */
-const FENCED_VERSION = 4;
+import { KNOWN_SINCE, transactionError } from '../transaction-facts.ts';
 
 export const handleInitProducerId = handler(initProducerId, [0, 5], async (request, { broker, version }) => {
   const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request;
   const refused = (code: ErrorCode) => ({
-    errorCode: transactionError(code, version, FENCED_VERSION),
+    errorCode: transactionError(code, version, KNOWN_SINCE.initProducerId),
     producerId: -1,
     producerEpoch: -1,
   });

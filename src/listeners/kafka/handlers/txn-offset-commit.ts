@@ -1,12 +1,17 @@
-/** TxnOffsetCommit 0-4: offsets that become the group's when the transaction commits, and never when it aborts. */
+/**
+ * TxnOffsetCommit 0-5: offsets that become the group's when the transaction commits, and never when it aborts. With
+ * version 5 the group joins the transaction by this, with no AddOffsetsToTxn before (KIP-890).
+ */
 import { type TxnOffsetCommitRequest, txnOffsetCommit } from '../../../wire/index.ts';
 import { groupTopicName } from '../group-topic.ts';
 import { handler } from '../handler.ts';
-import { transactionError } from '../transaction-facts.ts';
+import { KNOWN_SINCE, transactionError } from '../transaction-facts.ts';
+
+const JOINS_VERSION = 5;
 
 type Asked = TxnOffsetCommitRequest['topics'][number]['partitions'][number];
 
-export const handleTxnOffsetCommit = handler(txnOffsetCommit, [0, 4], async (request, { broker, version }) => {
+export const handleTxnOffsetCommit = handler(txnOffsetCommit, [0, 5], async (request, { broker, version }) => {
   const answer = await broker.transactions.commitOffsets({
     transactionalId: request.transactionalId,
     producerId: request.producerId,
@@ -15,6 +20,7 @@ export const handleTxnOffsetCommit = handler(txnOffsetCommit, [0, 4], async (req
     memberId: request.memberId,
     instanceId: request.groupInstanceId,
     generation: request.generationId,
+    joins: version >= JOINS_VERSION,
     topics: request.topics.map(({ name, partitions }) => ({
       topic: groupTopicName(name),
       partitions: partitions.map(toCommit),
@@ -25,7 +31,7 @@ export const handleTxnOffsetCommit = handler(txnOffsetCommit, [0, 4], async (req
       name: request.topics[index]?.name ?? topic,
       partitions: partitions.map(({ partition, error }) => ({
         partitionIndex: partition,
-        errorCode: transactionError(error, version),
+        errorCode: transactionError(error, version, KNOWN_SINCE.txnOffsetCommit),
       })),
     })),
   };
