@@ -29,6 +29,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: 'list, describe, reset and delete consumer groups',
     load: () => import('./groups.ts'),
   },
+  {
+    name: 'transactions',
+    summary: 'list, describe and abort transactions',
+    load: () => import('./transactions.ts'),
+  },
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },
   { name: 'subscribe', summary: 'read all topics that match globs', load: () => import('./subscribe.ts') },

@@ -7,7 +7,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { addPartitionsToTxn, initProducerId } from '../../src/wire/index.ts';
 import { type Outcome, type RunningBroker, runMillrace, startBroker, startMillrace } from '../kit/millrace.ts';
+import { RawClient } from '../kit/raw-client.ts';
 import { TempDirectory } from '../kit/temp-directory.ts';
 
 const TIMEOUT = { timeout: 60_000 };
@@ -188,6 +190,32 @@ test('groups: consumed on from where they stand, described, reset, deleted', TIM
   assert.equal(described?.['state'], 'empty');
   assert.equal(await ok(['groups', 'delete', 'readers']), 'deleted readers\n');
   assert.equal(await ok(['groups', 'delete', 'readers', '--if-exists']), 'readers does not exist\n');
+});
+
+test('transactions: listed, described, aborted; one that is not there is an error', TIMEOUT, async () => {
+  await ok(['topics', 'create', 'moved', '--partitions', '2']);
+  using client = await RawClient.connect(broker.kafka);
+  const id = { transactionalId: 'pipe/1', transactionTimeoutMs: 60_000 };
+  const { producerId, producerEpoch } = await client.request(initProducerId, 4, id);
+  await client.request(addPartitionsToTxn, 3, {
+    v3AndBelowTransactionalId: 'pipe/1',
+    v3AndBelowProducerId: producerId,
+    v3AndBelowProducerEpoch: producerEpoch,
+    v3AndBelowTopics: [{ name: 'moved', partitions: [0, 1] }],
+  });
+  assert.match(
+    await ok(['transactions', 'list', '--state', 'ongoing']),
+    /^ID +STATE +PRODUCER +SINCE\npipe\/1 +ongoing +\d+ +20\S+Z\n$/,
+  );
+  assert.match(
+    await ok(['transactions', 'describe', 'pipe/1']),
+    /^pipe\/1: ongoing since \S+, producer \d+ epoch 0, timeout 60000 ms\n {2}moved: 0, 1\n$/,
+  );
+  assert.equal(await ok(['transactions', 'abort', 'pipe/1']), 'aborted the transaction of pipe/1\n');
+  assert.equal(jsonLines(await ok(['transactions', 'list', '--json']))[0]?.['state'], 'aborted');
+  const again = await millrace(['transactions', 'abort', 'pipe/1']);
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /No transaction of "pipe\/1" is open/);
 });
 
 test('a follower for a group commits what it printed, also when a signal ends it', TIMEOUT, async () => {

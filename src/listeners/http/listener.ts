@@ -31,6 +31,7 @@ import { readRoutes } from './routes/read.ts';
 import { subscribeRoutes } from './routes/subscribe.ts';
 import { topicConfigRoutes } from './routes/topic-config.ts';
 import { topicRoutes } from './routes/topics.ts';
+import { transactionRoutes } from './routes/transactions.ts';
 import { HTTP_DEFAULTS, type HttpSettings } from './settings.ts';
 import { foldTopicPath } from './topic-path.ts';
 import { compileValidator, isValidatorLoaded, loadValidator, type RequestPart } from './validator.ts';
@@ -171,6 +172,7 @@ function createApp(context: HttpContext): FastifyInstance {
     topicConfigRoutes(scope, context);
     groupRoutes(scope, context);
     groupOffsetRoutes(scope, context);
+    transactionRoutes(scope, context);
   });
   app.register(async (scope) => {
     parseRecordBodies(scope, context, RECORD_MEDIA_TYPES);
