@@ -10,6 +10,8 @@ import { ClusterState } from './cluster-state.ts';
 import { GroupState } from './groups/group-state.ts';
 import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, type StatePart } from './state-part.ts';
+import { SubscriptionsState } from './stream-subscriptions/subscriptions-state.ts';
+import { StreamsState } from './streams/streams-state.ts';
 import { TopicsState } from './topics-state.ts';
 import { TransactionsState } from './transactions/transactions-state.ts';
 
@@ -29,6 +31,8 @@ export class BrokerState implements Fold {
   readonly transactions: TransactionsState;
   /** Told after readers can see what was published. */
   onPublished: (() => void) | undefined;
+  readonly streams: StreamsState;
+  readonly subscriptions = new SubscriptionsState();
   readonly #byCommand = new Map<number, StatePart>();
   /** In the order of restoring: topics refer to partitions, producers belong to partitions. */
   readonly #sections: readonly Section[];
@@ -38,8 +42,18 @@ export class BrokerState implements Fold {
     this.topics = new TopicsState(this.store, settings, (topic) => {
       this.groups.topicDeleted(topic.name);
       this.transactions.topicDeleted(topic.name);
+      this.streams.topicDeleted(topic);
+      this.subscriptions.topicDeleted(topic);
     });
-    for (const part of [this.cluster, this.topics, this.groups, this.transactions] satisfies StatePart[]) {
+    this.streams = new StreamsState(this.topics);
+    for (const part of [
+      this.cluster,
+      this.topics,
+      this.groups,
+      this.transactions,
+      this.streams,
+      this.subscriptions,
+    ] satisfies StatePart[]) {
       for (const type of part.commands) this.#byCommand.set(type, part);
     }
     const { store } = this;
@@ -58,6 +72,8 @@ export class BrokerState implements Fold {
       },
       sectionOf(this.groups),
       { ...sectionOf(this.transactions), optional: true },
+      { ...sectionOf(this.streams), optional: true },
+      { ...sectionOf(this.subscriptions), optional: true },
       {
         id: CHECKPOINT_SECTION.PARTITION_TRANSACTIONS,
         snapshot: (writer) => store.snapshotTransactions(writer),

@@ -2,7 +2,7 @@
  * The broker: one data directory, its journal, and everything that stands on it. No socket and no protocol here; listeners
  * call these methods and translate.
  */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { BufferPool } from '../base/buffer-pool.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { MillraceError } from '../base/errors.ts';
@@ -34,6 +34,9 @@ import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
 import { COMMAND } from './state-part.ts';
+import { StreamSubscriptions } from './stream-subscriptions/stream-subscriptions.ts';
+import { StreamReader } from './streams/stream-reader.ts';
+import { Streams } from './streams/streams.ts';
 import { CommitWatch } from './subscriptions/commit-watch.ts';
 import type { Cursor } from './subscriptions/cursor.ts';
 import { Subscription } from './subscriptions/subscription.ts';
@@ -73,6 +76,7 @@ export interface SubscribeOptions {
 const EXPIRE_PRODUCERS_EVERY_MS = 10 * 60 * 1000;
 
 interface Parts {
+  readonly random: () => number;
   readonly settings: BrokerSettings;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -97,6 +101,11 @@ export class Broker {
   readonly producers: Producers;
   readonly groups: GroupCoordinator;
   readonly transactions: TransactionCoordinator;
+  readonly streams: Streams;
+  readonly streamReader: StreamReader;
+  readonly subscriptions: StreamSubscriptions;
+  /** Uniform in [0, 1); for what need not be unpredictable. */
+  readonly random: () => number;
   readonly decompressor = new Decompressor();
   /** Paths with their counters, for the metrics. */
   readonly producePath: ProducePath;
@@ -136,6 +145,7 @@ export class Broker {
   private constructor(parts: Parts) {
     this.#parts = parts;
     this.settings = parts.settings;
+    this.random = parts.random;
     this.clock = parts.clock;
     this.journal = parts.journal;
     this.pool = parts.pool;
@@ -201,6 +211,25 @@ export class Broker {
       state: state.transactions,
       joining: this.transactions.joining,
     });
+    this.streams = new Streams({
+      journal,
+      state: state.streams,
+      topics: this.topics,
+      clock,
+      counters: this.producePath.counters,
+    });
+    this.streamReader = new StreamReader(this.fetchPath, this.decompressor);
+    this.subscriptions = new StreamSubscriptions({
+      journal,
+      state: state.subscriptions,
+      streams: this.streams,
+      clock,
+      logger: parts.logger,
+      random: parts.random,
+      newWakeId: () => `w_${randomBytes(12).toString('base64url')}`,
+      newKeys: newSubscriptionKeys,
+    });
+    this.streams.setHooks(this.subscriptions);
   }
 
   get clusterId(): string {
@@ -301,6 +330,8 @@ export class Broker {
     for (const file of journal.recovery.files.slice(0, -1)) checkpointer.add(file.file, file.sizeBytes);
     this.groups.start();
     this.transactions.start();
+    this.streams.start();
+    this.subscriptions.start();
     this.#scheduleExpiry();
   }
 
@@ -308,6 +339,8 @@ export class Broker {
     this.#expiry?.cancel();
     this.groups.stop();
     this.transactions.stop();
+    this.streams.stop();
+    this.subscriptions.stop();
     this.fetchPath.close();
     try {
       await this.journal.close();
@@ -345,6 +378,14 @@ function groupTopics(topics: TopicsState): GroupTopics {
   };
 }
 
+function newSubscriptionKeys() {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  return {
+    privateKey: new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' })),
+    tokenSecret: new Uint8Array(randomBytes(32)),
+  };
+}
+
 async function lockDirectory(options: BrokerOptions): Promise<DiskLock> {
   await options.disk.makeDirectory(options.directory);
   return await options.disk.lockDirectory(options.directory);
@@ -354,6 +395,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
   const { directory, disk, clock } = options;
   const settings: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...options.settings };
   const logger = options.logger ?? silentLogger;
+  const random = options.random ?? Math.random;
   const pool = new BufferPool(settings.poolBytes);
   const tail = new TailCache(settings.tailCacheBytes);
   const state = new BrokerState(settings);
@@ -401,7 +443,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
       checkpoint === undefined
         ? undefined
         : { file: checkpoint.file + 1, commit: checkpoint.commit, checksum: checkpoint.commitChecksum },
-    random: options.random ?? Math.random,
+    random,
     lock,
   });
   const { recovery } = journal;
@@ -410,5 +452,20 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     const { file, position, bytes } = recovery.torn;
     logger.info('A torn tail that was never acknowledged was cut off the journal.', { file, position, bytes });
   }
-  return { disk, settings, clock, logger, lock, pool, tail, handles, state, journal, checkpointer, map, directory };
+  return {
+    random,
+    disk,
+    settings,
+    clock,
+    logger,
+    lock,
+    pool,
+    tail,
+    handles,
+    state,
+    journal,
+    checkpointer,
+    map,
+    directory,
+  };
 }

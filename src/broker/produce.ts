@@ -150,6 +150,11 @@ class Append implements Transaction {
       item.error = 'BROKER_PARTITION_NOT_FOUND';
       return;
     }
+    if (item.topic?.sealed === true) {
+      item.error = 'BROKER_STREAM_CLOSED';
+      this.#counters.refused += 1;
+      return;
+    }
     if (producerId(batch, 0) >= 0 && !this.#isProducersNext(commit, item, partition)) return;
     const offset = partition.endOffset;
     stampBatch(batch, 0, offset, LEADER_EPOCH);

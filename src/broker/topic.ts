@@ -1,4 +1,5 @@
 import type { Partition } from '../store/partition.ts';
+import type { Stream } from './streams/stream.ts';
 import type { TopicLimits, TopicOverrides } from './topic-config.ts';
 
 /** A topic at the head of the journal. Changed only by the fold (`topics-state.ts`). */
@@ -13,6 +14,10 @@ export class Topic {
   overrides: TopicOverrides | undefined;
   limits: TopicLimits;
   deleted = false;
+  /** What makes it a stream of the Durable Streams protocol, where somebody created it as one. */
+  stream: Stream | undefined;
+  /** Takes no more records: its stream is closed, or kept for its forks alone. */
+  sealed = false;
 
   constructor(
     name: string,

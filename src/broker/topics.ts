@@ -102,6 +102,17 @@ export class Topics {
     });
   }
 
+  /**
+   * For transactions of other parts: creates a topic with default settings in their commit.
+   *
+   * @param name canonical. @throws BROKER_TOPIC_EXISTS, BROKER_LIMIT_REACHED.
+   */
+  stageNew(commit: CommitBuilder, name: string, partitionCount: number): Topic {
+    this.#checkNew(name, partitionCount);
+    this.#stageCreation(commit, name, partitionCount, undefined);
+    return this.find(name) as Topic;
+  }
+
   /** Creates the topic with defaults, or joins a creation of it that is under way, or finds it. */
   async autoCreate(name: string): Promise<Topic> {
     const canonical = foldTopicName(name);
@@ -114,12 +125,18 @@ export class Topics {
     return await creation;
   }
 
-  /** @throws BROKER_TOPIC_NOT_FOUND when it is gone already. */
+  /** @throws BROKER_TOPIC_NOT_FOUND when it is gone already, BROKER_STREAM_FORKED while forks of its stream read it. */
   async delete(topic: Topic): Promise<void> {
     await transactOnce(this.#options.journal, (commit) => {
       checkAlive(topic);
-      commit.command(COMMAND.TOPIC_DELETED, topicCommands.deleted(topic.id));
+      checkNoForks(topic);
+      this.stageDeletion(commit, topic);
     });
+  }
+
+  /** For transactions of other parts, which have checked that it may go. */
+  stageDeletion(commit: CommitBuilder, topic: Topic): void {
+    commit.command(COMMAND.TOPIC_DELETED, topicCommands.deleted(topic.id));
   }
 
   /** @param total partitions afterwards. @throws BROKER_PARTITIONS_INVALID where it is not more than now. */
@@ -127,6 +144,13 @@ export class Topics {
     await transactOnce(this.#options.journal, (commit) => {
       checkAlive(topic);
       const before = topic.partitions.length;
+      if (topic.stream !== undefined) {
+        throw new MillraceError(
+          'BROKER_PARTITIONS_INVALID',
+          `Topic ${topic.name} is a durable stream, which has one partition always.`,
+          { details: { topic: topic.name, partitions: before, requested: total } },
+        );
+      }
       if (!Number.isInteger(total) || total <= before) {
         throw new MillraceError(
           'BROKER_PARTITIONS_INVALID',
@@ -243,6 +267,17 @@ function checkAlive(topic: Topic): void {
   throw new MillraceError('BROKER_TOPIC_NOT_FOUND', `Topic ${topic.name} does not exist any more.`, {
     details: { topic: topic.name },
   });
+}
+
+function checkNoForks(topic: Topic): void {
+  const forkCount = topic.stream?.forkCount ?? 0;
+  if (forkCount === 0) return;
+  throw new MillraceError(
+    'BROKER_STREAM_FORKED',
+    `Topic ${topic.name} is a durable stream with ${forkCount} forks that read its records. Delete the forks first, or ` +
+      'delete the stream by its own protocol, which keeps the records for them.',
+    { details: { topic: topic.name, forks: forkCount } },
+  );
 }
 
 function checkReplication(factor = -1, max: number): void {

@@ -202,6 +202,55 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     help: 'Offsets that groups stored, one for each partition.',
     read: (broker) => broker.groups.counters.committedOffsets,
   },
+  {
+    name: 'millrace_streams',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Topics that are streams of the Durable Streams protocol.',
+    read: (broker) => broker.streams.size,
+  },
+  {
+    name: 'millrace_stream_subscriptions',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Subscriptions to streams.',
+    read: (broker) => broker.subscriptions.size,
+  },
+  {
+    name: 'millrace_stream_wakes_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Wakes of subscriptions to streams.',
+    read: (broker) => broker.subscriptions.counters.wakes,
+  },
+  {
+    name: 'millrace_stream_acks_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Offsets that workers of subscriptions acknowledged.',
+    read: (broker) => broker.subscriptions.counters.acks,
+  },
+  {
+    name: 'millrace_stream_leases_expired_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Wakes that ended because their worker went silent.',
+    read: (broker) => broker.subscriptions.counters.leasesExpired,
+  },
+  {
+    name: 'millrace_webhook_calls_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Webhooks called.',
+    read: (broker) => broker.subscriptions.counters.webhookCalls,
+  },
+  {
+    name: 'millrace_webhook_failures_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Webhook calls that failed and are tried again.',
+    read: (broker) => broker.subscriptions.counters.webhookFailures,
+  },
 ];
 
 /** What the event loop's thread does to the data directory; checkpoints are written by a thread of their own. */

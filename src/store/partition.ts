@@ -12,6 +12,7 @@
  * Older batches stand in closed journal files (`ranges`, with their extents in index files), newer ones in files that
  * have no index yet (`extents`). Ranges end where extents begin.
  */
+import { assert } from '../base/errors.ts';
 import { ExtentList } from './extent-list.ts';
 import { type FileRange, FileRanges } from './file-ranges.ts';
 import { ProducerTable } from './producer-table.ts';
@@ -73,6 +74,14 @@ export class Partition {
 
   get waiters(): ReadonlySet<PartitionWaiter> | undefined {
     return this.#waiters;
+  }
+
+  /** The first record of an empty partition gets this offset: a fork of a stream goes on where its source was. */
+  beginAt(offset: number): void {
+    assert(this.endOffset === 0, `partition ${this.number} has records already`);
+    this.logStartOffset = offset;
+    this.endOffset = offset;
+    this.highWatermark = offset;
   }
 
   /** Folds a run of batches in at the head; the caller has checked that it begins at `endOffset`. */

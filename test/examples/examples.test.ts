@@ -47,3 +47,17 @@ test('kafkajs writes and reads back', TIMEOUT, async () => {
 test('a broker embedded in a program answers and closes', TIMEOUT, async () => {
   assert.match(await example('embed.ts', path.join(directory.path, 'embedded')), /status: 'ready'/);
 });
+
+test('the official client of Durable Streams: produce once, follow to the end, fork', TIMEOUT, async () => {
+  assert.equal(
+    await example('durable-streams.ts', `http://${broker.http}`, 'chats/42'),
+    [
+      'user: hello',
+      'user: are you durable?',
+      'assistant: synced before the ack',
+      'user: bye',
+      'the fork has 4 messages, the last one: and another thing',
+      '',
+    ].join('\n'),
+  );
+});

@@ -1,7 +1,8 @@
 /** CORS (Fetch standard, "CORS protocol"): which browser pages may call. Off unless origins are configured. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EXPOSED_STREAM_HEADERS } from './streams/headers.ts';
 
-const METHODS = 'GET, HEAD, POST, PATCH, DELETE';
+const METHODS = 'GET, HEAD, PUT, POST, PATCH, DELETE';
 const EXPOSED = [
   'location',
   'retry-after',
@@ -17,6 +18,7 @@ const EXPOSED = [
   'millrace-next-offsets',
   'millrace-high-watermark',
   'millrace-log-start-offset',
+  ...EXPOSED_STREAM_HEADERS,
 ].join(', ');
 /** How long a browser may remember a preflight, seconds; browsers cap it themselves. */
 const MAX_AGE = '600';

@@ -33,6 +33,8 @@ import { topicConfigRoutes } from './routes/topic-config.ts';
 import { topicRoutes } from './routes/topics.ts';
 import { transactionRoutes } from './routes/transactions.ts';
 import { HTTP_DEFAULTS, type HttpSettings } from './settings.ts';
+import { streamRoutes } from './streams/routes.ts';
+import { webhookSender } from './streams/webhook-sender.ts';
 import { foldTopicPath } from './topic-path.ts';
 import { compileValidator, isValidatorLoaded, loadValidator, type RequestPart } from './validator.ts';
 
@@ -55,6 +57,12 @@ export interface StopOptions {
   readonly deadlineMs: number;
 }
 
+interface ListenerState {
+  stopping: boolean;
+  /** Ends the calls that this listener makes to others. */
+  readonly abort: AbortController;
+}
+
 const DEFAULT_STOP_MS = 10_000;
 /** How often node looks for connections that were too slow; its default of 30 s would stretch every timeout by that. */
 const TIMEOUT_CHECK_MS = 1_000;
@@ -66,12 +74,12 @@ export class HttpListener {
   readonly context: HttpContext;
   readonly #app: FastifyInstance;
   readonly #clock: Clock;
-  readonly #state: { stopping: boolean };
+  readonly #state: ListenerState;
   #stopped: Promise<void> | undefined;
 
   /** Listens when it resolves. @throws what node gives for an address that cannot be listened on (EADDRINUSE...). */
   static async start(options: HttpListenerOptions): Promise<HttpListener> {
-    const state = { stopping: false };
+    const state: ListenerState = { stopping: false, abort: new AbortController() };
     const settings: HttpSettings = { ...HTTP_DEFAULTS, ...options.settings };
     const counters = options.counters ?? new HttpCounters();
     const context: HttpContext = {
@@ -95,10 +103,11 @@ export class HttpListener {
     }
     // Listening first, so that start to ready does not wait for it; the first request waits if it comes earlier.
     loadValidator().catch((error: unknown) => context.logger.error(`The validator cannot be loaded: ${String(error)}`));
+    options.broker.subscriptions.attach(webhookSender(options.broker.clock, state.abort.signal));
     return new HttpListener(app, context, options.clock ?? options.broker.clock, state);
   }
 
-  private constructor(app: FastifyInstance, context: HttpContext, clock: Clock, state: { stopping: boolean }) {
+  private constructor(app: FastifyInstance, context: HttpContext, clock: Clock, state: ListenerState) {
     const { address, port } = app.server.address() as AddressInfo;
     this.address = { host: address, port };
     this.counters = context.counters;
@@ -124,6 +133,8 @@ export class HttpListener {
   async #stop(deadlineMs: number): Promise<void> {
     this.#state.stopping = true;
     this.context.room.stop();
+    this.context.broker.subscriptions.attach(undefined);
+    this.#state.abort.abort();
     const timer = this.#clock.schedule(deadlineMs, () => this.#app.server.closeAllConnections());
     try {
       await this.#app.close();
@@ -180,6 +191,7 @@ function createApp(context: HttpContext): FastifyInstance {
     readRoutes(scope, context);
     subscribeRoutes(scope, context);
   });
+  app.register(async (scope) => streamRoutes(scope, context));
   return app;
 }
 

@@ -5,11 +5,14 @@ import { foldTopicPath } from './topic-path.ts';
 export class MethodTable {
   readonly #methods = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
 
-  /** @param url as the router has it, with `:name` for one segment. */
+  /** @param url as the router has it, with `:name` for one segment and `*` for all the rest. */
   add(method: string | readonly string[], url: string): void {
     let entry = this.#methods.get(url);
     if (entry === undefined) {
-      const source = url.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll(/:\w+/g, '[^/]+');
+      const source = url
+        .replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`)
+        .replaceAll(/:\w+/g, '[^/]+')
+        .replace(/\*$/, '.*');
       entry = { pattern: new RegExp(`^${source}$`), methods: new Set() };
       this.#methods.set(url, entry);
     }

@@ -3,6 +3,8 @@
 export interface HttpSettings {
   /** Largest request body, bytes. */
   readonly maxBodyBytes: number;
+  /** Largest append to a stream, bytes; it is one commit. */
+  readonly maxStreamBodyBytes: number;
   /** Request bodies held at once over all connections, bytes; beyond it new ones are refused with 503. */
   readonly maxBodiesBytes: number;
   /** Records in one write request. */
@@ -31,6 +33,10 @@ export interface HttpSettings {
   readonly maxAnswerBytes: number;
   /** Bytes of records that a follower gets in one piece, and so what waits for a slow one. */
   readonly followPieceBytes: number;
+  /** How long a long poll of a stream waits. */
+  readonly longPollMs: number;
+  /** Server-Sent Events of a stream end after so long, and their readers come back. */
+  readonly sseLifetimeMs: number;
   /** An idle follower gets an empty line this often. */
   readonly heartbeatMs: number;
   /** A follower whose socket takes nothing for so long is disconnected. */
@@ -47,6 +53,8 @@ const MIB = 1024 * KIB;
 export const HTTP_DEFAULTS: HttpSettings = {
   // Eight full batches of the broker's default max.message.bytes.
   maxBodyBytes: 8 * MIB,
+  // Official clients join the appends that wait for one under way, without a limit of their own.
+  maxStreamBodyBytes: 32 * MIB,
   maxBodiesBytes: 64 * MIB,
   // An 8 MiB body of the smallest records would otherwise be 700,000 of them, and hold the event loop for a second.
   maxRecordsPerRequest: 100_000,
@@ -66,6 +74,9 @@ export const HTTP_DEFAULTS: HttpSettings = {
   defaultAnswerBytes: MIB,
   maxAnswerBytes: 8 * MIB,
   followPieceBytes: 64 * KIB,
+  // One interval of cursors, and below what proxies take for dead.
+  longPollMs: 20_000,
+  sseLifetimeMs: 60_000,
   heartbeatMs: 15_000,
   stallTimeoutMs: 60_000,
   maxAnswersBytes: 64 * MIB,

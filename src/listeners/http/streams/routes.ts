@@ -1,0 +1,76 @@
+/** The Durable Streams protocol at `/v1/stream/{path}` (docs/protocol.md, "Streams"). */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { formatStreamOffset } from '../../../broker/streams/stream-offset.ts';
+import { readBody } from '../body-reader.ts';
+import type { HttpContext } from '../context.ts';
+import { appendToStream } from './append-stream.ts';
+import { createStream } from './create-stream.ts';
+import { STREAM } from './headers.ts';
+import { readStream } from './read-stream.ts';
+import { STREAM_ROOT, streamNameOf } from './stream-path.ts';
+import { subscriptionRoutes } from './subscription-routes.ts';
+
+const PATH = `${STREAM_ROOT}*`;
+const METHODS = 'GET, HEAD, PUT, POST, DELETE';
+const REQUEST_HEADERS = [
+  'content-type',
+  'authorization',
+  'if-none-match',
+  STREAM.SEQ,
+  STREAM.TTL,
+  STREAM.EXPIRES_AT,
+  STREAM.CLOSED,
+  STREAM.FORKED_FROM,
+  STREAM.FORK_OFFSET,
+  STREAM.FORK_SUB_OFFSET,
+  STREAM.PRODUCER_ID,
+  STREAM.PRODUCER_EPOCH,
+  STREAM.PRODUCER_SEQ,
+].join(', ');
+
+type BytesRequest = FastifyRequest<{ Body: Buffer | undefined }>;
+
+export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
+  const { broker, settings, bodies } = context;
+  // Any content type is a stream's; bytes are all that is read here.
+  app.removeAllContentTypeParsers();
+  const limits = { maxBodyBytes: settings.maxStreamBodyBytes, budget: bodies };
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: FastifyRequest['raw']) =>
+    readBody(payload, request, limits),
+  );
+  app.addHook('onRequest', async (_request, reply) => {
+    // PROTOCOL.md, 12.7: content of strangers must not be taken for a page or a script.
+    reply.header('x-content-type-options', 'nosniff').header('cross-origin-resource-policy', 'cross-origin');
+  });
+
+  app.register(async (scope) => subscriptionRoutes(scope, context));
+  app.put(PATH, (request: BytesRequest, reply) => createStream(context, request, reply));
+  app.post(PATH, (request: BytesRequest, reply) => appendToStream(context, request, reply));
+  app.get(PATH, { exposeHeadRoute: false }, (request, reply) => readStream(context, request, reply));
+
+  app.head(PATH, async (request, reply) => {
+    const stream = broker.streams.get(streamNameOf(request.originalUrl));
+    const { contentType, ttlSeconds, expiresAt } = stream.config;
+    const offset = stream.tailOffset;
+    reply.header(STREAM.NEXT_OFFSET, formatStreamOffset(offset)).header('cache-control', 'no-store');
+    if (ttlSeconds !== undefined) reply.header(STREAM.TTL, String(ttlSeconds));
+    if (expiresAt !== undefined) reply.header(STREAM.EXPIRES_AT, expiresAt);
+    if (broker.streams.isClosed(stream)) reply.header(STREAM.CLOSED, 'true');
+    return reply.header('content-type', contentType).send();
+  });
+
+  app.delete(PATH, async (request, reply) => {
+    await broker.streams.delete(broker.streams.get(streamNameOf(request.originalUrl)));
+    return reply.code(204).send();
+  });
+
+  // What may be asked is no secret; who may ask from a browser is what CORS settings say (cors.ts).
+  app.options(PATH, async (_request, reply) =>
+    reply
+      .code(204)
+      .header('allow', `${METHODS}, OPTIONS`)
+      .header('access-control-allow-methods', METHODS)
+      .header('access-control-allow-headers', REQUEST_HEADERS)
+      .send(),
+  );
+}

@@ -1,0 +1,86 @@
+/** Waiting for a stream to move: more records, its end, or its deletion. Holds nothing but the place in two sets. */
+import type { Clock, Timer } from '../../../base/clock.ts';
+import type { Broker } from '../../../broker/broker.ts';
+import type { Stream } from '../../../broker/streams/stream.ts';
+import type { PartitionWaiter } from '../../../store/partition.ts';
+import type { Reading } from '../reading.ts';
+
+/** `moved`: look again. `ended`: the reading ended first. */
+export type WaitOutcome = 'moved' | 'timeout' | 'ended';
+
+/** @param offset what the reader has; anything readable behind it ends the wait at once. */
+export async function waitForStream(
+  broker: Broker,
+  reading: Reading,
+  stream: Stream,
+  offset: number,
+  waitMs: number,
+): Promise<WaitOutcome> {
+  let wait: StreamWait | undefined;
+  const outcome = await reading.wait<WaitOutcome>(
+    (done) => {
+      wait = new StreamWait(broker, stream, offset, done);
+      wait.start(waitMs, broker.clock);
+    },
+    () => wait?.stop(),
+  );
+  return outcome ?? 'ended';
+}
+
+class StreamWait implements PartitionWaiter {
+  readonly #broker: Broker;
+  readonly #stream: Stream;
+  readonly #offset: number;
+  readonly #done: (outcome: WaitOutcome) => void;
+  readonly #look = (): void => this.advanced();
+  #timer: Timer | undefined;
+
+  constructor(broker: Broker, stream: Stream, offset: number, done: (outcome: WaitOutcome) => void) {
+    this.#broker = broker;
+    this.#stream = stream;
+    this.#offset = offset;
+    this.#done = done;
+  }
+
+  start(waitMs: number, clock: Clock): void {
+    const stream = this.#stream;
+    // Between the read that found nothing and here it may have moved, and nobody would tell us.
+    if (this.#hasMoved()) {
+      this.#done('moved');
+      return;
+    }
+    stream.partition.wait(this);
+    stream.watchers ??= new Set();
+    stream.watchers.add(this.#look);
+    this.#timer = clock.schedule(waitMs, () => this.#end('timeout'));
+  }
+
+  stop(): void {
+    const stream = this.#stream;
+    this.#timer?.cancel();
+    stream.partition.stopWaiting(this);
+    stream.watchers?.delete(this.#look);
+    if (stream.watchers?.size === 0) stream.watchers = undefined;
+  }
+
+  advanced(): void {
+    // A commit of an open transaction is not readable yet.
+    if (this.#hasMoved()) this.#end('moved');
+  }
+
+  gone(): void {
+    this.#end('moved');
+  }
+
+  #hasMoved(): boolean {
+    const stream = this.#stream;
+    if (stream.tailOffset > this.#offset || stream.topic.deleted || stream.retired) return true;
+    // Records of an open transaction may still become readable behind the end.
+    return stream.tailOffset >= stream.partition.highWatermark && this.#broker.streams.isClosed(stream);
+  }
+
+  #end(outcome: WaitOutcome): void {
+    this.stop();
+    this.#done(outcome);
+  }
+}
