@@ -10,7 +10,7 @@ import { json, nullable, raw, string } from '../../src/client/public.ts';
 export interface ContractBackend {
   /** A new connection to the same data. */
   connect(topics?: readonly string[]): Promise<Client>;
-  /** A name that no other test uses; with so many partitions where the back end has them. */
+  /** A name that no other test uses; with so many partitions where the back end has them, for connections made from then on. */
   topic(partitions?: number): Promise<string>;
   close(): Promise<void>;
 }
@@ -204,8 +204,8 @@ const CASES = {
   },
 
   async 'equal keys share a partition, and explicit partitions hold'(backend: ContractBackend) {
-    await using client = await backend.connect();
     const topic = await backend.topic(4);
+    await using client = await backend.connect();
     await using producer = await client.producer({ topic, value: string() });
     const first = await producer.send({ key: 'customer-7', value: '1' });
     const second = await producer.send({ key: 'customer-7', value: '2' });
@@ -215,8 +215,8 @@ const CASES = {
   },
 
   async 'only the partitions asked for are read, and assign changes them'(backend: ContractBackend) {
-    await using client = await backend.connect();
     const topic = await backend.topic(2);
+    await using client = await backend.connect();
     await produce(client, topic, ['p0'], 0);
     await produce(client, topic, ['p1'], 1);
     await using consumer = await client.consumer({
@@ -455,8 +455,8 @@ const CASES = {
   },
 
   async 'topics are created, listed, described and deleted'(backend: ContractBackend) {
-    await using client = await backend.connect();
     const topic = await backend.topic(2);
+    await using client = await backend.connect();
     assert.ok((await client.admin.listTopics()).includes(topic));
     await produce(client, topic, numbered(3), 1);
     const facts = await client.admin.describeTopic(topic);

@@ -1,0 +1,209 @@
+/** Makes the bytes of a `.ss` file: messages, with beacons where they are due. Pure; ss-writer.ts brings them to a file. */
+import { writeInt64, writeUint16, writeUint32 } from '../../../base/bytes.ts';
+import { encodeUtf8 } from '../../utf8.ts';
+import { CRC16_INIT, crc16 } from './crc16.ts';
+import { beaconItemLimit, SS_BEACON_FIXED_BYTES, SS_END, ssMessageBytes, writeUint64 } from './ss-format.ts';
+
+/** What beacons say of a stream. */
+export interface SsStreamState {
+  sequence: bigint;
+  timestamp: number;
+  runningChecksum: number;
+}
+
+export interface SsOutgoing {
+  readonly key: string;
+  readonly shard: number;
+  readonly sequence: bigint;
+  readonly timestamp: number;
+  readonly payload: Uint8Array;
+}
+
+interface Stream extends SsStreamState {
+  readonly key: string;
+  readonly keyBytes: Uint8Array;
+  readonly shard: number;
+}
+
+const FIRST_BUFFER_BYTES = 64 * 1024;
+
+export class SsEncoder {
+  readonly #interval: number;
+  /** Where in the file the next byte goes. */
+  #offset: number;
+  #bytes = new Uint8Array(FIRST_BUFFER_BYTES);
+  #length = 0;
+  /** Sorted by key, then shard: the order in which beacons take turns. */
+  readonly #streams: Stream[] = [];
+  readonly #byKey = new Map<string, Map<number, Stream>>();
+  #itemCount = 0;
+  #owesBeacon: boolean;
+  readonly #checksumBytes = new Uint8Array(2);
+
+  /** @param offset in the file; what was written before is the caller's to know. */
+  constructor(interval: number, offset: number) {
+    this.#interval = interval;
+    this.#offset = offset;
+    // A file that ends just where a beacon belongs was cut before it: then the beacon comes first.
+    this.#owesBeacon = offset % interval === 0;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** What `take` would return now. */
+  get pendingBytes(): number {
+    return this.#length;
+  }
+
+  /** State of a stream, if there is one: undefined until something of it is written or `restore` was called. */
+  state(key: string, shard: number): Readonly<SsStreamState> | undefined {
+    return this.#byKey.get(key)?.get(shard);
+  }
+
+  /** Goes on with a stream of which the file has messages already. */
+  restore(key: string, shard: number, state: SsStreamState): void {
+    Object.assign(this.#stream(key, shard), state);
+  }
+
+  /** Bytes, beacons included, that the file would grow by at most. */
+  costBytes(key: string, payloadLength: number): number {
+    const message = ssMessageBytes(key.length, payloadLength);
+    const room = this.#interval - (this.#offset % this.#interval);
+    if (message < room) return message;
+    // Each beacon takes its own bytes out of its interval, which may push the message over one more.
+    const beacon = this.#beaconBytesAtMost();
+    return message + beacon * (1 + Math.ceil((message - room + 1) / Math.max(this.#interval - beacon, 1)));
+  }
+
+  /** Appends a message to the bytes that `take` returns. */
+  add(message: SsOutgoing): void {
+    if (this.#owesBeacon) this.#beacon(0);
+    const stream = this.#stream(message.key, message.shard);
+    const size = ssMessageBytes(stream.keyBytes.length, message.payload.length);
+    const room = this.#interval - (this.#offset % this.#interval);
+    const checksum = crc16(message.payload);
+    this.#count(stream, message, checksum);
+    if (size < room) {
+      this.#reserve(size);
+      writeMessage(this.#bytes, this.#length, stream.keyBytes, message, checksum);
+      this.#length += size;
+      this.#offset += size;
+      return;
+    }
+    const whole = new Uint8Array(size);
+    writeMessage(whole, 0, stream.keyBytes, message, checksum);
+    this.#splice(whole);
+  }
+
+  /** What was added since the last call; owned by the caller until the next `add`. */
+  take(): Uint8Array {
+    const taken = this.#bytes.subarray(0, this.#length);
+    this.#length = 0;
+    return taken;
+  }
+
+  #count(stream: Stream, message: SsOutgoing, checksum: number): void {
+    if (message.sequence > stream.sequence) stream.sequence = message.sequence;
+    if (message.timestamp > stream.timestamp) stream.timestamp = message.timestamp;
+    writeUint16(this.#checksumBytes, 0, checksum);
+    stream.runningChecksum = crc16(this.#checksumBytes, stream.runningChecksum);
+  }
+
+  /** Writes bytes of a message, with a beacon wherever the file reaches a multiple of the interval. */
+  #splice(whole: Uint8Array): void {
+    for (let at = 0; at < whole.length; ) {
+      const room = this.#interval - (this.#offset % this.#interval);
+      const piece = whole.subarray(at, at + room);
+      this.#reserve(piece.length);
+      this.#bytes.set(piece, this.#length);
+      this.#length += piece.length;
+      this.#offset += piece.length;
+      at += piece.length;
+      if (this.#offset % this.#interval === 0) this.#beacon(whole.length - at);
+    }
+  }
+
+  #beacon(remainingBytes: number): void {
+    const count = Math.min(this.#streams.length, beaconItemLimit(this.#interval));
+    const first = this.#streams.length === 0 ? 0 : this.#itemCount % this.#streams.length;
+    this.#reserve(this.#beaconBytesAtMost());
+    const bytes = this.#bytes;
+    const start = this.#length;
+    bytes[start] = SS_END;
+    writeUint32(bytes, start + 1, remainingBytes);
+    bytes[start + 5] = count;
+    let at = start + 6;
+    for (let i = 0; i < count; i++) {
+      const stream = this.#streams[(first + i) % this.#streams.length] as Stream;
+      at = writeHead(bytes, at, stream.keyBytes, stream);
+      writeUint16(bytes, at, stream.runningChecksum);
+      at += 2;
+    }
+    bytes[at++] = SS_END;
+    this.#owesBeacon = false;
+    this.#itemCount += count;
+    this.#offset += at - start;
+    this.#length = at;
+  }
+
+  #beaconBytesAtMost(): number {
+    const count = Math.min(this.#streams.length + 1, beaconItemLimit(this.#interval));
+    return SS_BEACON_FIXED_BYTES + count * (256 + 24 + 2);
+  }
+
+  #stream(key: string, shard: number): Stream {
+    let shards = this.#byKey.get(key);
+    if (shards === undefined) {
+      shards = new Map();
+      this.#byKey.set(key, shards);
+    }
+    let stream = shards.get(shard);
+    if (stream === undefined) {
+      stream = { key, keyBytes: encodeUtf8(key), shard, sequence: 0n, timestamp: 0, runningChecksum: CRC16_INIT };
+      shards.set(shard, stream);
+      this.#streams.push(stream);
+      this.#streams.sort((a, b) => (a.key === b.key ? a.shard - b.shard : a.key < b.key ? -1 : 1));
+    }
+    return stream;
+  }
+
+  #reserve(size: number): void {
+    if (this.#length + size <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + size));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}
+
+/** Key, shard, sequence, timestamp. @returns position behind. */
+function writeHead(
+  bytes: Uint8Array,
+  position: number,
+  key: Uint8Array,
+  head: { shard: number; sequence: bigint; timestamp: number },
+): number {
+  bytes[position] = key.length;
+  bytes.set(key, position + 1);
+  const at = position + 1 + key.length;
+  writeInt64(bytes, at, head.shard);
+  writeUint64(bytes, at + 8, head.sequence);
+  writeInt64(bytes, at + 16, head.timestamp);
+  return at + 24;
+}
+
+function writeMessage(
+  bytes: Uint8Array,
+  position: number,
+  key: Uint8Array,
+  message: SsOutgoing,
+  checksum: number,
+): void {
+  const at = writeHead(bytes, position, key, message);
+  const { payload } = message;
+  writeUint32(bytes, at, payload.length);
+  bytes.set(payload, at + 4);
+  writeUint16(bytes, at + 4 + payload.length, checksum);
+  bytes[at + 6 + payload.length] = SS_END;
+}
