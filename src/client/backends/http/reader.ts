@@ -1,0 +1,276 @@
+/** Reads topics by long polling, one request a topic on the way; resumes by offsets after any interruption. */
+import { MillraceError } from '../../../base/errors.ts';
+import type { Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
+import type { ExactPosition, Place } from '../../position.ts';
+import { covers, partitionKey } from '../../position-marks.ts';
+import type { RawRecord } from '../../record.ts';
+import { encodeUtf8 } from '../../utf8.ts';
+import { Wake } from '../../wake.ts';
+import { type Api, persist, topicPath } from './api.ts';
+import { decodeBase64 } from './base64.ts';
+
+interface Cursor {
+  readonly topic: string;
+  readonly partition: number;
+  nextOffset: bigint;
+  readonly endOffset: bigint | undefined;
+}
+
+export interface TopicJson {
+  readonly name: string;
+  readonly partitions: readonly {
+    readonly partition: number;
+    readonly logStartOffset: number;
+    readonly highWatermark: number;
+  }[];
+}
+
+interface RecordJson {
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key?: null;
+  readonly keyBase64?: string;
+  readonly value?: null;
+  readonly valueBase64?: string;
+  readonly headers?: readonly {
+    readonly name: string;
+    readonly value?: string | null;
+    readonly valueBase64?: string;
+  }[];
+}
+
+interface RecordsJson {
+  readonly records: readonly RecordJson[];
+  readonly partitions: readonly { readonly partition: number; readonly nextOffset: number }[];
+}
+
+/** How long the broker holds a request for which there is nothing yet. */
+const WAIT_SECONDS = 20;
+const FETCH_RECORDS = 5000;
+const FETCH_BYTES = 4 * 1024 * 1024;
+
+export class HttpReader implements Reader {
+  readonly #api: Api;
+  readonly #options: ReaderOptions;
+  readonly #changed = new Wake();
+  readonly #closed = new AbortController();
+  /** Ends the requests on the way when positions move. */
+  #moved = new AbortController();
+  readonly #fetching = new Set<string>();
+  #cursors = new Map<string, Cursor>();
+  #waiting: { readonly cursor: Cursor; readonly records: readonly RawRecord[]; next: number }[] = [];
+  #failure: MillraceError | undefined;
+  #explicit: readonly Required<Place>[] | undefined;
+  #starts = new Map<string, bigint>();
+  #ends = new Map<string, bigint>();
+
+  private constructor(api: Api, options: ReaderOptions) {
+    this.#api = api;
+    this.#options = options;
+    this.#explicit = options.partitions;
+  }
+
+  static async open(api: Api, options: ReaderOptions): Promise<HttpReader> {
+    const reader = new HttpReader(api, options);
+    await reader.#open();
+    return reader;
+  }
+
+  async read({ maxRecords, signal }: ReadOptions): Promise<readonly RawRecord[] | undefined> {
+    let taken: RawRecord[] = [];
+    await this.#changed.until(() => {
+      if (this.#closed.signal.aborted) throw new MillraceError('CLIENT_CLOSED', 'The reader has been closed.');
+      taken = this.#take(maxRecords);
+      if (taken.length > 0) return true;
+      this.#throwFailure();
+      if (this.#options.untilEnd && this.#atEnd()) return true;
+      this.#work();
+      return false;
+    }, signal);
+    if (taken.length === 0) return undefined;
+    this.#work();
+    return taken;
+  }
+
+  mark(): void {
+    // Nothing is committed over HTTP.
+  }
+
+  async commit(): Promise<void> {
+    // As above.
+  }
+
+  async seek(position: ExactPosition, place: Place): Promise<void> {
+    for (const [key, cursor] of this.#cursors) {
+      if (!covers(place, cursor)) continue;
+      const nextOffset = await this.#resolve(cursor, position);
+      this.#cursors.set(key, { ...cursor, nextOffset });
+    }
+    this.#restart();
+  }
+
+  async assign(partitions: readonly Required<Place>[]): Promise<void> {
+    this.#explicit = partitions;
+    const kept = this.#cursors;
+    this.#cursors = new Map();
+    for (const [key, start] of this.#starts) {
+      const slash = key.lastIndexOf('/');
+      const place = { topic: key.slice(0, slash), partition: Number(key.slice(slash + 1)) };
+      if (this.#mine(place)) this.#cursors.set(key, kept.get(key) ?? this.#cursor(place, start));
+    }
+    this.#restart();
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#moved.abort();
+    this.#changed.all();
+  }
+
+  async #open(): Promise<void> {
+    for (const topic of this.#options.topics) {
+      const { partitions } = await persist<TopicJson>(this.#api, topicPath(topic), {});
+      for (const { partition, highWatermark } of partitions) {
+        const place = { topic, partition };
+        this.#ends.set(partitionKey(place), BigInt(highWatermark));
+        this.#starts.set(partitionKey(place), await this.#resolve(place, this.#options.from));
+      }
+    }
+    for (const [key, start] of this.#starts) {
+      const slash = key.lastIndexOf('/');
+      const place = { topic: key.slice(0, slash), partition: Number(key.slice(slash + 1)) };
+      if (this.#mine(place)) this.#cursors.set(key, this.#cursor(place, start));
+    }
+  }
+
+  #cursor(place: Required<Place>, nextOffset: bigint): Cursor {
+    const endOffset = this.#options.untilEnd ? (this.#ends.get(partitionKey(place)) ?? 0n) : undefined;
+    return { ...place, nextOffset, endOffset };
+  }
+
+  #mine(place: Required<Place>): boolean {
+    return this.#explicit === undefined || this.#explicit.some((wanted) => covers(wanted, place));
+  }
+
+  async #resolve({ topic, partition }: Required<Place>, position: ExactPosition): Promise<bigint> {
+    if (position.at === 'offset') return position.offset;
+    if (position.at === 'timestamp') {
+      const query = `?partition=${partition}&timestamp=${position.timestamp}&limit=1&maxBytes=1`;
+      const { records, partitions } = await persist<RecordsJson>(this.#api, topicPath(topic, `/records${query}`), {});
+      return BigInt(records[0]?.offset ?? partitions[0]?.nextOffset ?? 0);
+    }
+    const { partitions } = await persist<TopicJson>(this.#api, topicPath(topic), {});
+    const facts = partitions.find((candidate) => candidate.partition === partition);
+    return BigInt((position.at === 'earliest' ? facts?.logStartOffset : facts?.highWatermark) ?? 0);
+  }
+
+  #restart(): void {
+    this.#moved.abort();
+    this.#moved = new AbortController();
+    this.#changed.all();
+  }
+
+  /** Nothing is asked for while records wait: memory holds one answer a topic. */
+  #work(): void {
+    if (this.#waiting.length > 0) return;
+    const byTopic = new Map<string, Cursor[]>();
+    for (const cursor of this.#cursors.values()) {
+      if (cursor.endOffset !== undefined && cursor.nextOffset >= cursor.endOffset) continue;
+      byTopic.set(cursor.topic, [...(byTopic.get(cursor.topic) ?? []), cursor]);
+    }
+    for (const [topic, cursors] of byTopic) if (!this.#fetching.has(topic)) void this.#fetch(topic, cursors);
+  }
+
+  /** Never rejects. */
+  async #fetch(topic: string, cursors: readonly Cursor[]): Promise<void> {
+    this.#fetching.add(topic);
+    const signal = this.#moved.signal;
+    try {
+      const offsets = cursors.map(({ partition, nextOffset }) => `${partition}:${nextOffset}`).join(',');
+      const query = `?offsets=${offsets}&format=base64&wait=${WAIT_SECONDS}&limit=${FETCH_RECORDS}&maxBytes=${FETCH_BYTES}`;
+      const answer = await persist<RecordsJson>(this.#api, topicPath(topic, `/records${query}`), { signal });
+      this.#arrived(topic, cursors, answer);
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error as MillraceError, cursors);
+    } finally {
+      this.#fetching.delete(topic);
+      this.#changed.all();
+    }
+  }
+
+  #arrived(topic: string, cursors: readonly Cursor[], { records, partitions }: RecordsJson): void {
+    for (const cursor of cursors) {
+      if (this.#cursors.get(partitionKey(cursor)) !== cursor) continue;
+      const { endOffset } = cursor;
+      const own: RawRecord[] = [];
+      for (const record of records) {
+        if (record.partition === cursor.partition && (endOffset === undefined || BigInt(record.offset) < endOffset))
+          own.push(rawRecord(topic, record));
+      }
+      const next = partitions.find(({ partition }) => partition === cursor.partition)?.nextOffset;
+      if (next !== undefined) cursor.nextOffset = BigInt(next);
+      if (own.length > 0) this.#waiting.push({ cursor, records: own, next: 0 });
+    }
+  }
+
+  /** No silent skip: an offset that is gone is told, once, and reading goes on at the nearest that is there. */
+  #failed(error: MillraceError, cursors: readonly Cursor[]): void {
+    if (error.code !== 'STORE_OFFSET_OUT_OF_RANGE') {
+      this.#failure = error;
+      return;
+    }
+    const start = BigInt(Number(error.details['logStartOffset'] ?? 0));
+    const end = BigInt(Number(error.details['endOffset'] ?? 0));
+    const named = error.details['partition'];
+    for (const cursor of cursors) {
+      if (typeof named === 'number' && named !== cursor.partition) continue;
+      if (cursor.nextOffset < start) cursor.nextOffset = start;
+      else if (cursor.nextOffset > end) cursor.nextOffset = end;
+    }
+    this.#failure = new MillraceError('CLIENT_POSITION_OUT_OF_RANGE', error.message, {
+      details: error.details,
+      cause: error,
+    });
+  }
+
+  #take(maxRecords: number): RawRecord[] {
+    for (let entry = this.#waiting[0]; entry !== undefined; entry = this.#waiting[0]) {
+      const current = this.#cursors.get(partitionKey(entry.cursor)) === entry.cursor;
+      const taken = current ? entry.records.slice(entry.next, entry.next + maxRecords) : [];
+      entry.next += taken.length;
+      if (!current || entry.next >= entry.records.length) this.#waiting.shift();
+      if (taken.length > 0) return taken;
+    }
+    return [];
+  }
+
+  #atEnd(): boolean {
+    return (
+      this.#waiting.length === 0 &&
+      [...this.#cursors.values()].every(({ nextOffset, endOffset }) => nextOffset >= (endOffset ?? 0n))
+    );
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+}
+
+function rawRecord(topic: string, record: RecordJson): RawRecord {
+  return {
+    topic,
+    partition: record.partition,
+    offset: BigInt(record.offset),
+    timestamp: record.timestamp,
+    key: record.keyBase64 === undefined ? null : decodeBase64(record.keyBase64),
+    value: record.valueBase64 === undefined ? null : decodeBase64(record.valueBase64),
+    headers: (record.headers ?? []).map(({ name, value, valueBase64 }) => ({
+      key: name,
+      value:
+        valueBase64 === undefined ? (typeof value === 'string' ? encodeUtf8(value) : null) : decodeBase64(valueBase64),
+    })),
+  };
+}

@@ -1,0 +1,118 @@
+/** Standard input is one for the whole process: one hub reads it and gives its records to all readers. */
+import type { Readable } from 'node:stream';
+import type { Clock } from '../../../base/clock.ts';
+import { MillraceError } from '../../../base/errors.ts';
+import type { RawRecord } from '../../record.ts';
+import { Wake } from '../../wake.ts';
+import { BROADCAST, parseLine } from './line.ts';
+
+/** A reader's queue; when one is full the input is not read on, which is the backpressure on whoever writes the pipe. */
+const MAX_QUEUED_RECORDS = 10_000;
+/** A line that does not end would fill the memory. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
+const LINE_FEED = 0x0a;
+const NO_HEADERS: RawRecord['headers'] = [];
+
+export interface HubReader {
+  readonly topics: readonly string[];
+  readonly group: string | undefined;
+  readonly queue: RawRecord[];
+}
+
+export class StdioHub {
+  readonly changed = new Wake();
+  readonly #input: Readable;
+  readonly #clock: Clock;
+  readonly #readers: HubReader[] = [];
+  readonly #sequences = new Map<string, bigint>();
+  #rest: Buffer = Buffer.alloc(0);
+  #started = false;
+  ended = false;
+  failure: MillraceError | undefined;
+
+  constructor(input: Readable, clock: Clock) {
+    this.#input = input;
+    this.#clock = clock;
+  }
+
+  /** Reading begins with the first reader, so nothing is missed that came before. */
+  add(reader: HubReader): void {
+    this.#readers.push(reader);
+    if (this.#started) return;
+    this.#started = true;
+    this.#input.on('data', (piece: Buffer | string) =>
+      this.#take(typeof piece === 'string' ? Buffer.from(piece) : piece),
+    );
+    this.#input.once('end', () => this.#end());
+    this.#input.once('error', (error) =>
+      this.#fail(new MillraceError('CLIENT_FILE_IO', `Reading the input failed: ${error.message}`, { cause: error })),
+    );
+  }
+
+  remove(reader: HubReader): void {
+    const index = this.#readers.indexOf(reader);
+    if (index >= 0) this.#readers.splice(index, 1);
+    this.resume();
+  }
+
+  /** A reader made room. */
+  resume(): void {
+    if (this.#started && this.#input.isPaused() && this.#hasRoom()) this.#input.resume();
+    // A process that reads no more should be able to end.
+    if (this.#readers.length === 0) this.#input.pause();
+  }
+
+  #take(piece: Buffer): void {
+    const bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
+    let start = 0;
+    for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
+      this.#line(bytes.subarray(start, end));
+      start = end + 1;
+    }
+    this.#rest = bytes.subarray(start);
+    if (this.#rest.length > MAX_LINE_BYTES)
+      this.#fail(
+        new MillraceError('CLIENT_DECODE_FAILED', `A line of the input is longer than ${MAX_LINE_BYTES} bytes.`),
+      );
+    if (!this.#hasRoom()) this.#input.pause();
+    this.changed.all();
+  }
+
+  #line(line: Buffer): void {
+    if (line.length === 0) return;
+    const { header, payload } = parseLine(line);
+    const topic = header.key ?? BROADCAST;
+    const partition = header.shard ?? 0;
+    const name = `${topic}/${partition}`;
+    const offset = header.sequence ?? this.#sequences.get(name) ?? 0n;
+    this.#sequences.set(name, offset + 1n);
+    const timestamp = header.timestamp ?? this.#clock.now();
+    const record = { topic, partition, offset, timestamp, key: null, value: payload, headers: NO_HEADERS };
+    const groups = new Map<string, HubReader[]>();
+    for (const reader of this.#readers) {
+      if (topic !== BROADCAST && !reader.topics.includes(topic) && !reader.topics.includes('*')) continue;
+      if (reader.group === undefined) reader.queue.push(record);
+      else groups.set(reader.group, [...(groups.get(reader.group) ?? []), reader]);
+    }
+    // The member is the sequence modulo the members, so joining and leaving need no agreement.
+    for (const members of groups.values()) members[Number(offset % BigInt(members.length))]?.queue.push(record);
+  }
+
+  #hasRoom(): boolean {
+    return this.#readers.every(({ queue }) => queue.length < MAX_QUEUED_RECORDS);
+  }
+
+  #end(): void {
+    if (this.#rest.length > 0) this.#line(this.#rest);
+    this.#rest = Buffer.alloc(0);
+    this.ended = true;
+    this.changed.all();
+  }
+
+  #fail(error: MillraceError): void {
+    this.failure = error;
+    this.#rest = Buffer.alloc(0);
+    this.#input.pause();
+    this.changed.all();
+  }
+}

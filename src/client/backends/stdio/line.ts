@@ -1,0 +1,76 @@
+/**
+ * The line grammar of SeaStreamer's pipes: `[timestamp | stream key | sequence | shard] payload`, one record a line.
+ *
+ * | rule | |
+ * |---|---|
+ * | parts | all optional, in this order: a time only in first place, a sequence only after a key, a shard only after a sequence; spaces around `|` do not matter |
+ * | no brackets, or brackets that hold something else | the whole line is the payload (SeaStreamer's reader gives up on the latter) |
+ * | payload | what follows `]`, without the one space behind it; any bytes but a line feed |
+ * | no key | stream `broadcast`, which every consumer gets |
+ * | no sequence | counted per stream and shard from 0, going on behind the last given one (SeaStreamer repeats that one) |
+ * | no time | when the line was read |
+ * | time | `YYYY-MM-DDTHH:MM:SS`, with or without a fraction, UTC |
+ */
+
+export interface LineHeader {
+  readonly timestamp: number | undefined;
+  readonly key: string | undefined;
+  readonly sequence: bigint | undefined;
+  readonly shard: number | undefined;
+}
+
+export const BROADCAST = 'broadcast';
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
+const SPACE = 0x20;
+const CARRIAGE_RETURN = 0x0d;
+/** Longer brackets hold no header: a key has 249 characters, the numbers and the time 20 to 30. */
+const MAX_HEADER_CHARS = 400;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?$/;
+const KEY = /^[a-zA-Z0-9._-]{1,249}$/;
+const NUMBER = /^\d{1,20}$/;
+const NOTHING: LineHeader = { timestamp: undefined, key: undefined, sequence: undefined, shard: undefined };
+
+/** @param line without its line feed. @returns the payload as a view of it. */
+export function parseLine(line: Buffer): { header: LineHeader; payload: Buffer } {
+  const end = line[line.length - 1] === CARRIAGE_RETURN ? line.length - 1 : line.length;
+  const close = line[0] === OPEN ? line.indexOf(CLOSE) : -1;
+  const header =
+    close > 0 && close < end && close <= MAX_HEADER_CHARS ? parseHeader(line.toString('latin1', 1, close)) : undefined;
+  if (header === undefined) return { header: NOTHING, payload: line.subarray(0, end) };
+  const start = line[close + 1] === SPACE ? close + 2 : close + 1;
+  return { header, payload: line.subarray(Math.min(start, end), end) };
+}
+
+/** Undefined for anything that is no header. */
+export function parseHeader(text: string): LineHeader | undefined {
+  const parts = text.split('|').map((part) => part.trim());
+  let at = 0;
+  let timestamp: number | undefined;
+  if (TIME.test(parts[0] ?? '')) {
+    timestamp = Date.parse(`${parts[0]}Z`);
+    if (Number.isNaN(timestamp)) return undefined;
+    at = 1;
+  }
+  const [key, sequence, shard, ...more] = parts.slice(at);
+  if (more.length > 0 || (key === undefined && timestamp === undefined)) return undefined;
+  if (key !== undefined && !KEY.test(key)) return undefined;
+  if (sequence !== undefined && !NUMBER.test(sequence)) return undefined;
+  if (shard !== undefined && (!NUMBER.test(shard) || !Number.isSafeInteger(Number(shard)))) return undefined;
+  return {
+    timestamp,
+    key,
+    sequence: sequence === undefined ? undefined : BigInt(sequence),
+    shard: shard === undefined ? undefined : Number(shard),
+  };
+}
+
+/** `YYYY-MM-DDTHH:MM:SS.mmm`, as SeaStreamer prints times. */
+export function formatTime(timestamp: number): string {
+  return new Date(timestamp).toISOString().slice(0, -1);
+}
+
+/** The header of a record, with the space behind it. Shard 0 is left out. */
+export function formatHeader(timestamp: number, key: string, sequence: bigint, shard: number): string {
+  return `[${formatTime(timestamp)} | ${key} | ${sequence}${shard === 0 ? '' : ` | ${shard}`}] `;
+}

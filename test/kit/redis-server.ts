@@ -1,0 +1,74 @@
+/** A redis-server of the test's own, on a free port, that can be killed and started again on the same data. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import { freePort } from './millrace-process.ts';
+import { TempDirectory } from './temp-directory.ts';
+
+export class RedisServer implements AsyncDisposable {
+  readonly port: number;
+  readonly #program: string;
+  readonly #directory = new TempDirectory();
+  #child: ChildProcess | undefined;
+
+  private constructor(program: string, port: number) {
+    this.#program = program;
+    this.port = port;
+  }
+
+  static async start(program: string): Promise<RedisServer> {
+    const server = new RedisServer(program, await freePort());
+    await server.start();
+    return server;
+  }
+
+  /** Every write is synced, so that a kill loses nothing that was answered. */
+  async start(): Promise<void> {
+    const args = [
+      '--port',
+      String(this.port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'yes',
+      '--appendfsync',
+      'always',
+      '--dir',
+      this.#directory.path,
+    ];
+    this.#child = spawn(this.#program, args, { stdio: 'ignore' });
+    for (let attempt = 0; !(await this.#answers()); attempt++) {
+      if (attempt > 200 || this.#child.exitCode !== null) throw new Error('redis-server did not start');
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+
+  async kill9(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill9();
+    this.#directory[Symbol.dispose]();
+  }
+
+  async #answers(): Promise<boolean> {
+    const socket = net.connect(this.port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      socket.write('PING\r\n');
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      return answer.toString().startsWith('+PONG');
+    } catch {
+      return false;
+    } finally {
+      socket.destroy();
+    }
+  }
+}
