@@ -37,6 +37,9 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },
   { name: 'subscribe', summary: 'read all topics that match globs', load: () => import('./subscribe.ts') },
+  { name: 'relay', summary: 'copy records from one system to another', load: () => import('./relay.ts') },
+  { name: 'clock', summary: 'write a record every so often', load: () => import('./clock.ts') },
+  { name: 'decode', summary: 'show, check and repair a .ss file of SeaStreamer', load: () => import('./decode.ts') },
   { name: 'bench', summary: 'measure a broker under load', load: () => import('./bench.ts') },
   { name: 'journal', summary: 'look into journal files and check them', load: () => import('./journal.ts') },
 ];
