@@ -26,3 +26,13 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(handle) };
   },
 };
+
+/** The same, but its timers keep the process alive: for programs whose only business is what they wait for. */
+export const waitingClock: Clock = {
+  now: systemClock.now,
+  monotonic: systemClock.monotonic,
+  schedule(delayMs, callback) {
+    const handle = setTimeout(callback, delayMs);
+    return { cancel: () => clearTimeout(handle) };
+  },
+};

@@ -1,5 +1,5 @@
 /** `connect`: from a URI to a client. */
-import { type Clock, systemClock } from '../base/clock.ts';
+import { type Clock, waitingClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import { type AbortOptions, abortable, throwIfAborted } from './abort.ts';
 import type { BackendLoader } from './backend.ts';
@@ -11,7 +11,7 @@ export interface ConnectOptions extends AbortOptions {
   readonly clientId?: string | undefined;
   /** Options of the library under the back end (TLS, SASL, ...), passed to it as they are. */
   readonly library?: Readonly<Record<string, unknown>> | undefined;
-  /** Default: the system's. */
+  /** Default: the system's, with timers that keep the process alive. */
   readonly clock?: Clock | undefined;
 }
 
@@ -38,7 +38,7 @@ export function createConnect(schemes: Schemes): Connect {
     const scheme = findScheme(schemes, schemeOf(text));
     const uri = parseUri(text, scheme.form);
     const load = await scheme.load();
-    const clock = options.clock ?? systemClock;
+    const clock = options.clock ?? waitingClock;
     const { clientId = 'millrace-sdk', library = {} } = options;
     const opening = load({ uri, clock, random: chance, clientId, library });
     try {
