@@ -35,6 +35,8 @@ export interface LibrdkafkaTest {
   readonly quick?: boolean;
   /** Only the parts of the test whose name holds this, where the whole needs what Millrace has not. */
   readonly part?: string;
+  /** `consumer`: groups by the protocol of KIP-848; left out, by the classic one. */
+  readonly protocol?: 'consumer';
   /** Further settings of the broker, `name=value`. */
   readonly settings?: readonly string[];
   /** Needs no broker of ours: it works on the library alone or on the mock cluster inside it. */
@@ -60,14 +62,14 @@ export interface LibrdkafkaOutcome {
 /** Groups tests to runs, in order of their numbers. */
 export function planRuns(tests: readonly LibrdkafkaTest[]): LibrdkafkaRun[] {
   const runs = Map.groupBy(tests, (test) => {
-    const { name, scenario, quick, local, part, settings } = test;
-    return `${name.slice(0, 4)} ${JSON.stringify([scenario, quick, local, part, settings])}`;
+    const { name, scenario, quick, local, part, protocol, settings } = test;
+    return `${name.slice(0, 4)} ${JSON.stringify([scenario, quick, local, part, protocol, settings])}`;
   });
   return [...runs].map(([key, members]) => ({ number: key.slice(0, 4), tests: members }));
 }
 
 export async function runLibrdkafka(install: LibrdkafkaInstall, run: LibrdkafkaRun): Promise<LibrdkafkaOutcome> {
-  const { scenario, quick = false, local = false, part, settings: more = [] } = run.tests[0] ?? { name: run.number };
+  const { scenario, quick = false, local = false, settings: more = [] } = run.tests[0] ?? { name: run.number };
   const settings = [
     `num.partitions=${PARTITIONS}`,
     `replication.factor.max=${REPLICAS}`,
@@ -80,7 +82,7 @@ export async function runLibrdkafka(install: LibrdkafkaInstall, run: LibrdkafkaR
     const args = ['-p1', '-s', scenario ?? 'default', local ? '-l' : '-L', ...(quick ? ['-Q'] : [])];
     const { output, outcome, durationMs } = await runProgram('./test-runner', args, {
       cwd: install.testsDirectory,
-      env: { ...environment(broker.kafka, run.number, configuration.file), SUBTESTS: part },
+      env: environment(broker.kafka, run, configuration.file),
       timeoutMs: DEADLINE_MS,
     });
     const rows = [...output.matchAll(ROW)].map((row): [name: string, state: string] => [row[1] ?? '', row[2] ?? '']);
@@ -95,12 +97,12 @@ export async function runLibrdkafka(install: LibrdkafkaInstall, run: LibrdkafkaR
 
 /** What a run is called: `0045 noautocreate`. */
 export function runTitle({ number, tests }: LibrdkafkaRun): string {
-  const { scenario, quick = false, local = false, part } = tests[0] ?? { name: number };
-  const words = [number, scenario, part, quick ? 'quick' : undefined, local ? 'local' : undefined];
+  const { scenario, quick = false, local = false, part, protocol } = tests[0] ?? { name: number };
+  const words = [number, scenario, part, protocol, quick ? 'quick' : undefined, local ? 'local' : undefined];
   return words.filter((word) => word !== undefined).join(' ');
 }
 
-function environment(broker: string, number: string, configuration: string): NodeJS.ProcessEnv {
+function environment(broker: string, { number, tests }: LibrdkafkaRun, configuration: string): NodeJS.ProcessEnv {
   // With CI set the runner stretches every deadline threefold and runs tests side by side.
   const { CI: _ci, ...inherited } = process.env;
   return {
@@ -108,6 +110,8 @@ function environment(broker: string, number: string, configuration: string): Nod
     LD_LIBRARY_PATH: ['../src', '../src-cpp'].join(path.delimiter),
     RDKAFKA_TEST_CONF: configuration,
     TESTS: number,
+    SUBTESTS: tests[0]?.part,
+    TEST_CONSUMER_GROUP_PROTOCOL: tests[0]?.protocol,
     TEST_KAFKA_VERSION: KAFKA_VERSION,
     // Scripts of Kafka that some tests start.
     KAFKA_PATH: KAFKA_TOOLS,
