@@ -107,6 +107,8 @@ export class Broker {
   /** Uniform in [0, 1); for what need not be unpredictable. */
   readonly random: () => number;
   readonly decompressor = new Decompressor();
+  /** Of its own: producers of recompressed topics do not wait behind readers. */
+  readonly recompressor = new Decompressor();
   /** Paths with their counters, for the metrics. */
   readonly producePath: ProducePath;
   readonly fetchPath: FetchPath;
@@ -207,10 +209,8 @@ export class Broker {
       groups: this.groups,
       logger: parts.logger,
     });
-    this.producePath = new ProducePath(journal, clock, {
-      state: state.transactions,
-      joining: this.transactions.joining,
-    });
+    const rules = { state: state.transactions, joining: this.transactions.joining };
+    this.producePath = new ProducePath(journal, clock, rules, this.recompressor);
     this.streams = new Streams({
       journal,
       state: state.streams,
@@ -240,9 +240,9 @@ export class Broker {
     return this.settings.brokerId;
   }
 
-  /** Hot path. Order: per partition in call order; one request is one transaction. See `ProduceRequest`. */
-  produce(request: ProduceRequest): void {
-    this.producePath.produce(request);
+  /** Hot path. Order: per partition in call order; one request is one transaction. See `ProducePath.produce`. */
+  produce(request: ProduceRequest): Promise<void> | undefined {
+    return this.producePath.produce(request);
   }
 
   /** See `FetchRequest`. */
@@ -347,6 +347,7 @@ export class Broker {
     } finally {
       await this.checkpointer.close();
       await this.decompressor.close();
+      await this.recompressor.close();
       await this.handles.close();
       this.tail.clear();
       await this.#parts.lock.release();

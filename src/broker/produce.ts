@@ -5,12 +5,15 @@
  */
 import type { Lease } from '../base/buffer-pool.ts';
 import type { Clock } from '../base/clock.ts';
-import type { ErrorCode, MillraceError } from '../base/errors.ts';
+import { asMillraceError, type ErrorCode, type MillraceError } from '../base/errors.ts';
 import type { CommitBuilder, Degree, Journal, Transaction } from '../journal/journal.ts';
 import {
   baseSequence,
+  baseTimestamp,
+  codec,
   isTransactional,
   lastOffsetDelta,
+  maxTimestamp,
   producerEpoch,
   producerId,
   recordCount,
@@ -20,7 +23,10 @@ import {
 } from '../model/record-batch.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS, type SequenceCheck } from '../store/producer-table.ts';
+import { Decompressor } from './decompressor/decompressor.ts';
+import type { TargetCodec } from './decompressor/recompress.ts';
 import type { Topic } from './topic.ts';
+import type { TopicLimits } from './topic-config.ts';
 import type { Joining } from './transactions/joining.ts';
 import type { TransactionsState } from './transactions/transactions-state.ts';
 
@@ -36,6 +42,8 @@ export interface ProduceRequest {
   readonly lease: Lease | undefined;
   /** Transactional batches bring their partition into the transaction (KIP-890). */
   readonly joins?: boolean;
+  /** All items or none: where one is refused for what it is, so are the others. */
+  readonly allOrNone?: boolean;
   /**
    * Once; perhaps inside `produce`. With an error the journal failed for the whole request (JOURNAL_SYNC_FAILED and
    * JOURNAL_IO: unknown whether it was written); without, each item tells.
@@ -47,8 +55,8 @@ export interface ProduceRequest {
 export class ProduceItem {
   readonly topic: Topic | undefined;
   readonly partition: Partition | undefined;
-  /** Exactly one batch. Offsets are written into it in place. */
-  readonly batch: Uint8Array;
+  /** Exactly one batch. Offsets are written into it in place. Replaced where the topic stores another codec. */
+  batch: Uint8Array;
   /** Set beforehand (unknown topic...) the item is skipped. */
   error: ErrorCode | undefined;
   /** Offset of the first record; -1 with an error. A repeated batch has the offset of its first arrival. */
@@ -71,6 +79,8 @@ export interface ProduceCounters {
   bytes: number;
   duplicates: number;
   refused: number;
+  /** Batches stored in another codec than they came in. */
+  recompressed: number;
 }
 
 /** What the append path needs of transactions. */
@@ -80,24 +90,78 @@ export interface TransactionRules {
 }
 
 export class ProducePath {
-  readonly counters: ProduceCounters = { requests: 0, batches: 0, records: 0, bytes: 0, duplicates: 0, refused: 0 };
+  readonly counters: ProduceCounters = {
+    requests: 0,
+    batches: 0,
+    records: 0,
+    bytes: 0,
+    duplicates: 0,
+    refused: 0,
+    recompressed: 0,
+  };
   readonly #journal: Journal;
   readonly #clock: Clock;
 
   readonly #rules: TransactionRules;
+  readonly #recompressor: Decompressor;
 
-  constructor(journal: Journal, clock: Clock, rules: TransactionRules) {
+  constructor(
+    journal: Journal,
+    clock: Clock,
+    rules: TransactionRules,
+    recompressor: Decompressor = new Decompressor(),
+  ) {
+    this.#recompressor = recompressor;
     this.#journal = journal;
     this.#clock = clock;
     this.#rules = rules;
   }
 
-  /** Order: requests are appended in call order, and settle in call order per degree. */
-  produce(request: ProduceRequest): void {
+  /**
+   * Order: requests are appended in call order, and settle in call order per degree. Only where a topic stores another
+   * codec than the batch has, the request is appended later: then the answer is a promise that resolves (and never
+   * rejects) when it has its place, and who must keep an order sends nothing more before.
+   */
+  produce(request: ProduceRequest): Promise<void> | undefined {
     const now = this.#clock.now();
     this.counters.requests += 1;
-    for (const item of request.items) this.#check(item, now);
-    this.#journal.transact(new Append(request, now, this.counters, this.#rules));
+    let recompresses = false;
+    for (const item of request.items) {
+      this.#check(item, now);
+      if (targetOf(item) !== undefined) recompresses = true;
+    }
+    if (recompresses) return this.#recompress(request, now);
+    this.#append(request, request.lease, now);
+    return undefined;
+  }
+
+  #append(request: ProduceRequest, lease: Lease | undefined, now: number): void {
+    if (request.allOrNone === true) refuseAllWithOne(request.items);
+    this.#journal.transact(new Append(request, lease, now, this.counters, this.#rules));
+  }
+
+  /** The request's memory is borrowed for the call, so what is not sent to a thread is copied before the first wait. */
+  async #recompress(request: ProduceRequest, now: number): Promise<void> {
+    await Promise.all(
+      request.items.map(async (item) => {
+        if (item.error !== undefined) return;
+        const target = targetOf(item);
+        if (target === undefined) item.batch = new Uint8Array(item.batch);
+        else await this.#recompressOne(item, target);
+      }),
+    );
+    this.#append(request, undefined, now);
+  }
+
+  async #recompressOne(item: ProduceItem, target: TargetCodec): Promise<void> {
+    try {
+      item.batch = await this.#recompressor.recompress(item.batch, target);
+      this.counters.recompressed += 1;
+      const maxBytes = item.topic?.limits.maxBatchBytes ?? 0;
+      if (item.batch.length > maxBytes) item.error = 'MODEL_BATCH_TOO_LARGE';
+    } catch (error) {
+      item.error = asMillraceError(error).code;
+    }
   }
 
   /** What can be judged by the batch alone; the checksum is most of the work. */
@@ -107,25 +171,56 @@ export class ProducePath {
     if (topic === undefined || partition === undefined) item.error = 'BROKER_PARTITION_NOT_FOUND';
     else item.error = validateBatch(batch, topic.limits.maxBatchBytes);
     if (item.error !== undefined) return;
-    if (topic?.limits.logAppendTime === true) {
+    const { limits } = topic as Topic;
+    if (!limits.logAppendTime && isOutOfTime(batch, limits, now)) {
+      item.error = 'BROKER_TIMESTAMP_INVALID';
+    } else if (limits.logAppendTime) {
       stampLogAppendTime(batch, 0, now);
       item.logAppendTimeMs = now;
     }
   }
 }
 
+/**
+ * Whether a batch's times are further from now than its topic allows. Judged by the header, which has the first and the
+ * largest timestamp: opening every batch for those in between would cost more than they are worth.
+ */
+function isOutOfTime(batch: Uint8Array, { timestampBeforeMs, timestampAfterMs }: TopicLimits, now: number): boolean {
+  return maxTimestamp(batch, 0) - now > timestampAfterMs || now - baseTimestamp(batch, 0) > timestampBeforeMs;
+}
+
+/** The codec that the batch must be brought into; undefined where it may stay as it is. */
+function targetOf({ topic, batch, error }: ProduceItem): TargetCodec | undefined {
+  const target = topic?.limits.codec;
+  return target === undefined || error !== undefined || codec(batch, 0) === target.codec ? undefined : target;
+}
+
+function refuseAllWithOne(items: readonly ProduceItem[]): void {
+  const refused = items.find(({ error }) => error !== undefined);
+  if (refused !== undefined) for (const item of items) item.error ??= refused.error;
+}
+
 class Append implements Transaction {
   readonly degree: Degree;
   readonly #request: ProduceRequest;
+  readonly #lease: Lease | undefined;
   readonly #now: number;
   readonly #counters: ProduceCounters;
   readonly #rules: TransactionRules;
   /** Transactional ids whose transactions got partitions by this. */
   #joined: Set<string> | undefined;
 
-  constructor(request: ProduceRequest, now: number, counters: ProduceCounters, rules: TransactionRules) {
+  /** @param lease owner of the batches' memory now. */
+  constructor(
+    request: ProduceRequest,
+    lease: Lease | undefined,
+    now: number,
+    counters: ProduceCounters,
+    rules: TransactionRules,
+  ) {
     this.degree = request.degree;
     this.#request = request;
+    this.#lease = lease;
     this.#now = now;
     this.#counters = counters;
     this.#rules = rules;
@@ -159,7 +254,7 @@ class Append implements Transaction {
     const offset = partition.endOffset;
     stampBatch(batch, 0, offset, LEADER_EPOCH);
     item.baseOffset = offset;
-    commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch, this.#request.lease);
+    commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch, this.#lease);
     this.#counters.batches += 1;
     this.#counters.records += recordCount(batch, 0);
     this.#counters.bytes += batch.length;

@@ -23,11 +23,13 @@ export const INT_MAX = 2_147_483_647;
 /** Largest value of Kafka's type long. As a limit it says "none"; it is no JavaScript number. */
 export const LONG_MAX = '9223372036854775807';
 
-export function integer(min: number, max: number): Check {
+/** @param but values in between that are refused. */
+export function integer(min: number, max: number, but: readonly number[] = []): Check {
+  const exceptions = but.length === 0 ? '' : ` but ${but.join(', ')}`;
   return (value) =>
-    /^-?\d{1,16}$/.test(value) && Number(value) >= min && Number(value) <= max
+    /^-?\d{1,16}$/.test(value) && Number(value) >= min && Number(value) <= max && !but.includes(Number(value))
       ? undefined
-      : invalid(`a whole number from ${min} to ${max}`);
+      : invalid(`a whole number from ${min} to ${max}${exceptions}`);
 }
 
 /** Whole numbers from `min` to the largest of Kafka's type long. */

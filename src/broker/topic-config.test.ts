@@ -27,7 +27,12 @@ test('values are accepted and refused as the table says', () => {
     ['cleanup.policy', 'delete', undefined],
     ['cleanup.policy', 'compact', 'BROKER_CONFIG_UNSUPPORTED'],
     ['compression.type', 'producer', undefined],
-    ['compression.type', 'gzip', 'BROKER_CONFIG_UNSUPPORTED'],
+    ['compression.type', 'gzip', undefined],
+    ['compression.type', 'none', 'BROKER_CONFIG_INVALID'],
+    ['compression.gzip.level', '0', 'BROKER_CONFIG_INVALID'],
+    ['compression.gzip.level', '-1', undefined],
+    ['compression.zstd.level', '-131072', undefined],
+    ['compression.lz4.level', '3', 'BROKER_CONFIG_UNSUPPORTED'],
     ['max.message.bytes', '0', undefined],
     ['max.message.bytes', '2147483647', undefined],
     ['max.message.bytes', '2147483648', 'BROKER_CONFIG_INVALID'],
@@ -117,11 +122,16 @@ test('elements of a list are appended and subtracted; nothing else is a list', (
 
 test('limits follow the overrides, and descriptions say where a value comes from', () => {
   const settings = { ...DEFAULT_BROKER_SETTINGS, maxMessageBytes: 777 };
-  assert.deepEqual(topicLimits(undefined, settings), { maxBatchBytes: 777, logAppendTime: false });
+  const unlimited = {
+    timestampBeforeMs: Number.POSITIVE_INFINITY,
+    timestampAfterMs: Number.POSITIVE_INFINITY,
+    codec: undefined,
+  };
+  assert.deepEqual(topicLimits(undefined, settings), { maxBatchBytes: 777, logAppendTime: false, ...unlimited });
   const overrides = applyChanges(set('max.message.bytes', '5'), [
     { name: 'message.timestamp.type', op: 'set', value: 'LogAppendTime' },
   ]);
-  assert.deepEqual(topicLimits(overrides, settings), { maxBatchBytes: 5, logAppendTime: true });
+  assert.deepEqual(topicLimits(overrides, settings), { maxBatchBytes: 5, logAppendTime: true, ...unlimited });
   const entries = describeTopicConfig(set('max.message.bytes', '5'), settings);
   assert.deepEqual(
     entries.map(({ name }) => name),

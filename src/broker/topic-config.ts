@@ -6,9 +6,11 @@
  * BROKER_CONFIG_UNSUPPORTED instead of being swallowed.
  */
 import { MillraceError } from '../base/errors.ts';
+import { CODEC, type CodecName } from '../model/record-batch.ts';
 import { ACCEPTED_SETTINGS } from './accepted-settings.ts';
 import type { ConfigEntry, ConfigSynonym } from './config-entry.ts';
-import { elementsOf, INT_MAX, integer, LONG_MAX, oneOf, only, type SettingDefinition } from './setting-forms.ts';
+import type { TargetCodec } from './decompressor/recompress.ts';
+import { elementsOf, INT_MAX, integer, LONG_MAX, long, oneOf, only, type SettingDefinition } from './setting-forms.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
 
 /** What a topic does. Settings that Kafka has and that have nothing to act on here stand in accepted-settings.ts. */
@@ -24,9 +26,30 @@ export const TOPIC_SETTINGS = {
   'compression.type': {
     type: 'string',
     defaultValue: () => 'producer',
-    refuse: only('producer'),
+    refuse: oneOf('producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'),
     broker: 'compression.type',
     documentation: 'Codec that batches are stored in; producer keeps what the producer sent.',
+  },
+  'compression.gzip.level': {
+    type: 'int',
+    defaultValue: () => '-1',
+    refuse: integer(-1, 9, [0]),
+    broker: 'compression.gzip.level',
+    documentation: 'Level of compression.type gzip: 1 to 9, or -1 for the default of the codec.',
+  },
+  'compression.lz4.level': {
+    type: 'int',
+    defaultValue: () => '9',
+    refuse: only('9'),
+    broker: 'compression.lz4.level',
+    documentation: 'Level of compression.type lz4: the encoder has one.',
+  },
+  'compression.zstd.level': {
+    type: 'int',
+    defaultValue: () => '3',
+    refuse: integer(-131_072, 22),
+    broker: 'compression.zstd.level',
+    documentation: 'Level of compression.type zstd.',
   },
   'max.compaction.lag.ms': {
     type: 'long',
@@ -41,6 +64,27 @@ export const TOPIC_SETTINGS = {
     refuse: integer(0, INT_MAX),
     broker: 'message.max.bytes',
     documentation: 'Largest record batch accepted, in bytes, after compression.',
+  },
+  'message.timestamp.after.max.ms': {
+    type: 'long',
+    defaultValue: () => LONG_MAX,
+    refuse: long(0),
+    broker: 'log.message.timestamp.after.max.ms',
+    documentation: "How far a batch's timestamps may lie ahead of the broker's clock; only with CreateTime.",
+  },
+  'message.timestamp.before.max.ms': {
+    type: 'long',
+    defaultValue: () => LONG_MAX,
+    refuse: long(0),
+    broker: 'log.message.timestamp.before.max.ms',
+    documentation: "How far a batch's timestamps may lie behind the broker's clock; only with CreateTime.",
+  },
+  'message.timestamp.difference.max.ms': {
+    type: 'long',
+    defaultValue: () => LONG_MAX,
+    refuse: long(0),
+    broker: 'log.message.timestamp.difference.max.ms',
+    documentation: 'Older name for both of the above; where they are set, they hold.',
   },
   'message.timestamp.type': {
     type: 'string',
@@ -88,13 +132,43 @@ export interface ConfigChange {
 export interface TopicLimits {
   readonly maxBatchBytes: number;
   readonly logAppendTime: boolean;
+  /** A batch's timestamps may lie so far behind the broker's clock, milliseconds; infinite without a limit. */
+  readonly timestampBeforeMs: number;
+  /** And so far ahead of it. */
+  readonly timestampAfterMs: number;
+  /** Codec that batches are stored in; undefined: the producer's. */
+  readonly codec: TargetCodec | undefined;
 }
 
 export function topicLimits(overrides: TopicOverrides | undefined, settings: BrokerSettings): TopicLimits {
   return {
     maxBatchBytes: Number(overrides?.get('max.message.bytes') ?? settings.maxMessageBytes),
     logAppendTime: overrides?.get('message.timestamp.type') === 'LogAppendTime',
+    timestampBeforeMs: timestampLimit(overrides, 'message.timestamp.before.max.ms'),
+    timestampAfterMs: timestampLimit(overrides, 'message.timestamp.after.max.ms'),
+    codec: targetCodec(overrides),
   };
+}
+
+function timestampLimit(overrides: TopicOverrides | undefined, name: TopicSettingName): number {
+  const value = overrides?.get(name) ?? overrides?.get('message.timestamp.difference.max.ms') ?? LONG_MAX;
+  // Beyond what a double holds exactly there is no such time.
+  return Number(value) > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : Number(value);
+}
+
+const CODEC_NAMES: Readonly<Record<string, CodecName | undefined>> = {
+  uncompressed: 'none',
+  gzip: 'gzip',
+  snappy: 'snappy',
+  lz4: 'lz4',
+  zstd: 'zstd',
+};
+
+function targetCodec(overrides: TopicOverrides | undefined): TargetCodec | undefined {
+  const name = CODEC_NAMES[overrides?.get('compression.type') ?? 'producer'];
+  if (name === undefined) return undefined;
+  const level = overrides?.get(`compression.${name}.level`);
+  return { codec: CODEC[name], level: level === undefined ? undefined : Number(level) };
 }
 
 /**

@@ -75,20 +75,25 @@ export function decompress(codec: number, bytes: Uint8Array, maxOutputBytes = MA
   }
 }
 
-/** @returns owned bytes, except for codec none, which gives back `bytes` itself. */
-export function compress(codec: number, bytes: Uint8Array): Uint8Array {
+/**
+ * @param level of gzip (-1 to 9) or zstd (-131072 to 22); undefined: the codec's default. The others have none.
+ * @returns owned bytes, except for codec none, which gives back `bytes` itself.
+ */
+export function compress(codec: number, bytes: Uint8Array, level?: number): Uint8Array {
   switch (codecName(codec)) {
     case 'none':
       return bytes;
     case 'gzip':
-      return zlib.gzipSync(bytes);
+      return level === undefined ? zlib.gzipSync(bytes) : zlib.gzipSync(bytes, { level });
     case 'snappy':
       return writeSnappy(bytes);
     case 'lz4':
       // After its memory has grown, the package's encoder throws for empty input.
       return bytes.length === 0 ? Buffer.from(EMPTY_LZ4_FRAME) : lz4Compress(asBuffer(bytes));
     case 'zstd':
-      return zlib.zstdCompressSync(bytes);
+      return level === undefined
+        ? zlib.zstdCompressSync(bytes)
+        : zlib.zstdCompressSync(bytes, { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } });
   }
 }
 

@@ -77,6 +77,13 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     read: (broker) => broker.producePath.counters.refused,
   },
   {
+    name: 'millrace_produce_recompressed_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Batches stored in another codec than they came in (compression.type).',
+    read: (broker) => broker.producePath.counters.recompressed,
+  },
+  {
     name: 'millrace_fetch_requests_total',
     kind: 'counter',
     unit: 'requests',

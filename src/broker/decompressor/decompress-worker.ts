@@ -3,6 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { asMillraceError } from '../../base/errors.ts';
 import { decompress } from '../../model/compression.ts';
 import type { DecompressAnswer, DecompressJob } from './decompressor.ts';
+import { recompress } from './recompress.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('decompress-worker runs as a worker thread only.');
@@ -14,7 +15,10 @@ port.on('message', (job: DecompressJob) => {
 
 function run(job: DecompressJob): DecompressAnswer {
   try {
-    const opened = decompress(job.codec, job.bytes, job.maxOutputBytes);
+    const opened =
+      job.target === undefined
+        ? decompress(job.codec, job.bytes, job.maxOutputBytes)
+        : recompress(job.bytes, job.target, job.maxOutputBytes);
     // Only memory that is the result and nothing else may change threads: small results lie in a shared pool, larger ones
     // at the start of a buffer that was grown by guess.
     const owns = opened.byteLength === opened.buffer.byteLength;

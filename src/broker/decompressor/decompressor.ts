@@ -1,5 +1,6 @@
 /**
- * Opens compressed batches without holding up the event loop: small ones at once, the others on worker threads.
+ * Opens compressed batches without holding up the event loop: small ones at once, the others on worker threads. The same
+ * threads store batches in another codec.
  *
  *   open -> small enough? -> decompress here (bounded output) -> done
  *              | no, or it expands to more than expected
@@ -15,12 +16,16 @@ import { workerModule } from '../../base/worker-module.ts';
 import { decompress, INLINE_INPUT_BYTES, MAX_DECOMPRESSED_BYTES } from '../../model/compression.ts';
 import { CODEC, codec } from '../../model/record-batch.ts';
 import { recordBytes } from '../../model/record-codec.ts';
+import type { TargetCodec } from './recompress.ts';
 
 /** What a worker is asked. The bytes are transferred to it. */
 export interface DecompressJob {
   readonly codec: number;
+  /** Records; with a target, the whole batch. */
   readonly bytes: Uint8Array;
   readonly maxOutputBytes: number;
+  /** The batch is wanted in this codec. */
+  readonly target?: TargetCodec | undefined;
 }
 
 /** What a worker answers. Errors lose their class on the way between threads, so their parts travel. */
@@ -101,6 +106,17 @@ export class Decompressor {
     return this.#enqueue(codecBits, stored, options.signal);
   }
 
+  /**
+   * The whole batch, which fills `bytes`, in another codec; always on a thread.
+   *
+   * @param bytes read during this call only.
+   * @returns owned bytes.
+   * @throws as `open`. Order: jobs start in call order; with one thread they end in it.
+   */
+  async recompress(bytes: Uint8Array, target: TargetCodec): Promise<Uint8Array> {
+    return await this.#enqueue(codec(bytes, 0), bytes, undefined, target);
+  }
+
   /** Ends the threads; what waits is refused with BROKER_CLOSED. Safe to call twice. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -124,17 +140,26 @@ export class Decompressor {
     }
   }
 
-  #enqueue(codecBits: number, stored: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  #enqueue(
+    codecBits: number,
+    stored: Uint8Array,
+    signal: AbortSignal | undefined,
+    target?: TargetCodec,
+  ): Promise<Uint8Array> {
     if (this.#closed) throw closedError();
     signal?.throwIfAborted();
     const { size } = this.#queue;
     if (size >= this.#maxQueuedJobs || (size > 0 && this.#queuedBytes + stored.length > this.#maxQueuedBytes)) {
-      throw new MillraceError('BROKER_OVERLOADED', `${size} compressed batches wait to be opened; try again later.`, {
-        details: { queuedJobs: size, queuedBytes: this.#queuedBytes },
-      });
+      throw new MillraceError(
+        'BROKER_OVERLOADED',
+        `${size} batches wait to be opened or compressed; try again later.`,
+        {
+          details: { queuedJobs: size, queuedBytes: this.#queuedBytes },
+        },
+      );
     }
     // A copy of its own: the original belongs to a cache or a socket, and the worker's share is transferred.
-    const job = { codec: codecBits, bytes: new Uint8Array(stored), maxOutputBytes: this.#maxOutputBytes };
+    const job = { codec: codecBits, bytes: new Uint8Array(stored), maxOutputBytes: this.#maxOutputBytes, target };
     return new Promise((resolve, reject) => {
       const onAbort = signal && (() => this.#abort(waiting));
       const waiting: Waiting = { job, resolve, reject, signal, onAbort };

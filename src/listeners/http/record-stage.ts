@@ -70,7 +70,10 @@ export async function stageRecords(context: WritingContext, name: string, call: 
   const parts = batches.finish();
   const items = parts.flatMap((part) => part.items);
   checkSizes(topic, items);
-  const appended = items.length === 0 ? Promise.resolve() : append(broker, call.degree, items);
+  const empty = { appended: Promise.resolve(), placed: undefined };
+  const { appended, placed } = items.length === 0 ? empty : append(broker, call.degree, items);
+  // What comes behind on this connection must not overtake.
+  await placed;
   return { topic, batches, parts, items, appended, eachOffset: call.eachOffset };
 }
 
@@ -108,15 +111,22 @@ export async function answerTo(staged: StagedRecords): Promise<ProduceAnswer> {
   return { ...answer, records: placeOfEach(partitions, batches.recordPartitions) };
 }
 
-export function append(broker: Broker, degree: Degree, items: readonly ProduceItem[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    broker.produce({
-      degree,
-      items,
-      lease: undefined,
-      settled: (error) => (error === undefined ? resolve() : reject(error)),
-    });
+export function append(
+  broker: Broker,
+  degree: Degree,
+  items: readonly ProduceItem[],
+): { readonly appended: Promise<void>; readonly placed: Promise<void> | undefined } {
+  const { promise: appended, resolve, reject } = Promise.withResolvers<void>();
+  const placed = broker.produce({
+    degree,
+    items,
+    lease: undefined,
+    allOrNone: true,
+    settled: (error) => (error === undefined ? resolve() : reject(error)),
   });
+  // Nobody listens while the request waits for its place; whoever answers does later.
+  appended.catch(() => undefined);
+  return { appended, placed };
 }
 
 /** Records of one partition stand one behind the other, over all of its batches: they are one commit. */

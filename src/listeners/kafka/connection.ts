@@ -16,6 +16,7 @@
  * | OUTGOING | the socket does not take our answers | it has taken them |
  * | CONGESTED | the journal has too much to write, and a Produce came | the journal is relieved |
  * | LANDING | a large frame finds no room | another frame gave memory back |
+ * | RECOMPRESSING | a Produce waits for its batches in another codec | it has its place in the journal |
  * | CLOSING | the listener stops, or an error was found | never |
  */
 import type { Socket } from 'node:net';
@@ -41,7 +42,7 @@ import { versionTable } from './handlers/api-versions.ts';
 import { ProduceExchange } from './produce-exchange.ts';
 import { handlerOf, SERVED_APIS, SERVED_FETCH, SERVED_PRODUCE } from './registry.ts';
 
-const HOLD = { BUSY: 1, WINDOW: 2, OUTGOING: 4, CONGESTED: 8, LANDING: 16, CLOSING: 32 } as const;
+const HOLD = { BUSY: 1, WINDOW: 2, OUTGOING: 4, CONGESTED: 8, LANDING: 16, CLOSING: 32, RECOMPRESSING: 64 } as const;
 
 /** apiKey, apiVersion, correlationId. */
 const MIN_REQUEST_BYTES = 8;
@@ -231,8 +232,18 @@ export class Connection implements FrameSink {
       this.#append(exchange);
       if (this.#pending >= settings.maxPendingProduces) this.#hold(HOLD.WINDOW);
     }
-    broker.produce(exchange);
+    const later = broker.produce(exchange);
     exchange.explain();
+    if (later !== undefined) this.#holdUntil(later);
+  }
+
+  /** Later requests, of whatever kind, must not overtake. */
+  #holdUntil(appended: Promise<void>): void {
+    this.#hold(HOLD.RECOMPRESSING);
+    appended.then(
+      () => this.#release(HOLD.RECOMPRESSING),
+      (error: unknown) => this.#defect(error),
+    );
   }
 
   #fetch(bytes: Buffer, start: number, end: number, version: number): void {

@@ -38,6 +38,10 @@ class PartitionOutcome extends ProduceItem implements ProduceOutcome {
   /** The batch's memory is still there: says what is wrong with it, in words. */
   explain(): void {
     if (this.error === undefined || this.topic === undefined || this.batch.length === 0) return;
+    if (this.error === 'BROKER_TIMESTAMP_INVALID') {
+      this.errorMessage = `Timestamps of the batch are further from the broker's clock than ${this.topic.name} allows.`;
+      return;
+    }
     this.errorMessage = batchError(this.batch, this.topic.limits.maxBatchBytes)?.message ?? null;
   }
 

@@ -109,7 +109,12 @@ export class WebSocketConnection {
     this.#produce(produceId, bytes.length, async () => {
       const topic = await this.#topicForWriting(canonical);
       const item = new ProduceItem(topic, partitionOf(topic, partition), batch);
-      return { acknowledged: this.#appended(item, degree) };
+      const { appended, placed } = append(this.#context.http.broker, degree, [item]);
+      const acknowledged = this.#outcome(item, appended);
+      // What comes behind must not overtake a batch that gets another codec first. A refusal is told by who awaits it.
+      acknowledged.catch(() => undefined);
+      await placed;
+      return { acknowledged };
     });
   }
 
@@ -196,8 +201,8 @@ export class WebSocketConnection {
     return await broker.topics.autoCreate(name);
   }
 
-  async #appended(item: ProduceItem, degree: Degree): Promise<void> {
-    await append(this.#context.http.broker, degree, [item]);
+  async #outcome(item: ProduceItem, appended: Promise<void>): Promise<void> {
+    await appended;
     if (item.error === undefined) return;
     throw new MillraceError(item.error, `The batch for ${item.topic?.name} was refused (${item.error}).`);
   }
