@@ -25,10 +25,22 @@ export interface FetchRequest {
   /** Stop at the last stable offset instead of the high watermark. */
   readonly readCommitted: boolean;
   readonly items: readonly FetchItem[];
+  /**
+   * Where the request waits for other partitions than those of its items, or for more than there are items: it is told
+   * to begin and to end waiting, and calls `advanced` and `gone` itself, after it has added the item they are about.
+   */
+  readonly waits?: FetchWaits | undefined;
   /** Once, perhaps inside `fetch`; then the items hold the answer until `releaseFetch`. Not after `cancelFetch`. */
   settled(): void;
   /** Kept by the fetch path. */
   operation?: FetchOperation | undefined;
+}
+
+export interface FetchWaits {
+  begin(operation: FetchOperation): void;
+  end(operation: FetchOperation): void;
+  /** Adds items for what happened since the last look; true where there was something. */
+  refresh(): boolean;
 }
 
 const NONE_ABORTED: readonly AbortedTransaction[] = [];
@@ -297,7 +309,8 @@ export class FetchOperation implements PartitionWaiter {
       return;
     }
     this.#collectedBytes = sizeBytes;
-    const moved = this.#request.items.some((item) => hasMoved(item));
+    const refreshed = this.#request.waits?.refresh() === true;
+    const moved = refreshed || this.#request.items.some((item) => hasMoved(item));
     // What was collected is read again when more is there: holding it would pin memory for the whole wait.
     releaseFetch(this.#request);
     for (const item of this.#request.items) item.sizeBytes = 0;
@@ -315,14 +328,18 @@ export class FetchOperation implements PartitionWaiter {
   #park(waitMs: number): void {
     this.#state = 'parked';
     this.#arrivedBytes = 0;
-    for (const item of this.#request.items) item.partition?.wait(this);
+    const { waits } = this.#request;
+    if (waits !== undefined) waits.begin(this);
+    else for (const item of this.#request.items) item.partition?.wait(this);
     this.#timer = this.#path.options.clock.schedule(waitMs, () => this.answerNow());
     this.#path.park(this);
   }
 
   #unpark(): void {
     this.#timer?.cancel();
-    for (const item of this.#request.items) item.partition?.stopWaiting(this);
+    const { waits } = this.#request;
+    if (waits !== undefined) waits.end(this);
+    else for (const item of this.#request.items) item.partition?.stopWaiting(this);
     this.#path.unpark(this);
   }
 }

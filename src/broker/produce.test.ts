@@ -16,7 +16,9 @@ function send(
   items: readonly ProduceItem[],
   degree: Degree = 'durable',
 ): Promise<MillraceError | undefined> {
-  return new Promise((resolve) => history.paths.produce({ degree, items, lease: undefined, settled: resolve }));
+  return new Promise((resolve) => {
+    void history.paths.produce({ degree, items, lease: undefined, settled: resolve });
+  });
 }
 
 test('items are judged one by one: the good ones are stored, each bad one says why', DEADLINE, async () => {

@@ -16,13 +16,15 @@
  * | int64 | log start offset of a follower | 5+ |
  * | int32 | max bytes of the partition | all |
  *
- * What follows the topics (forgotten topics, rack, tags) matters only to sessions and replicas and is not read.
+ * | array | forgotten topics: string name (to 12) or uuid (13+), array of int32 partition | 7+, read for sessions only |
+ *
+ * What follows (rack, tags) matters only to replicas and is not read.
  *
  * Response body:
  * | type | name | versions |
  * |---|---|---|
  * | int32 | throttle time | all |
- * | int16, int32 | error code, session id | 7+ |
+ * | int16, int32 | error code, session id (0: none) | 7+ |
  * | array | topics: name or uuid, array of partitions: | all |
  * | int32, int16, int64, int64 | partition, error code, high watermark, last stable offset | all |
  * | int64 | log start offset | 5+ |
@@ -97,14 +99,36 @@ export class FetchCursor {
       if (this.#inTopic && this.#flexible) reader.skipTags();
       this.#inTopic = false;
       if (this.#topicsLeft === 0) return false;
-      this.#beginTopic();
+      this.#beginTopic(16);
     }
     this.#partitionsLeft -= 1;
     this.#readPartition();
     return true;
   }
 
-  #beginTopic(): void {
+  /** To be called when `next` has answered false: moves on to what a session shall forget. @throws as `reset`. */
+  startForgotten(): void {
+    this.#topicsLeft = this.#version >= 7 ? this.#count(this.#flexible ? 3 : 6) : 0;
+    this.#partitionsLeft = 0;
+    this.#inTopic = false;
+  }
+
+  /** Moves to the next partition to be forgotten (topic and `partition` only); false after the last. */
+  nextForgotten(): boolean {
+    const reader = this.#reader;
+    this.startsTopic = false;
+    while (this.#partitionsLeft === 0) {
+      if (this.#inTopic && this.#flexible) reader.skipTags();
+      this.#inTopic = false;
+      if (this.#topicsLeft === 0) return false;
+      this.#beginTopic(4);
+    }
+    this.#partitionsLeft -= 1;
+    this.partition = reader.int32();
+    return true;
+  }
+
+  #beginTopic(minPartitionBytes: number): void {
     const reader = this.#reader;
     this.#topicsLeft -= 1;
     if (this.#version >= FETCH_BY_ID_VERSION) this.topicId = reader.uuid();
@@ -114,7 +138,7 @@ export class FetchCursor {
       reader.skip(length);
       this.nameEnd = reader.position;
     }
-    this.#partitionsLeft = this.#count(16);
+    this.#partitionsLeft = this.#count(minPartitionBytes);
     this.#inTopic = true;
     this.startsTopic = true;
   }
@@ -167,6 +191,8 @@ export interface FetchOutcome {
 
 export interface FetchAnswer {
   readonly errorCode: number;
+  /** 0: none. */
+  readonly sessionId: number;
   readonly readCommitted: boolean;
   readonly outcomes: readonly FetchOutcome[];
 }
@@ -195,7 +221,7 @@ export function writeFetchResponse(
   writer.int32(0);
   if (version >= 7) {
     writer.int16(answer.errorCode);
-    writer.int32(0);
+    writer.int32(answer.sessionId);
   }
   writeCount(writer, countTopics(outcomes), flexible);
   let slicedBytes = 0;

@@ -249,15 +249,15 @@ export class Connection implements FrameSink {
   #fetch(bytes: Buffer, start: number, end: number, version: number): void {
     if (version < SERVED_FETCH.minVersion || version > SERVED_FETCH.maxVersion)
       throw this.#unknown(API_KEYS.Fetch, version);
-    const { broker, fetchCursor, topicCache, metrics, settings } = this.#context;
+    const { broker, fetchCursor, topicCache, fetchSessions, metrics, settings } = this.#context;
     const bodyStart = this.#bodyStart(bytes, start, end, version >= SERVED_FETCH.api.flexible);
     fetchCursor.reset(bytes, bodyStart, end, version);
     const room = Math.max(MIN_FETCH_BYTES, settings.maxFetchedBytes - metrics.fetchedBytes);
     const exchange = new FetchExchange(this, fetchCursor, version, readInt32(bytes, start + 4), room);
-    exchange.collect(fetchCursor, topicCache, broker.topics, bytes);
+    exchange.collect(fetchCursor, { names: topicCache, topics: broker.topics, sessions: fetchSessions }, bytes);
     this.#append(exchange);
     this.#hold(HOLD.BUSY);
-    if (exchange.errorCode === ERROR_CODES.NONE) broker.fetch(exchange);
+    if (exchange.hasWork) broker.fetch(exchange);
     else exchange.settled();
   }
 

@@ -5,6 +5,7 @@ import type { FetchCursor } from '../../wire/fetch.ts';
 import type { Reader } from '../../wire/index.ts';
 import type { ProduceCursor } from '../../wire/produce.ts';
 import type { Connection } from './connection.ts';
+import type { FetchSessions } from './fetch-sessions.ts';
 import type { LandingBudget } from './landing-budget.ts';
 import type { KafkaMetrics } from './metrics.ts';
 import type { Output } from './output.ts';
@@ -29,6 +30,7 @@ export interface ListenerContext {
   readonly topicCache: TopicCache;
   /** The same by the 16 bytes of the id. */
   readonly topicsById: TopicCache;
+  readonly fetchSessions: FetchSessions;
   /** Calls `connection.flush` at the end of this tick. */
   flushSoon(connection: Connection): void;
   /** Calls `connection.resume` in the next turn of the event loop. */

@@ -206,7 +206,7 @@ test('Fetch: names and ids, epochs, ranges, sessions, isolation', DEADLINE, asyn
   assert.equal((await fetchOne(9, 0, { currentLeaderEpoch: 1 })).partition?.errorCode, 75);
   assert.equal((await fetchOne(9, 0, { currentLeaderEpoch: 0 })).partition?.errorCode, 0);
   assert.equal((await fetchOne(11, 0, {}, { sessionId: 5, sessionEpoch: 1 })).answer.errorCode, 70);
-  assert.equal((await fetchOne(11, 0, {}, { sessionId: 0, sessionEpoch: 0 })).answer.sessionId, 0);
+  assert.ok((await fetchOne(11, 0, {}, { sessionId: 0, sessionEpoch: 0 })).answer.sessionId > 0);
   assert.equal((await fetchOne(11, 0)).partition?.abortedTransactions, null);
   assert.deepEqual((await fetchOne(11, 0, {}, { isolationLevel: 1 })).partition?.abortedTransactions, []);
 });

@@ -12,6 +12,7 @@ import { ProduceCursor } from '../../wire/produce.ts';
 import { adoptSocket } from './adopt-socket.ts';
 import { Connection } from './connection.ts';
 import type { ListenerContext } from './context.ts';
+import { FetchSessions } from './fetch-sessions.ts';
 import type { Endpoint } from './handler.ts';
 import { LandingBudget } from './landing-budget.ts';
 import { type KafkaMetrics, newMetrics } from './metrics.ts';
@@ -171,6 +172,7 @@ export class KafkaListener {
       fetchCursor: new FetchCursor(),
       topicCache: new TopicCache(byName(broker.topics)),
       topicsById: new TopicCache(byId(broker.topics)),
+      fetchSessions: new FetchSessions(settings, metrics, () => this.#clock.monotonic()),
       flushSoon: (connection) => this.#flushSoon(connection),
       resumeSoon: (connection) => this.#resumeSoon(connection),
       onRelief: (connection) => this.#onRelief(connection, broker),
@@ -217,6 +219,7 @@ export class KafkaListener {
   #scheduleSweep(): void {
     this.#sweepTimer = this.#clock.schedule(this.#sweepMs, () => {
       for (const connection of this.#connections) this.#judge(connection);
+      this.#context.fetchSessions.expire();
       this.#scheduleSweep();
     });
   }
@@ -236,6 +239,11 @@ export class KafkaListener {
   async #stop(deadlineMs: number): Promise<void> {
     this.#sweepTimer?.cancel();
     if (this.#server.listening) this.#server.close();
+    await this.#drain(deadlineMs);
+    this.#context.fetchSessions.closeAll();
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
     if (this.#connections.size === 0) return;
     const allClosed = new Promise<void>((resolve) => {
       this.#allClosed = resolve;

@@ -17,6 +17,13 @@ export interface KafkaMetrics {
   fetchedBytes: number;
   /** Memory of frames that have arrived in part, now. */
   landingBytes: number;
+  /** Fetch sessions now. */
+  fetchSessions: number;
+  /** Their memory now, approximately. */
+  fetchSessionBytes: number;
+  fetchSessionsCreated: number;
+  /** Given up for others. */
+  fetchSessionsEvicted: number;
 }
 
 /** @param apiKeys keys served; each has its number from the start. */
@@ -33,5 +40,9 @@ export function newMetrics(apiKeys: readonly number[]): KafkaMetrics {
     requests,
     fetchedBytes: 0,
     landingBytes: 0,
+    fetchSessions: 0,
+    fetchSessionBytes: 0,
+    fetchSessionsCreated: 0,
+    fetchSessionsEvicted: 0,
   };
 }

@@ -18,6 +18,10 @@ export interface KafkaListenerSettings {
   readonly maxFetchedBytes: number;
   /** Produce requests of one connection whose answers are pending; beyond, reading it stops. */
   readonly maxPendingProduces: number;
+  /** `max.incremental.fetch.session.cache.slots`: fetch sessions at once; Kafka's default. Clients without one send whole requests. */
+  readonly maxFetchSessions: number;
+  /** Memory of all fetch sessions together: some 130,000 partitions. */
+  readonly maxFetchSessionBytes: number;
   /** How long `stop` lets requests in flight finish. */
   readonly stopDeadlineMs: number;
 }
@@ -34,5 +38,7 @@ export const DEFAULT_KAFKA_SETTINGS: KafkaListenerSettings = {
   maxOutgoingBytes: MIB,
   maxFetchedBytes: 96 * MIB,
   maxPendingProduces: 4_096,
+  maxFetchSessions: 1_000,
+  maxFetchSessionBytes: 64 * MIB,
   stopDeadlineMs: 5_000,
 };

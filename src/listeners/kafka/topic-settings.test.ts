@@ -35,6 +35,10 @@ function values(count: number, prefix: string): { value: Buffer; timestamp: numb
   return Array.from({ length: count }, (_, i) => ({ value: Buffer.from(`${prefix} ${i}`), timestamp: 1_000 + i }));
 }
 
+function producer(baseSequence: number) {
+  return { producerId: 77, producerEpoch: 0, baseSequence };
+}
+
 function* batchesIn(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += batchSizeBytes(bytes, at)) {
     yield bytes.subarray(at, at + batchSizeBytes(bytes, at));
@@ -94,7 +98,6 @@ test('pipelined requests keep their order and their sequences, recompressed or n
   const name = 'ordered';
   await kit.broker.topics.create({ name, partitions: 2, config: { 'compression.type': 'zstd' } });
   await kit.broker.topics.create({ name: 'plain' });
-  const producer = (baseSequence: number) => ({ producerId: 77, producerEpoch: 0, baseSequence });
   const count = 40;
   for (let i = 0; i < count; i++) {
     // Large and small, of the stored codec and of others, alternate: only an order that is kept makes them fit.
