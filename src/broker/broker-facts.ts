@@ -36,8 +36,6 @@ export const BROKER_FACTS: readonly FactRow[] = [
     String(PRODUCER_EXPIRATION_MS),
     'How long an idempotent producer is remembered.',
   ],
-  ['quota.window.num', 'int', '11', 'Samples over which a quota is measured, the current one with them.'],
-  ['quota.window.size.seconds', 'int', '1', 'Length of one sample of a quota.'],
   ['remote.log.storage.system.enable', 'boolean', 'false', 'Records stay on the local disk.'],
   ['sasl.enabled.mechanisms', 'list', '', 'There is no authentication.'],
   ['transaction.max.timeout.ms', 'int', String(TRANSACTION_DEFAULTS.transactionMaxTimeoutMs), 'Longest transaction.'],

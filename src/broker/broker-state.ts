@@ -8,6 +8,7 @@ import type { BatchRun, CommitNumber, Fold } from '../journal/journal.ts';
 import { LogStore } from '../store/log-store.ts';
 import { ClusterState } from './cluster-state.ts';
 import { GroupState } from './groups/group-state.ts';
+import { QuotasState } from './quotas/quotas-state.ts';
 import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, type StatePart } from './state-part.ts';
 import { SubscriptionsState } from './stream-subscriptions/subscriptions-state.ts';
@@ -27,6 +28,7 @@ export class BrokerState implements Fold {
   readonly store = new LogStore();
   readonly cluster = new ClusterState();
   readonly groups = new GroupState();
+  readonly quotas = new QuotasState();
   readonly topics: TopicsState;
   readonly transactions: TransactionsState;
   /** Told after readers can see what was published. */
@@ -53,6 +55,7 @@ export class BrokerState implements Fold {
       this.transactions,
       this.streams,
       this.subscriptions,
+      this.quotas,
     ] satisfies StatePart[]) {
       for (const type of part.commands) this.#byCommand.set(type, part);
     }
@@ -74,6 +77,7 @@ export class BrokerState implements Fold {
       { ...sectionOf(this.transactions), optional: true },
       { ...sectionOf(this.streams), optional: true },
       { ...sectionOf(this.subscriptions), optional: true },
+      { ...sectionOf(this.quotas), optional: true },
       {
         id: CHECKPOINT_SECTION.PARTITION_TRANSACTIONS,
         snapshot: (writer) => store.snapshotTransactions(writer),

@@ -32,6 +32,7 @@ import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
+import { Quotas } from './quotas/quotas.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
 import { COMMAND } from './state-part.ts';
 import { StreamSubscriptions } from './stream-subscriptions/stream-subscriptions.ts';
@@ -106,6 +107,7 @@ export class Broker {
   readonly subscriptions: StreamSubscriptions;
   /** Uniform in [0, 1); for what need not be unpredictable. */
   readonly random: () => number;
+  readonly quotas: Quotas;
   readonly decompressor = new Decompressor();
   /** Of its own: producers of recompressed topics do not wait behind readers. */
   readonly recompressor = new Decompressor();
@@ -185,6 +187,7 @@ export class Broker {
       maxBytes: settings.fetchMaxBytes,
       maxWaitMs: settings.fetchMaxWaitMs,
     });
+    this.quotas = new Quotas({ journal, clock, state: state.quotas });
     this.#reader = reader;
     this.#timestamps = new Timestamps(reader, this.decompressor);
     this.groups = new GroupCoordinator({

@@ -44,6 +44,7 @@ export const COMMAND = {
   SUBSCRIPTION_CREATED: 35,
   SUBSCRIPTION_CHANGED: 36,
   SUBSCRIPTION_DELETED: 37,
+  CLIENT_QUOTA_CHANGED: 40,
 } as const;
 
 /** Checkpoint sections. On disk: never renumber, never reuse. */
@@ -57,4 +58,5 @@ export const CHECKPOINT_SECTION = {
   PARTITION_TRANSACTIONS: 7,
   STREAMS: 10,
   STREAM_SUBSCRIPTIONS: 11,
+  CLIENT_QUOTAS: 40,
 } as const;

@@ -84,6 +84,20 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     read: (broker) => broker.producePath.counters.recompressed,
   },
   {
+    name: 'millrace_quota_throttles_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Times that a Kafka client was made to wait for its quota.',
+    read: (broker) => broker.quotas.counters.throttles,
+  },
+  {
+    name: 'millrace_quota_throttle_seconds_total',
+    kind: 'counter',
+    unit: 'seconds',
+    help: 'Sum of those waits.',
+    read: (broker) => broker.quotas.counters.throttleMs / 1000,
+  },
+  {
     name: 'millrace_fetch_requests_total',
     kind: 'counter',
     unit: 'requests',

@@ -4,6 +4,7 @@
 import type { Api } from './api.ts';
 import { addOffsetsToTxn } from './messages/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
+import { alterClientQuotas } from './messages/alter-client-quotas.ts';
 import { alterConfigs } from './messages/alter-configs.ts';
 import { apiVersions } from './messages/api-versions.ts';
 import { consumerGroupDescribe } from './messages/consumer-group-describe.ts';
@@ -16,6 +17,7 @@ import { deleteGroups } from './messages/delete-groups.ts';
 import { deleteRecords } from './messages/delete-records.ts';
 import { deleteTopics } from './messages/delete-topics.ts';
 import { describeAcls } from './messages/describe-acls.ts';
+import { describeClientQuotas } from './messages/describe-client-quotas.ts';
 import { describeCluster } from './messages/describe-cluster.ts';
 import { describeConfigs } from './messages/describe-configs.ts';
 import { describeGroups } from './messages/describe-groups.ts';
@@ -84,6 +86,8 @@ export const APIS = [
   electLeaders,
   incrementalAlterConfigs,
   offsetDelete,
+  describeClientQuotas,
+  alterClientQuotas,
   describeCluster,
   describeProducers,
   describeTransactions,
@@ -135,6 +139,8 @@ export const API_KEYS = {
   ElectLeaders: 43,
   IncrementalAlterConfigs: 44,
   OffsetDelete: 47,
+  DescribeClientQuotas: 48,
+  AlterClientQuotas: 49,
   DescribeCluster: 60,
   DescribeProducers: 61,
   DescribeTransactions: 65,

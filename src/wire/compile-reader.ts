@@ -14,10 +14,11 @@ const FIXED: Readonly<Record<Exclude<ScalarType, 'string' | 'bytes'>, Read>> = {
   int16: (reader) => reader.int16(),
   int32: (reader) => reader.int32(),
   int64: (reader) => reader.int64(),
+  float64: (reader) => reader.float64(),
   uuid: (reader) => reader.uuid(),
 };
 
-const FIXED_BYTES = { boolean: 1, int8: 1, int16: 2, int32: 4, int64: 8, uuid: 16 } as const;
+const FIXED_BYTES = { boolean: 1, int8: 1, int16: 2, int32: 4, int64: 8, float64: 8, uuid: 16 } as const;
 
 /** @param flexible whether this version uses compact lengths and tag sections. */
 export function compileReader(fields: Fields, version: number, flexible: boolean): Read {

@@ -23,6 +23,7 @@ const FIXED: Readonly<Record<Exclude<ScalarType, 'string' | 'bytes'>, Write>> = 
   int16: (writer, value) => writer.int16(value as number),
   int32: (writer, value) => writer.int32(value as number),
   int64: (writer, value) => writer.int64(value as number),
+  float64: (writer, value) => writer.float64(value as number),
   uuid: (writer, value) => writer.uuid(value as string),
 };
 

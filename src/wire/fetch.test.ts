@@ -175,9 +175,16 @@ test('responses of every version are written as the table writes them, large sli
           }),
         );
         const ours = new Collected();
-        writeFetchResponse(ours, version, correlationId, { errorCode: 70, sessionId: 12_345, readCommitted, outcomes });
+        writeFetchResponse(ours, version, correlationId, {
+          throttleTimeMs: 77,
+          errorCode: 70,
+          sessionId: 12_345,
+          readCommitted,
+          outcomes,
+        });
         const table = new Writer();
         writeResponse(table, fetch, version, correlationId, {
+          throttleTimeMs: 77,
           errorCode: 70,
           ...(version >= 7 ? { sessionId: 12_345 } : {}),
           responses: topics.map(({ topic, topicId, partitions }) => ({

@@ -190,6 +190,7 @@ export interface FetchOutcome {
 }
 
 export interface FetchAnswer {
+  readonly throttleTimeMs: number;
   readonly errorCode: number;
   /** 0: none. */
   readonly sessionId: number;
@@ -218,7 +219,7 @@ export function writeFetchResponse(
   writer.int32(0);
   writer.int32(correlationId);
   if (flexible) writer.noTags();
-  writer.int32(0);
+  writer.int32(answer.throttleTimeMs);
   if (version >= 7) {
     writer.int16(answer.errorCode);
     writer.int32(answer.sessionId);

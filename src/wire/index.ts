@@ -36,6 +36,11 @@ export {
   type AddPartitionsToTxnResponse,
   addPartitionsToTxn,
 } from './messages/add-partitions-to-txn.ts';
+export {
+  type AlterClientQuotasRequest,
+  type AlterClientQuotasResponse,
+  alterClientQuotas,
+} from './messages/alter-client-quotas.ts';
 export { type AlterConfigsRequest, type AlterConfigsResponse, alterConfigs } from './messages/alter-configs.ts';
 export { type ApiVersionsRequest, type ApiVersionsResponse, apiVersions } from './messages/api-versions.ts';
 export {
@@ -60,6 +65,11 @@ export { type DeleteGroupsRequest, type DeleteGroupsResponse, deleteGroups } fro
 export { type DeleteRecordsRequest, type DeleteRecordsResponse, deleteRecords } from './messages/delete-records.ts';
 export { type DeleteTopicsRequest, type DeleteTopicsResponse, deleteTopics } from './messages/delete-topics.ts';
 export { type DescribeAclsRequest, type DescribeAclsResponse, describeAcls } from './messages/describe-acls.ts';
+export {
+  type DescribeClientQuotasRequest,
+  type DescribeClientQuotasResponse,
+  describeClientQuotas,
+} from './messages/describe-client-quotas.ts';
 export {
   type DescribeClusterRequest,
   type DescribeClusterResponse,

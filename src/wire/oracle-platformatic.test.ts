@@ -206,6 +206,13 @@ const REQUESTS: Partial<Record<ApiName, RequestSpec>> = {
       },
     ],
   },
+  DescribeClientQuotas: { args: (q) => [q['components'], q['strict']] },
+  AlterClientQuotas: {
+    args: (q) => [
+      (q['entries'] as Structs).map((entry) => ({ ...entry, entities: entry['entity'] })),
+      q['validateOnly'],
+    ],
+  },
   CreateAcls: { args: (q) => [q['creations']] },
   DeleteAcls: {
     args: (q) => [

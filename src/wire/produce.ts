@@ -161,6 +161,7 @@ export function writeProduceResponse(
   version: number,
   correlationId: number,
   outcomes: readonly ProduceOutcome[],
+  throttleTimeMs = 0,
 ): void {
   const flexible = version >= FLEXIBLE_VERSION;
   const start = writer.position;
@@ -179,7 +180,7 @@ export function writeProduceResponse(
     writeOutcome(writer, version, outcome, flexible);
   }
   if (outcomes.length > 0 && flexible) writer.noTags();
-  writer.int32(0);
+  writer.int32(throttleTimeMs);
   if (flexible) writer.noTags();
   writer.patchInt32(start, writer.position - start - 4);
 }

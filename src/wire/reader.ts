@@ -111,6 +111,10 @@ export class Reader {
     return readInt64(this.buffer, at);
   }
 
+  float64(): number {
+    return this.buffer.readDoubleBE(this.#advance(8));
+  }
+
   /** 0..2^32-1. */
   uvarint(): number {
     const first = this.#take(1);

@@ -14,7 +14,7 @@
  */
 import { ZERO_UUID } from './reader.ts';
 
-export type ScalarType = 'boolean' | 'int8' | 'int16' | 'int32' | 'int64' | 'uuid' | 'string' | 'bytes';
+export type ScalarType = 'boolean' | 'int8' | 'int16' | 'int32' | 'int64' | 'float64' | 'uuid' | 'string' | 'bytes';
 
 export type FieldType =
   | { readonly kind: 'scalar'; readonly scalar: ScalarType }
@@ -105,6 +105,9 @@ export const int32 = <const O extends FieldOptions<number>>(options: O = {} as O
 /** NaN where the value does not fit +-2^53. */
 export const int64 = <const O extends FieldOptions<number>>(options: O = {} as O) =>
   scalar('int64', 0)<number, O>(options);
+/** IEEE 754, double precision. */
+export const float64 = <const O extends FieldOptions<number>>(options: O = {} as O) =>
+  scalar('float64', 0)<number, O>(options);
 /** 32 hex digits; `ZERO_UUID` says none. */
 export const uuid = <const O extends FieldOptions<string>>(options: O = {} as O) =>
   scalar('uuid', ZERO_UUID)<string, O>(options);

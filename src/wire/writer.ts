@@ -88,6 +88,12 @@ export class Writer {
     this.position += 8;
   }
 
+  float64(value: number): void {
+    this.ensure(8);
+    this.#buffer.writeDoubleBE(value, this.position);
+    this.position += 8;
+  }
+
   /** 0..2^32-1. */
   uvarint(value: number): void {
     this.ensure(5);

@@ -55,6 +55,7 @@ const SCALARS: Readonly<Record<ScalarType, fc.Arbitrary<unknown>>> = {
   int16: fc.integer({ min: -0x8000, max: 0x7fff }),
   int32: fc.integer(),
   int64: fc.oneof(fc.maxSafeInteger(), fc.constantFrom(-1, 0, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)),
+  float64: fc.double({ noNaN: true }),
   uuid: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('hex')),
   string: text,
   bytes: fc.uint8Array({ maxLength: 200 }),

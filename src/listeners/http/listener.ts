@@ -27,6 +27,7 @@ import { groupOffsetRoutes } from './routes/group-offsets.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { healthRoutes, WATCH_PATHS } from './routes/health.ts';
 import { produceRoutes, RECORD_MEDIA_TYPES } from './routes/produce.ts';
+import { quotaRoutes } from './routes/quotas.ts';
 import { readRoutes } from './routes/read.ts';
 import { subscribeRoutes } from './routes/subscribe.ts';
 import { topicConfigRoutes } from './routes/topic-config.ts';
@@ -184,6 +185,7 @@ function createApp(context: HttpContext): FastifyInstance {
     groupRoutes(scope, context);
     groupOffsetRoutes(scope, context);
     transactionRoutes(scope, context);
+    quotaRoutes(scope, context);
   });
   app.register(async (scope) => {
     parseRecordBodies(scope, context, RECORD_MEDIA_TYPES);

@@ -63,6 +63,32 @@ export const ConfigPatch = {
 } as const;
 export type ConfigPatch = XStatic<typeof ConfigPatch>;
 
+const ByteRate = {
+  type: ['integer', 'null'],
+  minimum: 1,
+  maximum: MAX_INTEGER,
+  expected: 'a whole number of bytes a second from 1, or null for no limit',
+} as const;
+
+export const ClientParams = object({ clientId: STRING }, ['clientId']);
+export type ClientParams = XStatic<typeof ClientParams>;
+
+export const QuotaBody = object({ producerByteRate: ByteRate, consumerByteRate: ByteRate }, []);
+export type QuotaBody = XStatic<typeof QuotaBody>;
+
+export const QuotaView = object(
+  {
+    clientId: { type: ['string', 'null'] },
+    producerByteRate: { type: ['integer', 'null'] },
+    consumerByteRate: { type: ['integer', 'null'] },
+  },
+  ['clientId', 'producerByteRate', 'consumerByteRate'],
+);
+export type QuotaView = XStatic<typeof QuotaView>;
+
+export const QuotaList = object({ quotas: array(QuotaView) }, ['quotas']);
+export type QuotaList = XStatic<typeof QuotaList>;
+
 export const ListTopicsQuery = object(
   {
     prefix: STRING,

@@ -207,3 +207,23 @@ test('health: live, ready, and why not', OPTIONS, async () => {
   assert.equal((await kit.get('/health/live')).status, 200);
   await kit.refused([503, 'JOURNAL_CLOSED'], 'POST', '/v1/topics', { body: { name: 'late' } });
 });
+
+test('quotas of clients: set, listed, replaced, removed, refused', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  assert.deepEqual((await kit.get('/v1/quotas')).json, { quotas: [] });
+  const set = await kit.call('PUT', '/v1/quotas/clients/a%2Fb', { body: { producerByteRate: 1000 } });
+  assert.deepEqual([set.status, set.json], [200, { clientId: 'a/b', producerByteRate: 1000, consumerByteRate: null }]);
+  await kit.call('PUT', '/v1/quotas/default', { body: { consumerByteRate: 5000, producerByteRate: null } });
+  assert.deepEqual((await kit.get('/v1/quotas')).json.quotas, [
+    { clientId: 'a/b', producerByteRate: 1000, consumerByteRate: null },
+    { clientId: null, producerByteRate: null, consumerByteRate: 5000 },
+  ]);
+  await kit.call('PUT', '/v1/quotas/clients/a%2Fb', { body: { consumerByteRate: 7 } });
+  assert.equal((await kit.get('/v1/quotas')).json.quotas[0].producerByteRate, null, 'replaced as a whole');
+  for (const body of [{ producerByteRate: 0 }, { producerByteRate: 1.5 }, { rate: 1 }, { producerByteRate: '9' }]) {
+    await kit.refused([400, 'HTTP_REQUEST_INVALID'], 'PUT', '/v1/quotas/clients/x', { body });
+  }
+  assert.equal((await kit.call('DELETE', '/v1/quotas/clients/a%2Fb')).status, 204);
+  assert.equal((await kit.call('DELETE', '/v1/quotas/default')).status, 204);
+  assert.deepEqual((await kit.get('/v1/quotas')).json, { quotas: [] });
+});

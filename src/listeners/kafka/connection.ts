@@ -17,11 +17,13 @@
  * | CONGESTED | the journal has too much to write, and a Produce came | the journal is relieved |
  * | LANDING | a large frame finds no room | another frame gave memory back |
  * | RECOMPRESSING | a Produce waits for its batches in another codec | it has its place in the journal |
+ * | THROTTLED | its client used more than its quota (KIP-219) | the time is up |
  * | CLOSING | the listener stops, or an error was found | never |
  */
 import type { Socket } from 'node:net';
 import type { Lease } from '../../base/buffer-pool.ts';
 import { readInt16, readInt32 } from '../../base/bytes.ts';
+import type { Timer } from '../../base/clock.ts';
 import { asMillraceError, type ErrorDetails, MillraceError } from '../../base/errors.ts';
 import { FrameReader, type FrameSink } from '../../wire/frame-reader.ts';
 import {
@@ -42,7 +44,16 @@ import { versionTable } from './handlers/api-versions.ts';
 import { ProduceExchange } from './produce-exchange.ts';
 import { handlerOf, SERVED_APIS, SERVED_FETCH, SERVED_PRODUCE } from './registry.ts';
 
-const HOLD = { BUSY: 1, WINDOW: 2, OUTGOING: 4, CONGESTED: 8, LANDING: 16, CLOSING: 32, RECOMPRESSING: 64 } as const;
+const HOLD = {
+  BUSY: 1,
+  WINDOW: 2,
+  OUTGOING: 4,
+  CONGESTED: 8,
+  LANDING: 16,
+  CLOSING: 32,
+  RECOMPRESSING: 64,
+  THROTTLED: 128,
+} as const;
 
 /** apiKey, apiVersion, correlationId. */
 const MIN_REQUEST_BYTES = 8;
@@ -73,6 +84,9 @@ export class Connection implements FrameSink {
   /** Our end is closed; what still comes is read and dropped. */
   #ended = false;
   #closed = false;
+  #throttled: Timer | undefined;
+  #clientIdStart = 0;
+  #clientIdEnd = 0;
   readonly #onRoom = (): void => this.#release(HOLD.LANDING);
 
   constructor(context: ListenerContext) {
@@ -150,6 +164,10 @@ export class Connection implements FrameSink {
       // With acks=0 the client hears of an error only by the end of the connection.
       if (exchange.failed) this.#reject(this.#malformed('A Produce request with acks=0 failed.'));
       return;
+    }
+    if (exchange instanceof FetchExchange && exchange.clientId !== undefined) {
+      const { quotas } = this.#context.broker;
+      this.#throttle(exchange, quotas.use('consumer', exchange.clientId, exchange.sizeBytes));
     }
     this.#markDirty();
   }
@@ -235,6 +253,23 @@ export class Connection implements FrameSink {
     const later = broker.produce(exchange);
     exchange.explain();
     if (later !== undefined) this.#holdUntil(later);
+    if (broker.quotas.active) {
+      this.#throttle(exchange, broker.quotas.use('producer', this.#clientIdIn(bytes), end - start));
+    }
+  }
+
+  /** Of the request whose body `#bodyStart` has found. */
+  #clientIdIn(bytes: Buffer): string {
+    return bytes.toString('utf8', this.#clientIdStart, this.#clientIdEnd);
+  }
+
+  /** The answer says how long, and goes out at once; what comes after it is read when the time is up. */
+  #throttle(exchange: Exchange, waitMs: number): void {
+    if (waitMs === 0 || this.#closed) return;
+    exchange.throttleTimeMs = waitMs;
+    this.#hold(HOLD.THROTTLED);
+    this.#throttled?.cancel();
+    this.#throttled = this.#context.clock.schedule(waitMs, () => this.#release(HOLD.THROTTLED));
   }
 
   /** Later requests, of whatever kind, must not overtake. */
@@ -252,8 +287,12 @@ export class Connection implements FrameSink {
     const { broker, fetchCursor, topicCache, fetchSessions, metrics, settings } = this.#context;
     const bodyStart = this.#bodyStart(bytes, start, end, version >= SERVED_FETCH.api.flexible);
     fetchCursor.reset(bytes, bodyStart, end, version);
-    const room = Math.max(MIN_FETCH_BYTES, settings.maxFetchedBytes - metrics.fetchedBytes);
+    let room = Math.max(MIN_FETCH_BYTES, settings.maxFetchedBytes - metrics.fetchedBytes);
+    const clientId = broker.quotas.active ? this.#clientIdIn(bytes) : undefined;
+    // One answer takes a second's worth at most, so that a wait stays short.
+    if (clientId !== undefined) room = Math.min(room, broker.quotas.limitOf('consumer', clientId) ?? room);
     const exchange = new FetchExchange(this, fetchCursor, version, readInt32(bytes, start + 4), room);
+    exchange.clientId = clientId;
     exchange.collect(fetchCursor, { names: topicCache, topics: broker.topics, sessions: fetchSessions }, bytes);
     this.#append(exchange);
     this.#hold(HOLD.BUSY);
@@ -265,7 +304,9 @@ export class Connection implements FrameSink {
   #bodyStart(bytes: Buffer, start: number, end: number, flexible: boolean): number {
     const reader = this.#context.headerReader.reset(bytes, start + MIN_REQUEST_BYTES, end);
     const length = reader.int16();
+    this.#clientIdStart = reader.position;
     if (length > 0) reader.skip(length);
+    this.#clientIdEnd = reader.position;
     if (flexible) reader.skipTags();
     return reader.position;
   }
@@ -444,6 +485,7 @@ export class Connection implements FrameSink {
     }
     this.#first = undefined;
     this.#last = undefined;
+    this.#throttled?.cancel();
     this.reader.close();
     this.#context.budget.forget(this.#onRoom);
     this.#context.closed(this);

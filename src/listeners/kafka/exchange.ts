@@ -8,6 +8,8 @@ export abstract class Exchange {
   readonly correlationId: number;
   /** The answer can be written. */
   done = false;
+  /** How long the client is asked to wait, and its connection is not read (KIP-219). */
+  throttleTimeMs = 0;
   /** The one that came after it on the connection. */
   next: Exchange | undefined;
 

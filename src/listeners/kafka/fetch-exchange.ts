@@ -79,6 +79,8 @@ export class FetchExchange extends Exchange implements FetchRequest, FetchWaits,
   errorCode = 0;
   /** Answered; 0: none. */
   sessionId = 0;
+  /** Whose quota the answer counts for; undefined where there are no quotas. */
+  clientId: string | undefined;
   /** Fetched bytes that this answer holds. */
   sizeBytes = 0;
   #cut = false;
@@ -234,11 +236,17 @@ export class FetchExchange extends Exchange implements FetchRequest, FetchWaits,
   }
 
   write(output: Output): void {
-    const { errorCode, sessionId, readCommitted } = this;
+    const { throttleTimeMs, errorCode, sessionId, readCommitted } = this;
     let outcomes: readonly FetchOutcome[] = this.#told ?? this.items;
     // A session's client is told nothing new; what is ready stays ready.
     if (this.#cut) outcomes = this.#session === undefined ? this.items.map((item) => withoutRecords(item)) : [];
-    writeFetchResponse(output, this.version, this.correlationId, { errorCode, sessionId, readCommitted, outcomes });
+    writeFetchResponse(output, this.version, this.correlationId, {
+      throttleTimeMs,
+      errorCode,
+      sessionId,
+      readCommitted,
+      outcomes,
+    });
   }
 
   override released(): void {

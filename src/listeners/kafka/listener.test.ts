@@ -257,6 +257,8 @@ test('ApiVersions: the table of what is served; an unknown version is answered i
       [43, 0, 2],
       [44, 0, 1],
       [47, 0, 0],
+      [48, 0, 1],
+      [49, 0, 1],
       [60, 0, 2],
       [61, 0, 0],
       [65, 0, 0],

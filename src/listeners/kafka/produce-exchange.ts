@@ -126,6 +126,6 @@ export class ProduceExchange extends Exchange implements ProduceRequest {
   }
 
   write(output: Output): void {
-    writeProduceResponse(output.writer, this.version, this.correlationId, this.items);
+    writeProduceResponse(output.writer, this.version, this.correlationId, this.items, this.throttleTimeMs);
   }
 }

@@ -7,6 +7,7 @@ import type { Handler, ServedApi } from './handler.ts';
 import { handleCreateAcls, handleDeleteAcls, handleDescribeAcls } from './handlers/acls.ts';
 import { handleAddOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
 import { handleAddPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
+import { handleAlterClientQuotas } from './handlers/alter-client-quotas.ts';
 import { handleAlterConfigs } from './handlers/alter-configs.ts';
 import { apiVersionsHandler } from './handlers/api-versions.ts';
 import { handleConsumerGroupDescribe } from './handlers/consumer-group-describe.ts';
@@ -16,6 +17,7 @@ import { handleCreateTopics } from './handlers/create-topics.ts';
 import { handleDeleteGroups } from './handlers/delete-groups.ts';
 import { handleDeleteRecords } from './handlers/delete-records.ts';
 import { handleDeleteTopics } from './handlers/delete-topics.ts';
+import { handleDescribeClientQuotas } from './handlers/describe-client-quotas.ts';
 import { handleDescribeCluster } from './handlers/describe-cluster.ts';
 import { handleDescribeConfigs } from './handlers/describe-configs.ts';
 import { handleDescribeGroups } from './handlers/describe-groups.ts';
@@ -86,6 +88,8 @@ const HANDLERS: readonly Handler[] = [
   handleDescribeTopicPartitions,
   handleConsumerGroupHeartbeat,
   handleConsumerGroupDescribe,
+  handleDescribeClientQuotas,
+  handleAlterClientQuotas,
 ];
 
 const handleApiVersions = apiVersionsHandler([SERVED_PRODUCE, SERVED_FETCH, ...HANDLERS]);
