@@ -8,7 +8,7 @@ const [dataDirectory = './data'] = process.argv.slice(2);
 const anyPort = { host: '127.0.0.1', port: 0 };
 
 const server = await startServer(
-  { ...DEFAULT_SERVER_CONFIG, dataDirectory, kafka: anyPort, http: anyPort },
+  { ...DEFAULT_SERVER_CONFIG, dataDirectory, kafka: [{ name: 'kafka', ...anyPort }], http: anyPort },
   { clock: systemClock, logger: silentLogger },
 );
 const { host, port } = server.httpAddress;

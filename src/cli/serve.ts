@@ -4,6 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import { formatAddress, parseAddress } from '../server/address.ts';
 import { brokerSettings, DEFAULT_SERVER_CONFIG, SETTINGS, type ServerConfig } from '../server/config.ts';
+import { parseKafkaEndpoints } from '../server/kafka-endpoints.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../server/logger.ts';
 import { closeOnSignal } from '../server/signals.ts';
 import { startServer } from '../server/start-server.ts';
@@ -24,6 +25,7 @@ const EXAMPLES = `
 Examples:
   $ millrace serve
   $ millrace serve --data /var/lib/millrace --kafka 0.0.0.0:9092 --http 0.0.0.0:7123
+  $ millrace serve --kafka internal://10.0.0.5:9092,external://0.0.0.0:9093 --advertise external://kafka.example.org:9093
   $ millrace serve --sync interval --set num.partitions=6
 
 There is no authentication yet: listen on other addresses than 127.0.0.1 only where you trust the network.
@@ -43,8 +45,15 @@ export function withServeOptions(command: Command): Command {
   const defaults = DEFAULT_SERVER_CONFIG;
   return command
     .option('--data <directory>', 'where the journal is kept', defaults.dataDirectory)
-    .option('--kafka <host:port>', 'address for Kafka clients', formatAddress(defaults.kafka))
-    .option('--advertise <host:port>', 'address that Kafka clients are told to use (default: the one they used)')
+    .option(
+      '--kafka <[name://]host:port,...>',
+      'address for Kafka clients, or several with names',
+      defaults.kafka.map(formatAddress).join(','),
+    )
+    .option(
+      '--advertise <[name://]host:port,...>',
+      'address that Kafka clients are told to use, for some or all of those (default: the one they used)',
+    )
     .option('--http <host:port>', 'address for HTTP', formatAddress(defaults.http))
     .option(
       '--sync <policy>',
@@ -67,8 +76,7 @@ export function serverConfig(options: ServeOptions): ServerConfig {
   try {
     return {
       dataDirectory: options.data,
-      kafka: parseAddress('--kafka', options.kafka),
-      advertised: options.advertise === undefined ? undefined : parseAddress('--advertise', options.advertise),
+      kafka: parseKafkaEndpoints(options.kafka, options.advertise),
       http: parseAddress('--http', options.http),
       broker: brokerSettings(assignments),
     };

@@ -23,6 +23,25 @@ export function parseAddress(setting: string, text: string): Address {
   );
 }
 
+/** Letters, digits, `-` and `_`, as Kafka's listener names. */
+const ENDPOINT = /^(?:([A-Za-z][A-Za-z0-9_-]*):\/\/)?(.+)$/;
+
+export interface NamedAddress extends Address {
+  /** Undefined where it was left out. */
+  readonly name: string | undefined;
+}
+
+/**
+ * `[NAME://]HOST:PORT[,...]`: one address or several.
+ * @param setting named in the message. @throws MillraceError CONFIG_INVALID.
+ */
+export function parseAddresses(setting: string, text: string): NamedAddress[] {
+  return text.split(',').map((part) => {
+    const [, name, address = ''] = ENDPOINT.exec(part.trim()) ?? [];
+    return { name: name?.toLowerCase(), ...parseAddress(setting, address) };
+  });
+}
+
 export function formatAddress(address: Address): string {
   return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }

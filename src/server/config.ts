@@ -6,12 +6,19 @@ import { MillraceError } from '../base/errors.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from '../broker/settings.ts';
 import type { Address } from './address.ts';
 
+/** One address for Kafka clients. */
+export interface KafkaEndpoint extends Address {
+  /** Says which of several is meant. */
+  readonly name: string;
+  /** Where its clients are told to connect, for brokers behind a proxy or in a container. Default: the address that each one used. */
+  readonly advertised?: Address | undefined;
+}
+
 export interface ServerConfig {
   /** Holds the journal; one process at a time. Created where absent. */
   readonly dataDirectory: string;
-  readonly kafka: Address;
-  /** Where Kafka clients are told to connect, for brokers behind a proxy or in a container. Default: the address that each one used. */
-  readonly advertised?: Address | undefined;
+  /** One at least; names are unique. */
+  readonly kafka: readonly KafkaEndpoint[];
   readonly http: Address;
   readonly broker: BrokerSettings;
 }
@@ -19,7 +26,7 @@ export interface ServerConfig {
 /** Reachable from this machine alone: there is no authentication yet. */
 export const DEFAULT_SERVER_CONFIG: ServerConfig = {
   dataDirectory: './data',
-  kafka: { host: '127.0.0.1', port: 9092 },
+  kafka: [{ name: 'kafka', host: '127.0.0.1', port: 9092 }],
   http: { host: '127.0.0.1', port: 7123 },
   broker: DEFAULT_BROKER_SETTINGS,
 };

@@ -54,7 +54,7 @@ export async function openBroker(options: OpenBrokerOptions = {}): Promise<Opene
   const config = {
     ...DEFAULT_SERVER_CONFIG,
     dataDirectory: options.dir ?? own ?? '',
-    kafka: anyPort,
+    kafka: [{ name: 'kafka', ...anyPort }],
     http: anyPort,
     broker: { ...DEFAULT_SERVER_CONFIG.broker, ...options.settings },
   };

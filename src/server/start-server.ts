@@ -7,6 +7,7 @@
  */
 import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
+import { assert } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { Broker } from '../broker/broker.ts';
 import { NodeDisk } from '../journal/node-disk.ts';
@@ -30,6 +31,8 @@ export interface ServerParts {
 export interface Server {
   /** Where the listeners really are: a configured port 0 is replaced by the one that the system chose. */
   readonly kafkaAddress: Address;
+  /** All of them, in the order of the configuration; the first is `kafkaAddress`. */
+  readonly kafkaAddresses: readonly Address[];
   readonly httpAddress: Address;
   readonly broker: Broker;
   /** Stops intake, drains, syncs, releases. Safe to call twice. @throws AggregateError with all that failed. */
@@ -50,8 +53,10 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     const disk = new MeteredDisk(new NodeDisk(), clock);
     const broker = await Broker.open({ directory, disk, clock, logger, settings: config.broker });
     steps.unshift({ name: 'broker', close: () => broker.close() });
-    const kafka = await listen('--kafka', config.kafka, (address) =>
-      KafkaListener.start({ broker, ...address, advertised: config.advertised, clock, logger }),
+    const [first, ...others] = config.kafka;
+    assert(first !== undefined, 'there is an address for Kafka clients');
+    const kafka = await listen('--kafka', config.kafka, () =>
+      KafkaListener.start({ broker, ...first, others, clock, logger }),
     );
     steps.unshift({ name: 'Kafka listener', close: () => kafka.stop() });
     const counters = new HttpCounters();
@@ -62,14 +67,14 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
       .add(bindMetrics(KAFKA_METRICS, kafka.metrics))
       .add(bindMetrics(HTTP_METRICS, counters))
       .add(bindMetrics(WEB_SOCKET_METRICS, webSockets));
-    const http = await listen('--http', config.http, (address) =>
-      HttpListener.start({ broker, ...address, clock, logger, counters, metrics }),
+    const http = await listen('--http', [config.http], () =>
+      HttpListener.start({ broker, ...config.http, clock, logger, counters, metrics }),
     );
     steps.unshift({ name: 'HTTP listener', close: () => http.stop() });
     const ws = WebSocketListener.attach(http, { clock, counters: webSockets });
     steps.unshift({ name: 'WebSocket listener', close: () => ws.stop() });
     logger.info('ready', {
-      kafka: formatAddress(kafka.address),
+      kafka: kafka.addresses.map(formatAddress).join(','),
       http: formatAddress(http.address),
       data: directory,
       topics: broker.topics.size,
@@ -77,19 +82,27 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     });
     let closed: Promise<void> | undefined;
     const close = (): Promise<void> => (closed ??= closeAll(steps));
-    return { kafkaAddress: kafka.address, httpAddress: http.address, broker, close };
+    return { kafkaAddress: kafka.address, kafkaAddresses: kafka.addresses, httpAddress: http.address, broker, close };
   } catch (error) {
     await closeAfterFailedStart(steps, logger);
     throw error;
   }
 }
 
-async function listen<T>(setting: string, address: Address, start: (address: Address) => Promise<T>): Promise<T> {
+async function listen<T>(setting: string, addresses: readonly Address[], start: () => Promise<T>): Promise<T> {
   try {
-    return await start(address);
+    return await start();
   } catch (error) {
-    throw listenError(setting, address, error);
+    throw listenError(setting, failedOf(addresses, error), error);
   }
+}
+
+/** The address that the system's error is about. */
+function failedOf(addresses: readonly Address[], error: unknown): Address {
+  const { address, hostname, port } = error as { address?: string; hostname?: string; port?: number };
+  const host = address ?? hostname;
+  const failed = addresses.find((each) => each.host === host && (port === undefined || each.port === port));
+  return failed ?? (addresses[0] as Address);
 }
 
 /** The reason for the failed start matters more than a failure to clean up after it, so that one only goes to the log. */

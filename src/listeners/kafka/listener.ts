@@ -21,13 +21,19 @@ import { SERVED_APIS } from './registry.ts';
 import { DEFAULT_KAFKA_SETTINGS, type KafkaListenerSettings } from './settings.ts';
 import { byId, byName, TopicCache } from './topic-cache.ts';
 
-export interface KafkaListenerOptions {
-  readonly broker: Broker;
+/** One address to listen on. */
+export interface KafkaAddress {
   readonly host: string;
   /** 0: the system chooses. */
   readonly port: number;
-  /** Where clients are told to connect. By default each is told the address that it used itself. */
+  /** Where clients of this address are told to connect. By default each is told the address that it used itself. */
   readonly advertised?: Endpoint | undefined;
+}
+
+export interface KafkaListenerOptions extends KafkaAddress {
+  readonly broker: Broker;
+  /** Further addresses. All share connections, limits, metrics and fetch sessions. */
+  readonly others?: readonly KafkaAddress[] | undefined;
   readonly settings?: Partial<KafkaListenerSettings> | undefined;
   readonly logger?: Logger | undefined;
   /** By default the broker's. */
@@ -51,12 +57,11 @@ export class KafkaListener {
   readonly settings: KafkaListenerSettings;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #advertised: Endpoint | undefined;
-  readonly #server: Server;
+  readonly #servers: Server[] = [];
   readonly #connections = new Set<Connection>();
   readonly #context: ListenerContext;
   readonly #sweepMs: number;
-  #address: Endpoint = { host: '', port: 0 };
+  readonly #addresses: Endpoint[] = [];
   #dirty: Connection[] = [];
   #resuming: Connection[] = [];
   #congested: Connection[] = [];
@@ -70,7 +75,14 @@ export class KafkaListener {
    */
   static async start(options: KafkaListenerOptions): Promise<KafkaListener> {
     const listener = new KafkaListener(options);
-    await listener.#listen(options);
+    try {
+      for (const address of [options, ...(options.others ?? [])]) await listener.#listen(address);
+    } catch (error) {
+      // Nothing of it stays open: who starts it anew must find all addresses free.
+      await listener.stop();
+      throw error;
+    }
+    listener.#scheduleSweep();
     return listener;
   }
 
@@ -79,15 +91,18 @@ export class KafkaListener {
     this.settings = { ...DEFAULT_KAFKA_SETTINGS, ...options.settings };
     this.#clock = options.clock ?? broker.clock;
     this.#logger = options.logger ?? silentLogger;
-    this.#advertised = options.advertised;
     this.#sweepMs = Math.min(this.settings.halfFrameTimeoutMs, this.settings.maxIdleMs) / SWEEPS_PER_TIMEOUT;
-    this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#context = this.#makeContext(broker);
   }
 
-  /** Where it listens: a port of 0 is replaced by the one that the system chose. */
+  /** Where it listens first: a port of 0 is replaced by the one that the system chose. */
   get address(): Endpoint {
-    return this.#address;
+    return this.#addresses[0] ?? { host: '', port: 0 };
+  }
+
+  /** Where it listens, in the order of the options. */
+  get addresses(): readonly Endpoint[] {
+    return this.#addresses;
   }
 
   /** Open now. */
@@ -111,8 +126,9 @@ export class KafkaListener {
     return this.stop();
   }
 
-  #listen({ host, port }: KafkaListenerOptions): Promise<void> {
-    const server = this.#server;
+  #listen({ host, port, advertised }: KafkaAddress): Promise<void> {
+    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket, advertised));
+    this.#servers.push(server);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host, port, backlog: BACKLOG }, () => {
@@ -122,14 +138,13 @@ export class KafkaListener {
         );
         const address = server.address();
         if (address !== null && typeof address === 'object')
-          this.#address = { host: address.address, port: address.port };
-        this.#scheduleSweep();
+          this.#addresses.push({ host: address.address, port: address.port });
         resolve();
       });
     });
   }
 
-  #accept(accepted: Socket): void {
+  #accept(accepted: Socket, advertised: Endpoint | undefined): void {
     const { metrics, settings } = this;
     if (this.#connections.size >= settings.maxConnections || this.#stopped !== undefined) {
       metrics.refused += 1;
@@ -137,7 +152,7 @@ export class KafkaListener {
       accepted.destroy();
       return;
     }
-    const endpoint = this.#advertised ?? { host: plainAddress(accepted.localAddress), port: accepted.localPort ?? 0 };
+    const endpoint = advertised ?? { host: plainAddress(accepted.localAddress), port: accepted.localPort ?? 0 };
     const connection = new Connection(this.#context);
     const { reader } = connection;
     const received = (bytes: Buffer, length: number): boolean => connection.received(bytes, length);
@@ -238,7 +253,7 @@ export class KafkaListener {
 
   async #stop(deadlineMs: number): Promise<void> {
     this.#sweepTimer?.cancel();
-    if (this.#server.listening) this.#server.close();
+    for (const server of this.#servers) if (server.listening) server.close();
     await this.#drain(deadlineMs);
     this.#context.fetchSessions.closeAll();
   }
