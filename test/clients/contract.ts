@@ -8,6 +8,7 @@
 import { adminScenarios } from './contract-admin.ts';
 import { groupScenarios } from './contract-groups.ts';
 import { recordScenarios } from './contract-records.ts';
+import { settingScenarios } from './contract-settings.ts';
 import { transactionScenarios } from './contract-transactions.ts';
 import type { ClientDriver } from './driver.ts';
 import { scenariosOf } from './scenarios.ts';
@@ -17,6 +18,7 @@ export function clientContract(driver: ClientDriver): void {
   const kit = scenariosOf(driver);
   recordScenarios(kit);
   adminScenarios(kit);
+  settingScenarios(kit);
   groupScenarios(kit);
   transactionScenarios(kit);
 }
