@@ -16,11 +16,11 @@ export function parseKafkaEndpoints(listen: string, advertise: string | undefine
   const names = namesOf('--kafka', addresses, addresses.length === 1);
   const advertised = advertise === undefined ? [] : parseAddresses('--advertise', advertise);
   const only = addresses.length === 1 && advertised.length === 1;
-  const advertisedNames = namesOf('--advertise', advertised, only);
+  namesOf('--advertise', advertised, only);
   const told = new Map<string, Address>();
   for (const [i, { host, port }] of advertised.entries()) {
-    const given = advertised[i]?.name;
-    const name = given ?? (only ? (names[0] as string) : (advertisedNames[i] as string));
+    // The only address needs no name; several have theirs, which `namesOf` has seen to.
+    const name = advertised[i]?.name ?? names[0] ?? ONLY;
     if (!names.includes(name))
       throw invalid('--advertise', `there is no address \`${name}\` in --kafka (${names.join(', ')})`);
     if (port === 0) throw invalid('--advertise', 'clients cannot connect to port 0');

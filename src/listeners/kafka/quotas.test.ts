@@ -219,7 +219,7 @@ test('@platformatic/kafka sets a quota, and its producer keeps to it', DEADLINE,
   await using kit = await KafkaKit.start();
   const bootstrapBrokers = [`127.0.0.1:${kit.listener.address.port}`];
   const admin = new Admin({ clientId: 'admin', bootstrapBrokers });
-  const producer = new Producer<Buffer, Buffer, Buffer>({
+  const producer = new Producer<Buffer>({
     clientId: 'slow',
     bootstrapBrokers,
     autocreateTopics: true,
