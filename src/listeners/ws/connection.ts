@@ -9,7 +9,6 @@ import type { Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { ProduceItem } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
-import type { Degree } from '../../journal/journal.ts';
 import { foldTopicName } from '../../model/topic-name.ts';
 import { ConnectionOrder } from '../http/connection-order.ts';
 import { topicNotFound } from '../http/find-topic.ts';
