@@ -15,7 +15,7 @@ import { HttpCounters } from '../listeners/http/counters.ts';
 import { newMetrics } from '../listeners/kafka/metrics.ts';
 import { SERVED_APIS } from '../listeners/kafka/registry.ts';
 import { MeteredDisk } from './metered-disk.ts';
-import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS } from './metric-tables.ts';
+import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS, WEB_SOCKET_METRICS } from './metric-tables.ts';
 import { bindMetrics, type MetricDefinition, Metrics } from './metrics.ts';
 
 const DOCUMENT = new URL('../../docs/metrics.md', import.meta.url);
@@ -25,6 +25,7 @@ const TABLES: readonly (readonly [string, readonly MetricDefinition<never>[]])[]
   ['Disk', DISK_METRICS],
   ['Kafka', KAFKA_METRICS],
   ['HTTP', HTTP_METRICS],
+  ['WebSocket', WEB_SOCKET_METRICS],
 ];
 
 function document(): string {
