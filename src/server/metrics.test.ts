@@ -14,6 +14,7 @@ import { NodeDisk } from '../journal/node-disk.ts';
 import { HttpCounters } from '../listeners/http/counters.ts';
 import { newMetrics } from '../listeners/kafka/metrics.ts';
 import { SERVED_APIS } from '../listeners/kafka/registry.ts';
+import { WebSocketCounters } from '../listeners/ws/counters.ts';
 import { MeteredDisk } from './metered-disk.ts';
 import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS, WEB_SOCKET_METRICS } from './metric-tables.ts';
 import { bindMetrics, type MetricDefinition, Metrics } from './metrics.ts';
@@ -76,7 +77,8 @@ test('every metric has a value while a broker works', { timeout: 20_000 }, async
       .add(bindMetrics(BROKER_METRICS, broker))
       .add(bindMetrics(DISK_METRICS, disk.counters))
       .add(bindMetrics(KAFKA_METRICS, kafka))
-      .add(bindMetrics(HTTP_METRICS, http));
+      .add(bindMetrics(HTTP_METRICS, http))
+      .add(bindMetrics(WEB_SOCKET_METRICS, new WebSocketCounters()));
     const topic = await broker.topics.create({ name: 'metered', partitions: 2 });
     await produce(broker, topic, 0, batchOf(['a', 'b', 'c']));
     const text = await metrics.render();
