@@ -102,3 +102,22 @@ test('files that are indexed and deleted under a search hide nothing', DEADLINE,
   }
   await decompressor.close();
 });
+
+// Where all records were deleted and their extents were still in memory, the search began again at the end for ever.
+test('a partition whose records are all deleted has none at any time', DEADLINE, async () => {
+  const decompressor = new Decompressor();
+  for (const indexed of [false, true]) {
+    const log = new TestLog(1, 0, (offset) => 1000 + offset);
+    for (let i = 0; i < 3; i++) await log.commit([{ partition: 0, batches: [100] }]);
+    log.roll();
+    if (indexed) await log.indexOldest();
+    const partition = log.partitions[0] as Partition;
+    partition.moveStart(partition.highWatermark);
+    const search = new Timestamps(log.reader, decompressor);
+    for (const time of [0, 1000, 9999]) assert.deepEqual(await search.firstAtOrAfter(partition, time), NO_MATCH);
+    assert.deepEqual(await search.latest(partition), NO_MATCH);
+    log.close();
+    await log.handles.close();
+  }
+  await decompressor.close();
+});

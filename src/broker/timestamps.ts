@@ -30,13 +30,14 @@ export class Timestamps {
   async firstAtOrAfter(partition: Partition, timestamp: number): Promise<TimestampMatch> {
     let from = partition.logStartOffset;
     // An extent's largest timestamp may belong to a record before the log start: then the search goes on behind it.
-    for (;;) {
+    while (from < partition.highWatermark) {
       const piece = await this.#extentAtOrAfter(partition, timestamp, from);
       if (piece === undefined) return NO_MATCH;
       const match = await this.#searchPiece(partition, piece, timestamp);
       if (match !== undefined) return match;
       from = piece.endOffset;
     }
+    return NO_MATCH;
   }
 
   /** The record with the largest timestamp, the first of them; `NO_MATCH` for an empty partition. */

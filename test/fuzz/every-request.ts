@@ -147,7 +147,7 @@ class Sweep {
       this.#leave(client);
       return;
     }
-    const answer = await this.#answer(client, what, inForm);
+    const answer = await this.#answer(client, `${what} (${frame.toString('hex').slice(0, 2_000)})`, inForm);
     if (answer === undefined) {
       assert.ok(!inForm, `${what}: the connection was closed on a request in form: ${this.#kit.reasons.at(-1)}`);
       this.result.closed += 1;
