@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Consumer } from '@platformatic/kafka';
 import { batchOf } from '../../../test/kit/broker-kit.ts';
 import { KafkaKit, type RawClient } from '../../../test/kit/kafka-kit.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
@@ -280,6 +281,35 @@ test('whatever happens, a session and a plain consumer read the same', DEADLINE,
       assert.equal(known[index], written[index], `step ${step}: high watermark of ${index}`);
     }
   }
+});
+
+test('@platformatic/kafka opens sessions and reads every record of 40 partitions through one', DEADLINE, async () => {
+  await using kit = await KafkaKit.start();
+  const count = 40;
+  await kit.broker.topics.create({ name: 'wide', partitions: count });
+  const producer = await kit.client();
+  const { port } = kit.listener.address;
+  const consumer = new Consumer({
+    clientId: 'c',
+    groupId: 'g',
+    bootstrapBrokers: [`127.0.0.1:${port}`],
+    maxWaitTime: 100,
+  });
+  const stream = await consumer.consume({ topics: ['wide'], mode: 'earliest' });
+  const seen: string[] = [];
+  const all = new Promise<void>((resolve) => {
+    stream.on('data', ({ partition, offset }) => {
+      if (seen.push(`${partition}@${offset}`) === 3 * count) resolve();
+    });
+  });
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < count; i++) await producer.produce('wide', i, batchOf([`${round}`]));
+  }
+  await all;
+  assert.equal(new Set(seen).size, 3 * count, 'each once');
+  assert.ok(kit.listener.metrics.fetchSessionsCreated >= 1);
+  await stream.close();
+  await consumer.close();
 });
 
 /** Offset after the batches, which must continue at `from`. */
