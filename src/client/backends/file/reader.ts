@@ -67,6 +67,10 @@ export class FileReader implements Reader, GroupMember {
   #soundOffset = SS_HEADER_BYTES;
   #triedOffset = -1;
   #pollMs = FIRST_POLL_MS;
+  /** The next block, asked for while the last is decoded. */
+  #ahead: { readonly offset: number; readonly bytes: Promise<Uint8Array> } | undefined;
+  /** Rule of the last message's stream, since messages of one stream come in a row. */
+  #last: { readonly topic: string; readonly partition: number; readonly rule: Rule } | undefined;
 
   private constructor(parts: FileReaderParts, options: ReaderOptions) {
     this.#parts = parts;
@@ -193,6 +197,13 @@ export class FileReader implements Reader, GroupMember {
   }
 
   #rule(place: Required<Place>): Rule {
+    if (this.#last?.topic === place.topic && this.#last.partition === place.partition) return this.#last.rule;
+    const rule = this.#findRule(place);
+    this.#last = { ...place, rule };
+    return rule;
+  }
+
+  #findRule(place: Required<Place>): Rule {
     const key = partitionKey(place);
     let rule = this.#rules.get(key);
     if (rule === undefined) {
@@ -229,6 +240,8 @@ export class FileReader implements Reader, GroupMember {
   /** Begins the scan at the last beacon before which nothing is due. */
   async #restart(): Promise<void> {
     this.#ended = false;
+    this.#last = undefined;
+    this.#ahead = undefined;
     if (this.#file === undefined) {
       this.#decoder = undefined;
       return;
@@ -335,7 +348,7 @@ export class FileReader implements Reader, GroupMember {
         details: { path: this.#parts.path },
       });
     const length = Math.min(BLOCK_BYTES, end - decoder.nextOffset);
-    const bytes = length > 0 ? await readAt(handle, decoder.nextOffset, length) : undefined;
+    const bytes = length > 0 ? await this.#block(handle, decoder.nextOffset, length) : undefined;
     if (bytes === undefined || bytes.length === 0) {
       // A message that is not whole at the end is on the way, or never will be.
       if (this.#options.untilEnd) this.#ended = true;
@@ -343,7 +356,24 @@ export class FileReader implements Reader, GroupMember {
     }
     this.#pollMs = FIRST_POLL_MS;
     decoder.push(bytes);
+    this.#readAhead(handle, decoder.nextOffset, Math.min(BLOCK_BYTES, end - decoder.nextOffset));
     return true;
+  }
+
+  async #block(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead?.offset === offset) return await ahead.bytes;
+    return await readAt(handle, offset, length);
+  }
+
+  /** Only whole blocks: the end of a growing file is read when it is asked for. */
+  #readAhead(handle: FileHandle, offset: number, length: number): void {
+    if (length < BLOCK_BYTES) return;
+    const bytes = readAt(handle, offset, length);
+    // Whoever asks for the block gets the failure; nobody may.
+    bytes.catch(() => undefined);
+    this.#ahead = { offset, bytes };
   }
 
   async #sleep(ticket: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

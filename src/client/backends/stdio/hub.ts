@@ -88,14 +88,14 @@ export class StdioHub {
     this.#sequences.set(name, offset + 1n);
     const timestamp = header.timestamp ?? this.#clock.now();
     const record = { topic, partition, offset, timestamp, key: null, value: payload, headers: NO_HEADERS };
-    const groups = new Map<string, HubReader[]>();
+    let groups: Map<string, HubReader[]> | undefined;
     for (const reader of this.#readers) {
       if (topic !== BROADCAST && !reader.topics.includes(topic) && !reader.topics.includes('*')) continue;
       if (reader.group === undefined) reader.queue.push(record);
-      else groups.set(reader.group, [...(groups.get(reader.group) ?? []), reader]);
+      else (groups ??= new Map()).set(reader.group, [...(groups.get(reader.group) ?? []), reader]);
     }
     // The member is the sequence modulo the members, so joining and leaving need no agreement.
-    for (const members of groups.values()) members[Number(offset % BigInt(members.length))]?.queue.push(record);
+    for (const members of groups?.values() ?? []) members[Number(offset % BigInt(members.length))]?.queue.push(record);
   }
 
   #hasRoom(): boolean {
