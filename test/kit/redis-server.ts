@@ -8,21 +8,23 @@ import { TempDirectory } from './temp-directory.ts';
 export class RedisServer implements AsyncDisposable {
   readonly port: number;
   readonly #program: string;
+  readonly #durable: boolean;
   readonly #directory = new TempDirectory();
   #child: ChildProcess | undefined;
 
-  private constructor(program: string, port: number) {
+  private constructor(program: string, port: number, durable: boolean) {
     this.#program = program;
+    this.#durable = durable;
     this.port = port;
   }
 
-  static async start(program: string): Promise<RedisServer> {
-    const server = new RedisServer(program, await freePort());
+  /** @param options.durable default: every write is synced, so that a kill loses nothing that was answered. */
+  static async start(program: string, { durable = true }: { readonly durable?: boolean } = {}): Promise<RedisServer> {
+    const server = new RedisServer(program, await freePort(), durable);
     await server.start();
     return server;
   }
 
-  /** Every write is synced, so that a kill loses nothing that was answered. */
   async start(): Promise<void> {
     const args = [
       '--port',
@@ -32,7 +34,7 @@ export class RedisServer implements AsyncDisposable {
       '--save',
       '',
       '--appendonly',
-      'yes',
+      this.#durable ? 'yes' : 'no',
       '--appendfsync',
       'always',
       '--dir',

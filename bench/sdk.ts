@@ -1,0 +1,239 @@
+/**
+ * What the SDK costs over what lies under it. Ratios count, not numbers: each pair is measured in turn, several times, and
+ * the median of the ratios is the result.
+ *
+ *   node bench/sdk.ts [--runs 5] [--only kafka|stdio|ss|redis]
+ */
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { parseArgs } from 'node:util';
+import { Consumer, Producer } from '@platformatic/kafka';
+import { connect, raw, string } from '../src/sdk/index.ts';
+import { MillraceProcess } from '../test/kit/millrace-process.ts';
+import { RedisServer } from '../test/kit/redis-server.ts';
+import { TempDirectory } from '../test/kit/temp-directory.ts';
+import { findTool } from '../test/kit/tools.ts';
+
+const { values } = parseArgs({ options: { runs: { type: 'string', default: '5' }, only: { type: 'string' } } });
+const RUNS = Number(values.runs);
+const VALUE = Buffer.alloc(1024, 'x');
+const BATCH = 1000;
+const BATCHES = 60;
+const COUNT = BATCH * BATCHES;
+let topics = 0;
+
+const CASES: Readonly<Record<string, () => Promise<void>>> = { kafka, stdio, ss, redis };
+for (const [name, run] of Object.entries(CASES)) if (values.only === undefined || values.only === name) await run();
+
+/** Records a second. */
+async function rate(count: number, work: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (count / (performance.now() - start)) * 1000;
+}
+
+function median(list: readonly number[]): number {
+  return list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+}
+
+function thousand(value: number): string {
+  return `${Math.round(value / 1000)} k/s`;
+}
+
+/** Runs both in turn; which goes first takes turns too. */
+async function pair(name: string, under: () => Promise<number>, sdk: () => Promise<number>): Promise<void> {
+  const [bare, own]: [number[], number[]] = [[], []];
+  for (let run = 0; run <= RUNS; run++) {
+    const [first, second] = run % 2 === 0 ? [under, sdk] : [sdk, under];
+    const results = [await first(), await second()];
+    // The first is for compiled code and grown buffers.
+    if (run === 0) continue;
+    bare.push(results[run % 2] as number);
+    own.push(results[1 - (run % 2)] as number);
+  }
+  const ratio = median(own.map((value, i) => value / (bare[i] as number)));
+  console.log(`${name}: SDK ${thousand(median(own))}, under it ${thousand(median(bare))}, ratio ${ratio.toFixed(2)}`);
+}
+
+async function kafka(): Promise<void> {
+  await using broker = await MillraceProcess.start();
+  const base = { clientId: 'bench', bootstrapBrokers: [broker.kafka], autocreateTopics: true };
+  await using client = await connect(`kafka://${broker.kafka}`);
+  const bare = new Producer({ ...base, idempotent: true });
+  await pair(
+    'produce, 1 KB, batches of 1,000, idempotent, acks=all',
+    async () => {
+      const topic = `bare-${topics++}`;
+      await bare.send({ messages: [{ topic, value: VALUE }] });
+      const messages = Array.from({ length: BATCH }, () => ({ topic, value: VALUE }));
+      return await rate(COUNT, async () => {
+        for (let i = 0; i < BATCHES; i++) await bare.send({ messages });
+      });
+    },
+    async () => {
+      const topic = `sdk-${topics++}`;
+      await using producer = await client.producer({
+        topic,
+        value: raw(),
+        maxBatchRecords: BATCH,
+        maxBatchBytes: 2 ** 21,
+      });
+      await producer.send({ value: VALUE });
+      return await rate(COUNT, async () => {
+        for (let i = 0; i < COUNT; i++) {
+          const ticket = producer.submit({ value: VALUE });
+          if (ticket instanceof Promise) await ticket;
+        }
+        await producer.flush();
+      });
+    },
+  );
+  await bare.close();
+  const topic = 'filled';
+  {
+    await using producer = await client.producer({ topic, value: raw() });
+    for (let i = 0; i < COUNT * 2; i++) await producer.submit({ value: VALUE });
+    await producer.flush();
+  }
+  await pair(
+    'consume, 1 KB',
+    async () => {
+      const consumer = new Consumer({ ...base, groupId: `bench-${topics++}` });
+      const result = await rate(COUNT * 2, async () => {
+        const stream = await consumer.consume({
+          topics: [topic],
+          mode: 'earliest',
+          autocommit: false,
+          maxWaitTime: 100,
+        });
+        let seen = 0;
+        for await (const message of stream) {
+          seen += message === undefined ? 0 : 1;
+          if (seen === COUNT * 2) break;
+        }
+      });
+      await consumer.close(true);
+      return result;
+    },
+    async () => {
+      const result = await rate(COUNT * 2, async () => {
+        await using consumer = await client.consumer({ topics: topic, from: 'earliest', until: 'end', value: raw() });
+        let seen = 0;
+        for await (const record of consumer) seen += record.partition === 0 ? 1 : 0;
+        if (seen !== COUNT * 2) throw new Error(`read ${seen} records`);
+      });
+      return result;
+    },
+  );
+}
+
+async function stdio(): Promise<void> {
+  const lines = 500_000;
+  const piece = Buffer.from(
+    '[2026-11-25T10:00:00.000 | t | 12345] {"tick":1,"name":"a line of the usual size"}\n'.repeat(1000),
+  );
+  const rates: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    const input = Readable.from(
+      Array.from({ length: lines / 1000 }, () => piece),
+      { objectMode: false },
+    );
+    await using client = await connect('stdio:///t', { library: { input } });
+    await using consumer = await client.consumer({ value: string() });
+    rates.push(
+      await rate(lines, async () => {
+        let seen = 0;
+        for await (const batch of consumer.batches()) seen += batch.records.length;
+        if (seen !== lines) throw new Error(`read ${seen} lines`);
+      }),
+    );
+  }
+  console.log(`stdio, lines of 83 bytes read and decoded: ${thousand(median(rates))}`);
+}
+
+async function ss(): Promise<void> {
+  using directory = new TempDirectory();
+  let files = 0;
+  const file = (): string => path.join(directory.path, `bench-${files++}.ss`);
+  const block = Buffer.alloc(512 * 1024, 'x');
+  const total = COUNT * 4;
+  let written = '';
+  await pair(
+    '.ss write, 1 KB, page cache, against the same bytes in 512 KiB writes',
+    async () => {
+      const handle = await open(file(), 'w');
+      const result = await rate(total, async () => {
+        for (let left = total * 1057; left > 0; left -= block.length) await handle.write(block);
+      });
+      await handle.close();
+      return result;
+    },
+    async () => {
+      written = file();
+      await using client = await connect(`file://${written}/t`);
+      await using producer = await client.producer({ value: raw(), acks: 'leader' });
+      await producer.send({ value: VALUE });
+      return await rate(total, async () => {
+        for (let i = 0; i < total; i++) {
+          const ticket = producer.submit({ value: VALUE });
+          if (ticket instanceof Promise) await ticket;
+        }
+        await producer.flush();
+      });
+    },
+  );
+  await pair(
+    '.ss read, 1 KB, page cache, against the same bytes in 1 MiB reads',
+    async () => {
+      const handle = await open(written, 'r');
+      const { size } = await handle.stat();
+      const buffer = Buffer.alloc(1024 * 1024);
+      const result = await rate(total, async () => {
+        for (let at = 0; at < size; at += buffer.length) await handle.read(buffer, 0, buffer.length, at);
+      });
+      await handle.close();
+      return result;
+    },
+    async () => {
+      await using client = await connect(`file://${written}/t`);
+      await using consumer = await client.consumer({ from: 'earliest', until: 'end', value: raw() });
+      return await rate(total, async () => {
+        let seen = 0;
+        for await (const batch of consumer.batches()) seen += batch.records.length;
+        if (seen !== total + 1) throw new Error(`read ${seen} records`);
+      });
+    },
+  );
+}
+
+async function redis(): Promise<void> {
+  const program = findTool('redis-server');
+  if (program === undefined) return console.log('redis: redis-server is not installed, skipped');
+  await using server = await RedisServer.start(program, { durable: false });
+  const write: number[] = [];
+  const read: number[] = [];
+  const value = Buffer.alloc(256, 'x');
+  for (let run = 0; run < RUNS; run++) {
+    await using client = await connect(`redis://127.0.0.1:${server.port}/t${run}`);
+    await using producer = await client.producer({ value: raw(), maxBatchRecords: 500 });
+    write.push(
+      await rate(COUNT, async () => {
+        for (let i = 0; i < COUNT; i++) {
+          const ticket = producer.submit({ value });
+          if (ticket instanceof Promise) await ticket;
+        }
+        await producer.flush();
+      }),
+    );
+    await using consumer = await client.consumer({ from: 'earliest', until: 'end', value: raw() });
+    read.push(
+      await rate(COUNT, async () => {
+        let seen = 0;
+        for await (const batch of consumer.batches()) seen += batch.records.length;
+        if (seen !== COUNT) throw new Error(`read ${seen} records`);
+      }),
+    );
+  }
+  console.log(`redis, 256 bytes, no persistence: write ${thousand(median(write))}, read ${thousand(median(read))}`);
+}
