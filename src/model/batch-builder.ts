@@ -50,6 +50,8 @@ type Field = Uint8Array | string | null | undefined;
 
 const NO_HEADERS: readonly RecordHeaderInput[] = [];
 const INITIAL_BYTES = 1024;
+/** Below it a batch shares a slab of node's, which costs less than memory of its own. */
+const OWN_MEMORY_BYTES = 4 * 1024;
 /** Length, timestamp delta, offset delta and header count at their longest, and the attributes. */
 const MAX_RECORD_OVERHEAD_BYTES = 5 + 1 + 10 + 5 + 5;
 
@@ -126,20 +128,13 @@ export class BatchBuilder {
     const records = this.#codec === CODEC.none ? stored : compress(this.#codec, stored);
     const batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length);
     batch.set(records, BATCH_HEADER_BYTES);
-    const attributes = this.#codec | (producer?.transactional === true ? TRANSACTIONAL_BIT : 0);
-    writeInt64(batch, BASE_OFFSET_POSITION, 0);
-    writeUint32(batch, BATCH_LENGTH_POSITION, batch.length - LOG_OVERHEAD_BYTES);
-    writeUint32(batch, LEADER_EPOCH_POSITION, 0);
-    batch[MAGIC_POSITION] = BATCH_MAGIC;
-    writeUint16(batch, ATTRIBUTES_POSITION, attributes);
-    writeUint32(batch, LAST_OFFSET_DELTA_POSITION, this.#count - 1);
-    writeInt64(batch, BASE_TIMESTAMP_POSITION, this.#baseTimestamp);
-    writeInt64(batch, MAX_TIMESTAMP_POSITION, this.#maxTimestamp);
-    writeInt64(batch, PRODUCER_ID_POSITION, producer?.producerId ?? -1);
-    writeUint16(batch, PRODUCER_EPOCH_POSITION, producer?.producerEpoch ?? -1);
-    writeUint32(batch, BASE_SEQUENCE_POSITION, producer?.baseSequence ?? -1);
-    writeUint32(batch, RECORD_COUNT_POSITION, this.#count);
-    writeUint32(batch, CRC_POSITION, computeCrc(batch, 0, batch.length));
+    writeBatchHeader(batch, {
+      attributes: this.#codec | (producer?.transactional === true ? TRANSACTIONAL_BIT : 0),
+      recordCount: this.#count,
+      baseTimestamp: this.#baseTimestamp,
+      maxTimestamp: this.#maxTimestamp,
+      producer,
+    });
     this.reset();
     return batch;
   }
@@ -196,6 +191,53 @@ export function encodeBatch(
     );
   }
   return builder.build(options.producer);
+}
+
+/**
+ * A batch of one large value without key or headers: the value is copied once, where a builder copies it twice.
+ * @returns the batch, owned by the caller.
+ */
+export function encodeValueBatch(value: Uint8Array, timestamp: number): Uint8Array {
+  // Attributes, both deltas, a null key, and the count of headers take a byte each.
+  const bodySize = 5 + varintSize(value.length) + value.length;
+  const size = BATCH_HEADER_BYTES + varintSize(bodySize) + bodySize;
+  const batch = size < OWN_MEMORY_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+  let at = writeVarint(batch, BATCH_HEADER_BYTES, bodySize);
+  batch[at++] = 0;
+  at = writeVarint(batch, at, 0);
+  at = writeVarint(batch, at, 0);
+  at = writeField(batch, at, null);
+  at = writeField(batch, at, value);
+  writeVarint(batch, at, 0);
+  const header = { attributes: CODEC.none, recordCount: 1, baseTimestamp: timestamp, maxTimestamp: timestamp };
+  writeBatchHeader(batch, { ...header, producer: undefined });
+  return batch;
+}
+
+interface BatchHeaderFields {
+  readonly attributes: number;
+  readonly recordCount: number;
+  readonly baseTimestamp: number;
+  readonly maxTimestamp: number;
+  readonly producer: ProducerFields | undefined;
+}
+
+/** In front of records that are there already: the checksum is over them. */
+function writeBatchHeader(batch: Buffer, fields: BatchHeaderFields): void {
+  const { producer } = fields;
+  writeInt64(batch, BASE_OFFSET_POSITION, 0);
+  writeUint32(batch, BATCH_LENGTH_POSITION, batch.length - LOG_OVERHEAD_BYTES);
+  writeUint32(batch, LEADER_EPOCH_POSITION, 0);
+  batch[MAGIC_POSITION] = BATCH_MAGIC;
+  writeUint16(batch, ATTRIBUTES_POSITION, fields.attributes);
+  writeUint32(batch, LAST_OFFSET_DELTA_POSITION, fields.recordCount - 1);
+  writeInt64(batch, BASE_TIMESTAMP_POSITION, fields.baseTimestamp);
+  writeInt64(batch, MAX_TIMESTAMP_POSITION, fields.maxTimestamp);
+  writeInt64(batch, PRODUCER_ID_POSITION, producer?.producerId ?? -1);
+  writeUint16(batch, PRODUCER_EPOCH_POSITION, producer?.producerEpoch ?? -1);
+  writeUint32(batch, BASE_SEQUENCE_POSITION, producer?.baseSequence ?? -1);
+  writeUint32(batch, RECORD_COUNT_POSITION, fields.recordCount);
+  writeUint32(batch, CRC_POSITION, computeCrc(batch, 0, batch.length));
 }
 
 function fieldSize(field: Field): number {

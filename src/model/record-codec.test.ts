@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { compressionsAlgorithms, createRecordsBatch, Reader, readRecordsBatch } from '@platformatic/kafka';
 import * as fc from 'fast-check';
 import { MillraceError } from '../base/errors.ts';
-import { BatchBuilder, encodeBatch } from './batch-builder.ts';
+import { BatchBuilder, encodeBatch, encodeValueBatch } from './batch-builder.ts';
 import type { RecordInput, StoredRecord } from './record.ts';
 import * as batch from './record-batch.ts';
 import { findRecordFault, openRecords, RecordCursor, readRecords } from './record-codec.ts';
@@ -411,4 +411,12 @@ test('a compressed blob with 2^31 - 1 records passes the header check and takes 
   const before = process.memoryUsage().arrayBuffers;
   assert.match(failure(bytes).message, /2147483647 records/);
   assert.ok(process.memoryUsage().arrayBuffers - before < 4 * 1024 * 1024);
+});
+
+test('a batch of one value is what a builder makes of it', () => {
+  for (const size of [0, 1, 63, 64, 127, 128, 8_191, 8_192, 1_000_000]) {
+    const value = Buffer.alloc(size, 7);
+    const expected = encodeBatch([{ value, timestamp: 1_700_000_000_123 }]);
+    assert.deepEqual(Buffer.from(encodeValueBatch(value, 1_700_000_000_123)), Buffer.from(expected), `${size} bytes`);
+  }
 });

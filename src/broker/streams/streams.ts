@@ -2,6 +2,7 @@
  * Streams of the Durable Streams protocol: the decisions behind every change, and expiry. Each change is one transaction:
  * records, the producer's sequence and the closing are in one commit or not at all.
  */
+import { Lease } from '../../base/buffer-pool.ts';
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { type CommitBuilder, type Journal, transactOnce } from '../../journal/journal.ts';
@@ -307,7 +308,10 @@ export class Streams {
       if (topic.limits.logAppendTime && !isLogAppendTime(batch, 0)) stampLogAppendTime(batch, 0, now);
       const offset = partition.endOffset;
       stampBatch(batch, 0, offset, LEADER_EPOCH);
-      commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch);
+      // The batches are nobody else's, so the journal may write large ones from where they are.
+      const lease = new Lease(batch);
+      commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch, lease);
+      lease.release();
       counters.batches += 1;
       counters.records += recordCount(batch, 0);
       counters.bytes += batch.length;

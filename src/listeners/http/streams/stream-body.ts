@@ -3,7 +3,7 @@
  * a message, any other one record an append, cut into pieces where it is larger than a batch may be.
  */
 import { MillraceError } from '../../../base/errors.ts';
-import { BatchBuilder } from '../../../model/batch-builder.ts';
+import { BatchBuilder, encodeValueBatch } from '../../../model/batch-builder.ts';
 import { JsonScan } from '../json-scan.ts';
 import { bodyText } from '../record-input.ts';
 
@@ -23,7 +23,8 @@ export function pieceBytes(maxBatchBytes: number): number {
 
 /** @throws MODEL_BATCH_TOO_LARGE for a JSON message that fits no batch, HTTP_JSON_INVALID, HTTP_BODY_TOO_LARGE. */
 export function bodyBatches(body: Buffer, isJson: boolean, now: number, limits: BodyLimits): Uint8Array[] {
-  return valueBatches(isJson ? jsonMessages(body, limits.maxRecords) : pieces(body, limits), now, limits.maxBatchBytes);
+  if (isJson) return valueBatches(jsonMessages(body, limits.maxRecords), now, limits.maxBatchBytes);
+  return [...pieces(body, limits)].map((piece) => encodeValueBatch(piece, now));
 }
 
 /** @returns batches that are owned by the caller. */
