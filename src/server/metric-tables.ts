@@ -206,7 +206,7 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     name: 'millrace_group_rebalances_total',
     kind: 'counter',
     unit: 'count',
-    help: 'Generations that consumer groups formed.',
+    help: 'Generations that classic groups formed, and targets that groups of the new protocol got.',
     read: (broker) => broker.groups.counters.rebalances,
   },
   {
@@ -222,6 +222,13 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     unit: 'count',
     help: 'Offsets that groups stored, one for each partition.',
     read: (broker) => broker.groups.counters.committedOffsets,
+  },
+  {
+    name: 'millrace_group_expired_offsets_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Offsets forgotten because nobody asked for them in offsets.retention.minutes.',
+    read: (broker) => broker.groups.counters.expiredOffsets,
   },
   {
     name: 'millrace_streams',
