@@ -589,6 +589,27 @@ describe('durability', () => {
         A: epoch -1
     `));
 
+  it('a heartbeat that changes nothing waits for what it saw, and for nothing else', () =>
+    consumerTranscript(`
+      topic t=2
+      A enter topics=t
+        A: epoch 1, t/0-1
+      refuse JOURNAL_STOPPED
+      A beat
+        A: epoch 1
+      accept
+      manual
+      B enter topics=t
+      A full
+      fail JOURNAL_SYNC_FAILED
+        B: BROKER_COORDINATOR_UNAVAILABLE
+        A: BROKER_COORDINATOR_UNAVAILABLE
+      refuse JOURNAL_STOPPED
+      # B's change may or may not be kept: nothing is told on its ground.
+      A beat
+        A: BROKER_COORDINATOR_UNAVAILABLE
+    `));
+
   it('a crash keeps what was told: epochs, assignments, what is being revoked', () =>
     consumerTranscript(`
       topic t=4
@@ -673,8 +694,9 @@ describe('durability', () => {
       A enter topics=t
         A: epoch 1, t/0-1
       refuse JOURNAL_OVERLOADED
+      # Nothing to store: no journal is asked.
       A beat
-        A: BROKER_COORDINATOR_UNAVAILABLE
+        A: epoch 1
       advance 45000
       describe
         g stable, epoch 1, target 1, uniform

@@ -51,6 +51,13 @@ export interface ConsumerGroupsOptions {
   readonly isClassic: (groupId: string) => boolean;
 }
 
+interface Considered extends Decision {
+  /** The group's target epoch before. */
+  readonly targetBefore: number;
+  /** Of the topics that were looked at. */
+  readonly topicsVersion: number;
+}
+
 interface MemberTimers {
   /** Ends a member that was not heard of. */
   readonly session: Deadline;
@@ -65,6 +72,8 @@ export class ConsumerGroups {
   readonly #timers = new Map<string, Map<string, MemberTimers>>();
   /** Version of the topics that each group has looked at. */
   readonly #seenTopics = new Map<string, number>();
+  /** Changes of each group that are staged and not durable. One that failed is never taken off: what it left is in doubt. */
+  readonly #undurable = new Map<string, number>();
 
   constructor(options: ConsumerGroupsOptions) {
     this.#options = options;
@@ -94,7 +103,7 @@ export class ConsumerGroups {
       if (!(error instanceof RegexError)) throw error;
       return { error: 'BROKER_TOPIC_REGEX_INVALID', message: `SubscribedTopicRegex cannot be used: ${error.message}.` };
     }
-    const answer = await this.#transact(request);
+    const answer = this.#unchanged(request) ?? (await this.#transact(request));
     if (answer.error === undefined && request.epoch >= 0) this.#renew(request.groupId, answer.memberId);
     return answer;
   }
@@ -147,7 +156,7 @@ export class ConsumerGroups {
 
   /** An operator removes a static member by its instance id, as LeaveGroup does it. @throws what the journal refuses with. */
   async removeStatic(groupId: string, instanceId: string): Promise<ErrorCode | undefined> {
-    return await this.#store((commit): ErrorCode | undefined => {
+    return await this.#store(groupId, (commit): ErrorCode | undefined => {
       const group = this.#group(groupId);
       const member = group?.byInstance(instanceId);
       if (group === undefined || member === undefined) return 'BROKER_MEMBER_UNKNOWN';
@@ -171,14 +180,24 @@ export class ConsumerGroups {
     return this.#options.state.get(groupId)?.consumer;
   }
 
+  /** Most heartbeats change nothing: where all that they see is durable, the journal need not be asked. */
+  #unchanged(request: ConsumerHeartbeatRequest): ConsumerHeartbeatAnswer | undefined {
+    if (this.#undurable.has(request.groupId)) return undefined;
+    const decision = this.#decide(request);
+    if ('error' in decision || decision.answer.error !== undefined || decision.change !== undefined) return undefined;
+    this.#seenTopics.set(request.groupId, decision.topicsVersion);
+    return decision.answer;
+  }
+
   async #transact(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer> {
     const { settings, counters } = this.#options;
     try {
       let rebalances = 0;
-      const answer = await this.#store((commit) => {
+      const answer = await this.#store(request.groupId, (commit) => {
         const decision = this.#decide(request);
         if ('error' in decision) return decision;
         const { change } = decision;
+        if (decision.answer.error === undefined) this.#seenTopics.set(request.groupId, decision.topicsVersion);
         if (change !== undefined) this.#stage(commit, change);
         rebalances = change !== undefined && change.targetEpoch !== decision.targetBefore ? 1 : 0;
         return decision.answer;
@@ -192,7 +211,7 @@ export class ConsumerGroups {
     }
   }
 
-  #decide(request: ConsumerHeartbeatRequest): (Decision & { targetBefore: number }) | ConsumerHeartbeatRefused {
+  #decide(request: ConsumerHeartbeatRequest): Considered | ConsumerHeartbeatRefused {
     const { state, settings, clock, topics } = this.#options;
     const { groupId } = request;
     // Somebody joined over the classic protocol since this heartbeat came in.
@@ -225,8 +244,7 @@ export class ConsumerGroups {
       heartbeatIntervalMs: settings.consumerHeartbeatIntervalMs,
       waitingIntervalMs: settings.consumerWaitingIntervalMs,
     });
-    if (decision.answer.error === undefined) this.#seenTopics.set(groupId, version);
-    return { ...decision, targetBefore };
+    return { ...decision, targetBefore, topicsVersion: version };
   }
 
   #notFound(groupId: string): ConsumerHeartbeatRefused {
@@ -266,14 +284,29 @@ export class ConsumerGroups {
     return regexes;
   }
 
-  async #store<T>(build: (commit: CommitBuilder) => T): Promise<T> {
-    return await transactOnce(this.#options.journal, build);
+  async #store<T>(groupId: string, build: (commit: CommitBuilder) => T): Promise<T> {
+    let staged = false;
+    const result = await transactOnce(this.#options.journal, (commit) => {
+      const before = this.#undurable.get(groupId) ?? 0;
+      const built = build(commit);
+      staged = (this.#undurable.get(groupId) ?? 0) > before;
+      return built;
+    });
+    if (staged) this.#settled(groupId);
+    return result;
+  }
+
+  #settled(groupId: string): void {
+    const left = (this.#undurable.get(groupId) ?? 1) - 1;
+    if (left === 0) this.#undurable.delete(groupId);
+    else this.#undurable.set(groupId, left);
   }
 
   /** Timers follow what is staged: a removal that a crash takes back is decided anew by the next process. */
   #stage(commit: CommitBuilder, change: GroupChange): void {
     commit.command(COMMAND.CONSUMER_GROUP_CHANGED, encodeGroupChange(change));
     const { groupId, removed, members } = change;
+    this.#undurable.set(groupId, (this.#undurable.get(groupId) ?? 0) + 1);
     for (const memberId of removed) this.#cancelTimers(groupId, memberId);
     for (const { memberId, progress } of members) {
       if (progress === undefined) continue;
@@ -317,7 +350,7 @@ export class ConsumerGroups {
 
   #expire(groupId: string, memberId: string, reason: string): void {
     const { clock, counters, logger } = this.#options;
-    this.#store((commit) => {
+    this.#store(groupId, (commit) => {
       const group = this.#group(groupId);
       if (group?.member(memberId) === undefined) return;
       this.#stage(commit, decideRemoval(group, memberId, clock.now()));
