@@ -88,6 +88,7 @@ export const ERROR_KINDS = {
   BROKER_CURSOR_INVALID: 'fix-request',
   BROKER_CURSOR_EXPIRED: 'refresh',
   BROKER_OVERLOADED: 'retry',
+  BROKER_DISK_FULL: 'retry',
   BROKER_CLOSED: 'closed',
   // broker: groups
   BROKER_GROUP_ID_INVALID: 'fix-request',

@@ -49,6 +49,12 @@ const ROWS: readonly Row[] = [
   ['group.max.session.timeout.ms', 'int', (s) => String(s.groupMaxSessionTimeoutMs), 'Longest session timeout.'],
   ['group.max.size', 'int', (s) => String(s.groupMaxSize), 'Most members of one group.'],
   ['group.min.session.timeout.ms', 'int', (s) => String(s.groupMinSessionTimeoutMs), 'Shortest session timeout.'],
+  [
+    'log.retention.check.interval.ms',
+    'long',
+    (s) => String(s.retentionCheckMs),
+    'How often old records are looked for.',
+  ],
   ['millrace.journal.sync', 'string', (s) => s.sync, 'When commits are synced: always, interval or never.'],
   ['node.id', 'int', (s) => String(s.brokerId), 'Id of this broker.'],
   ['num.partitions', 'int', (s) => String(s.defaultPartitions), 'Partitions of a topic created without a number.'],

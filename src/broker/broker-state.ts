@@ -6,6 +6,7 @@ import { MillraceError } from '../base/errors.ts';
 import { StateReader, StateWriter } from '../base/state-bytes.ts';
 import type { BatchRun, CommitNumber, Fold } from '../journal/journal.ts';
 import { LogStore } from '../store/log-store.ts';
+import { ChunksState } from './chunks/chunks-state.ts';
 import { ClusterState } from './cluster-state.ts';
 import { GroupState } from './groups/group-state.ts';
 import { QuotasState } from './quotas/quotas-state.ts';
@@ -18,7 +19,8 @@ import { TransactionsState } from './transactions/transactions-state.ts';
 
 interface Section {
   readonly id: number;
-  readonly snapshot: (writer: StateWriter) => void;
+  /** Undefined: only read, where an older version wrote it. */
+  readonly snapshot: ((writer: StateWriter) => void) | undefined;
   readonly restore: (reader: StateReader) => void;
   /** Checkpoints of before it came lack it, and there was nothing of it. */
   readonly optional?: boolean;
@@ -30,6 +32,7 @@ export class BrokerState implements Fold {
   readonly groups = new GroupState();
   readonly quotas = new QuotasState();
   readonly topics: TopicsState;
+  readonly chunks: ChunksState;
   readonly transactions: TransactionsState;
   /** Told after readers can see what was published. */
   onPublished: (() => void) | undefined;
@@ -47,10 +50,12 @@ export class BrokerState implements Fold {
       this.streams.topicDeleted(topic);
       this.subscriptions.topicDeleted(topic);
     });
+    this.chunks = new ChunksState(this.store);
     this.streams = new StreamsState(this.topics);
     for (const part of [
       this.cluster,
       this.topics,
+      this.chunks,
       this.groups,
       this.transactions,
       this.streams,
@@ -64,9 +69,17 @@ export class BrokerState implements Fold {
       sectionOf(this.cluster),
       {
         id: CHECKPOINT_SECTION.PARTITIONS,
+        snapshot: undefined,
+        restore: (reader) => store.restoreFirstPartitions(reader),
+        optional: true,
+      },
+      {
+        id: CHECKPOINT_SECTION.PARTITION_VIEWS,
         snapshot: (writer) => store.snapshotPartitions(writer),
         restore: (reader) => store.restorePartitions(reader),
+        optional: true,
       },
+      { ...sectionOf(this.chunks), optional: true },
       sectionOf(this.topics),
       {
         id: CHECKPOINT_SECTION.PRODUCERS,
@@ -113,6 +126,7 @@ export class BrokerState implements Fold {
   snapshot(): Map<number, Uint8Array> {
     const sections = new Map<number, Uint8Array>();
     for (const section of this.#sections) {
+      if (section.snapshot === undefined) continue;
       const writer = new StateWriter(64 * 1024);
       section.snapshot(writer);
       sections.set(section.id, writer.finish());
@@ -126,6 +140,9 @@ export class BrokerState implements Fold {
     for (const id of sections.keys()) {
       if (!known.has(id))
         throw new MillraceError('STORE_CORRUPT', `The checkpoint has a section ${id}, made by a newer Millrace.`);
+    }
+    if (!sections.has(CHECKPOINT_SECTION.PARTITIONS) && !sections.has(CHECKPOINT_SECTION.PARTITION_VIEWS)) {
+      throw new MillraceError('STORE_CORRUPT', 'The checkpoint lacks its partitions.');
     }
     for (const section of this.#sections) {
       const body = sections.get(section.id);

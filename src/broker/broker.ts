@@ -10,11 +10,19 @@ import { type Logger, silentLogger } from '../base/logger.ts';
 import type { Disk, DiskLock, DiskSpace } from '../journal/disk.ts';
 import { type Journal, type JournalFile, transactOnce } from '../journal/journal.ts';
 import { LocalJournal } from '../journal/local-journal.ts';
-import { indexPath, journalPath } from '../journal/paths.ts';
+import {
+  chunkDirectory,
+  chunkPath,
+  indexPath,
+  journalDirectory,
+  journalPath,
+  numberedFiles,
+} from '../journal/paths.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
 import type { TopicPattern } from '../model/topic-pattern.ts';
 import { CommitReader } from '../store/commit-reader.ts';
 import { FileHandles } from '../store/file-handles.ts';
+import { chunkFile, isChunk } from '../store/file-number.ts';
 import { JournalMap } from '../store/journal-map.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
@@ -22,17 +30,23 @@ import { PartitionReader } from '../store/reader.ts';
 import { TailCache } from '../store/tail-cache.ts';
 import { BrokerState } from './broker-state.ts';
 import { CheckpointStore } from './checkpoints/checkpoint-store.ts';
-import { Checkpointer } from './checkpoints/checkpointer.ts';
+import { Checkpointer, type CheckpointWorker } from './checkpoints/checkpointer.ts';
 import { rebuildIndex, repairIndexes } from './checkpoints/index-repair.ts';
 import { removeLeftovers } from './checkpoints/leftovers.ts';
+import type { WorkerStart } from './checkpoints/messages.ts';
+import { swapIn } from './chunks/swap-in.ts';
 import { clusterCommands } from './cluster-state.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
+import { DiskGuard } from './disk-guard.ts';
 import { FetchPath, type FetchRequest } from './fetch.ts';
 import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
 import { Quotas } from './quotas/quotas.ts';
+import { DataFiles } from './retention/data-files.ts';
+import { Reclaimer } from './retention/reclaimer.ts';
+import { Sweeper } from './retention/sweeper.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
 import { COMMAND } from './state-part.ts';
 import { StreamSubscriptions } from './stream-subscriptions/stream-subscriptions.ts';
@@ -56,6 +70,8 @@ export interface BrokerOptions {
   readonly settings?: Partial<BrokerSettings> | undefined;
   /** Uniform in [0, 1); for names that need not be unpredictable. */
   readonly random?: (() => number) | undefined;
+  /** For tests: stands in for the checkpoint worker's thread. */
+  readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
 }
 
 export interface Health {
@@ -89,6 +105,7 @@ interface Parts {
   readonly journal: LocalJournal;
   readonly checkpointer: Checkpointer;
   readonly map: JournalMap;
+  readonly files: DataFiles;
   readonly directory: string;
   readonly disk: Disk;
 }
@@ -119,9 +136,13 @@ export class Broker {
   readonly checkpointer: Checkpointer;
   /** For subscriptions that have come to the end. */
   readonly commits = new CommitWatch();
+  /** Deletes what the topics' limits no longer keep. */
+  readonly retention: Sweeper;
+  /** Refuses writes before the disk is full. */
+  readonly diskGuard: DiskGuard;
+  readonly files: DataFiles;
   readonly #parts: Parts;
   readonly #timestamps: Timestamps;
-  readonly #reader: PartitionReader;
   #expiry: Timer | undefined;
   #closed: Promise<void> | undefined;
 
@@ -156,6 +177,7 @@ export class Broker {
     this.tail = parts.tail;
     this.handles = parts.handles;
     this.checkpointer = parts.checkpointer;
+    this.files = parts.files;
     const { journal, state, clock, settings, directory, pool } = parts;
     state.onPublished = () => this.commits.published();
     const reader = new PartitionReader({
@@ -165,6 +187,7 @@ export class Broker {
       paths: {
         journalFile: (file) => journalPath(directory, file),
         indexFile: (file) => indexPath(directory, file),
+        chunkFile: (chunk) => chunkPath(directory, chunk),
         rebuildIndex: async (file, fault) => {
           parts.logger.error(`Index file ${indexPath(directory, file)} is built again: ${fault}.`);
           await rebuildIndex(parts.disk, directory, file);
@@ -179,6 +202,28 @@ export class Broker {
       settings,
       newId: () => randomBytes(16).toString('hex'),
     });
+    this.diskGuard = new DiskGuard({
+      space: () => parts.disk.space(directory),
+      clock,
+      logger: parts.logger,
+      minFreeBytes: settings.minFreeBytes,
+    });
+    const reclaimer = new Reclaimer({
+      journal,
+      checkpointer: parts.checkpointer,
+      files: parts.files,
+      logger: parts.logger,
+      reclaimBytes: settings.reclaimBytes,
+    });
+    this.retention = new Sweeper({
+      journal,
+      topics: () => this.topics.list(),
+      store: state.store,
+      clock,
+      logger: parts.logger,
+      intervalMs: settings.retentionCheckMs,
+      swept: (references) => reclaimer.reclaim(references),
+    });
     this.producers = new Producers(journal, state.cluster);
     this.fetchPath = new FetchPath({
       reader,
@@ -188,7 +233,6 @@ export class Broker {
       maxWaitMs: settings.fetchMaxWaitMs,
     });
     this.quotas = new Quotas({ journal, clock, state: state.quotas });
-    this.#reader = reader;
     this.#timestamps = new Timestamps(reader, this.decompressor);
     this.groups = new GroupCoordinator({
       journal,
@@ -213,7 +257,7 @@ export class Broker {
       logger: parts.logger,
     });
     const rules = { state: state.transactions, joining: this.transactions.joining };
-    this.producePath = new ProducePath(journal, clock, rules, this.recompressor);
+    this.producePath = new ProducePath(journal, clock, rules, this.recompressor, this.diskGuard);
     this.streams = new Streams({
       journal,
       state: state.streams,
@@ -268,23 +312,14 @@ export class Broker {
     return this.#parts.directory;
   }
 
-  /** Bytes of the partition's readable batches. @throws STORE_CORRUPT, STORE_IO. */
-  async sizeBytes(partition: Partition): Promise<number> {
-    let sizeBytes = 0;
-    const endOffset = partition.highWatermark;
-    for (let next = partition.logStartOffset; next < endOffset; ) {
-      const pieces = await this.#reader.plan(partition, next, endOffset, Number.MAX_SAFE_INTEGER);
-      const last = pieces.at(-1);
-      if (last === undefined) break;
-      for (const piece of pieces) sizeBytes += piece.sizeBytes;
-      next = last.endOffset;
-    }
-    return sizeBytes;
-  }
-
   /** Of the file system that holds the data directory. */
   async space(): Promise<DiskSpace> {
     return await this.#parts.disk.space(this.directory);
+  }
+
+  /** Timestamp of the record at the log start, as its batch gives it; undefined for an empty partition, or without one. */
+  async oldestTimestamp(partition: Partition): Promise<number | undefined> {
+    return await this.#timestamps.oldest(partition);
   }
 
   /** See `Topics.deleteRecords`. */
@@ -328,9 +363,12 @@ export class Broker {
         commit.command(COMMAND.CLUSTER_FORMATTED, clusterCommands.formatted(clusterId, clock.now())),
       );
     }
-    await removeLeftovers(disk, directory);
+    await removeLeftovers(disk, directory, state.store);
     await repairIndexes(disk, directory, state.store.partitions(), (problem) => logger.error(problem));
+    await this.#countFiles();
     for (const file of journal.recovery.files.slice(0, -1)) checkpointer.add(file.file, file.sizeBytes);
+    this.retention.start();
+    await this.diskGuard.start();
     this.groups.start();
     this.transactions.start();
     this.streams.start();
@@ -340,6 +378,8 @@ export class Broker {
 
   async #close(): Promise<void> {
     this.#expiry?.cancel();
+    this.diskGuard.stop();
+    const swept = this.retention.stop();
     this.groups.stop();
     this.transactions.stop();
     this.streams.stop();
@@ -349,11 +389,24 @@ export class Broker {
       await this.journal.close();
     } finally {
       await this.checkpointer.close();
+      await swept;
       await this.decompressor.close();
       await this.recompressor.close();
       await this.handles.close();
       this.tail.clear();
       await this.#parts.lock.release();
+    }
+  }
+
+  /** Closed journal files, those of before the checkpoint included. */
+  async #countFiles(): Promise<void> {
+    const { disk, directory, files, journal } = this.#parts;
+    const active = journal.activeFile.file;
+    for (const chunk of numberedFiles(await disk.list(chunkDirectory(directory)), 'chunk')) {
+      files.added(chunkFile(chunk), await fileSize(disk, chunkPath(directory, chunk)));
+    }
+    for (const file of numberedFiles(await disk.list(journalDirectory(directory)), 'journal')) {
+      if (file < active) files.added(file, await fileSize(disk, journalPath(directory, file)));
     }
   }
 
@@ -390,6 +443,15 @@ function newSubscriptionKeys() {
   };
 }
 
+async function fileSize(disk: Disk, path: string): Promise<number> {
+  const file = await disk.open(path, 'read');
+  try {
+    return await file.size();
+  } finally {
+    await file.close();
+  }
+}
+
 async function lockDirectory(options: BrokerOptions): Promise<DiskLock> {
   await options.disk.makeDirectory(options.directory);
   return await options.disk.lockDirectory(options.directory);
@@ -409,6 +471,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
   if (checkpoint !== undefined) state.restore(checkpoint.sections);
   const report = (problem: string): void => logger.error(problem);
   const handles = new FileHandles(disk);
+  const dataFiles = new DataFiles();
   const checkpointer = new Checkpointer({
     directory,
     settings,
@@ -416,15 +479,24 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     clock,
     report,
     removed: (files) => {
-      map.removed(files);
+      const journals = files.filter((file) => !isChunk(file));
       // An open handle would keep the space of a removed file.
-      for (const file of files) handles.forget(journalPath(directory, file));
-      for (const file of files) handles.forget(indexPath(directory, file));
-      logger.info('Journal files without any readable record were removed.', {
-        from: files[0] ?? 0,
-        count: files.length,
+      for (const file of journals) handles.forget(journalPath(directory, file));
+      for (const file of journals) handles.forget(indexPath(directory, file));
+      for (const file of files) if (isChunk(file)) handles.forget(chunkPath(directory, -file));
+      map.removed(journals);
+      logger.info('Files without any readable record were removed.', {
+        journalFiles: journals.length,
+        chunks: files.length - journals.length,
+        bytes: dataFiles.removed(files),
       });
     },
+    nextChunk: () => state.chunks.nextChunk,
+    sealed: async (round) => {
+      for (const { chunk, sizeBytes } of round.chunks) dataFiles.added(chunkFile(chunk), sizeBytes);
+      await swapIn(journal, round, logger);
+    },
+    startWorker: options.startWorker,
   });
   const map = new JournalMap(disk, directory);
   const journal = await LocalJournal.open({
@@ -436,7 +508,10 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     memory: tail,
     observer: {
       begun: (file, commit) => map.begun(file, commit),
-      rolled: (closed: JournalFile) => checkpointer.add(closed.file, closed.sizeBytes),
+      rolled: (closed: JournalFile) => {
+        dataFiles.added(closed.file, closed.sizeBytes);
+        checkpointer.add(closed.file, closed.sizeBytes);
+      },
       stopped: (error) => logger.error(error.message, { code: error.code }),
     },
     sync: settings.sync,
@@ -470,6 +545,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     journal,
     checkpointer,
     map,
+    files: dataFiles,
     directory,
   };
 }

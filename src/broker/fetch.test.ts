@@ -226,6 +226,7 @@ test('an answer to a deletion may begin a transaction, and comes when the deleti
   const created = new Promise<void>((resolve, reject) => {
     partition.wait({
       advanced: () => undefined,
+      trimmed: () => undefined,
       gone: () => {
         events.push(`gone ${history.journal.status().publishedCommit === history.journal.status().headCommit}`);
         transactOnce(history.journal, (commit) => commit.command(6, Buffer.from('010000000000000001', 'hex'))).then(

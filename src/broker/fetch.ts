@@ -183,6 +183,15 @@ export class FetchOperation implements PartitionWaiter {
     if (this.#collectedBytes + this.#arrivedBytes >= this.#minBytes) this.#resume();
   }
 
+  /** Only what is asked for counts: a reader at the end of an emptied partition goes on waiting. */
+  trimmed(partition: Partition): void {
+    if (this.#state !== 'parked') return;
+    const lost = this.#request.items.some(
+      (item) => item.partition === partition && item.offset < partition.logStartOffset,
+    );
+    if (lost) this.answerNow();
+  }
+
   gone(): void {
     if (this.#state === 'parked') this.answerNow();
   }
@@ -253,6 +262,7 @@ export class FetchOperation implements PartitionWaiter {
       return;
     }
     finishItem(item, this.#request.readCommitted);
+    refuseTrimmed(item);
     this.#roundBytes += item.sizeBytes;
     this.#collectFrom(index + 1, budget - item.sizeBytes);
   }
@@ -362,13 +372,20 @@ function addAborted(item: FetchItem): void {
   const transactions = partition?.transactions;
   const last = slices.at(-1);
   if (partition === undefined || transactions === undefined || last === undefined) return;
-  // While the disk was read the log start moved past what was asked for, and took the knowledge of aborts with it.
-  if (offset < partition.logStartOffset) {
-    refuse(item, 'STORE_OFFSET_OUT_OF_RANGE');
-    item.logStartOffset = partition.logStartOffset;
-  } else if (transactions.hasAbortedFrom(offset)) {
+  if (transactions.hasAbortedFrom(offset)) {
     item.abortedTransactions = transactions.abortedIn(offset, endOffsetOf(last));
   }
+}
+
+/**
+ * While the disk was read the log start may have moved past what was asked for: the read then found nothing, or went on
+ * behind the gap, and the knowledge of aborts is gone.
+ */
+function refuseTrimmed(item: FetchItem): void {
+  const { partition, offset } = item;
+  if (partition === undefined || item.error !== undefined || offset >= partition.logStartOffset) return;
+  refuse(item, 'STORE_OFFSET_OUT_OF_RANGE');
+  item.logStartOffset = partition.logStartOffset;
 }
 
 /** Offset behind the last record of whole batches. */

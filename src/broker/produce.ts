@@ -25,6 +25,7 @@ import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS, type SequenceCheck } from '../store/producer-table.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
 import type { TargetCodec } from './decompressor/recompress.ts';
+import type { DiskGuard } from './disk-guard.ts';
 import type { Topic } from './topic.ts';
 import type { TopicLimits } from './topic-config.ts';
 import type { Joining } from './transactions/joining.ts';
@@ -104,14 +105,18 @@ export class ProducePath {
 
   readonly #rules: TransactionRules;
   readonly #recompressor: Decompressor;
+  readonly #disk: DiskGuard | undefined;
 
+  /** @param disk refuses what does not fit any more; undefined: nothing does. */
   constructor(
     journal: Journal,
     clock: Clock,
     rules: TransactionRules,
     recompressor: Decompressor = new Decompressor(),
+    disk?: DiskGuard,
   ) {
     this.#recompressor = recompressor;
+    this.#disk = disk;
     this.#journal = journal;
     this.#clock = clock;
     this.#rules = rules;
@@ -126,9 +131,16 @@ export class ProducePath {
     const now = this.#clock.now();
     this.counters.requests += 1;
     let recompresses = false;
+    let sizeBytes = 0;
     for (const item of request.items) {
       this.#check(item, now);
+      if (item.error === undefined) sizeBytes += item.batch.length;
       if (targetOf(item) !== undefined) recompresses = true;
+    }
+    // All of a request or nothing: callers rely on one commit.
+    if (this.#disk?.admits(sizeBytes) === false) {
+      for (const item of request.items) item.error ??= 'BROKER_DISK_FULL';
+      recompresses = false;
     }
     if (recompresses) return this.#recompress(request, now);
     this.#append(request, request.lease, now);

@@ -29,6 +29,24 @@ export interface BrokerSettings {
   readonly maxReplicationFactor: number;
   /** Default of `max.message.bytes`. */
   readonly maxMessageBytes: number;
+  /** `log.retention.ms`: default of a topic's `retention.ms`; -1: records are kept whatever their age. */
+  readonly retentionMs: number;
+  /** `log.retention.bytes`: default of `retention.bytes`, for a partition; -1: whatever their size. */
+  readonly retentionBytes: number;
+  /** `log.retention.check.interval.ms`: how often old records are looked for, and files that hold nothing readable. */
+  readonly retentionCheckMs: number;
+  /** Once files of this size together hold nothing readable, a new journal file is begun so that they can go. */
+  readonly reclaimBytes: number;
+  /** Once closed journal files of this size have come since the last round, their batches are sealed into chunks; 0: never. */
+  readonly sealBytes: number;
+  /** Batches that retention deletes before this time is over stay in the journal: rewriting them would not pay. */
+  readonly sealMinRemainingMs: number;
+  /** A partition with so much to seal gets chunks of its own; smaller ones share packs. */
+  readonly ownChunkBytes: number;
+  /** Size that chunks are made of, and the memory that making one takes. */
+  readonly chunkBytes: number;
+  /** `disk.min.free.bytes`: with less free space writes are refused, while there is still room to clean up; 0: never. */
+  readonly minFreeBytes: number;
   /** Largest fetch answer, however much the client asks for (`fetch.max.bytes`). */
   readonly fetchMaxBytes: number;
   /** Longest a fetch may be parked. */
@@ -69,6 +87,16 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   // More would promise copies that nobody makes.
   maxReplicationFactor: 1,
   maxMessageBytes: 1_048_588,
+  retentionMs: 7 * 24 * 60 * 60 * 1000,
+  retentionBytes: -1,
+  // Kafka's is 5 minutes; a pass over 100,000 partitions takes some 10 ms, and space that is free should show.
+  retentionCheckMs: 20_000,
+  reclaimBytes: 32 * 1024 * 1024,
+  minFreeBytes: 256 * 1024 * 1024,
+  sealBytes: 512 * 1024 * 1024,
+  sealMinRemainingMs: 60 * 60 * 1000,
+  ownChunkBytes: 8 * 1024 * 1024,
+  chunkBytes: 64 * 1024 * 1024,
   fetchMaxBytes: 55 * 1024 * 1024,
   fetchMaxWaitMs: 60_000,
   checkpointBytes: 512 * 1024 * 1024,

@@ -45,12 +45,15 @@ export const COMMAND = {
   SUBSCRIPTION_CHANGED: 36,
   SUBSCRIPTION_DELETED: 37,
   CLIENT_QUOTA_CHANGED: 40,
+  JOURNAL_ROLLED: 60,
+  BATCHES_SEALED: 61,
 } as const;
 
 /** Checkpoint sections. On disk: never renumber, never reuse. */
 export const CHECKPOINT_SECTION = {
   CLUSTER: 1,
   TOPICS: 2,
+  /** Only read: what it held before there were chunks. */
   PARTITIONS: 3,
   PRODUCERS: 4,
   GROUPS: 5,
@@ -59,4 +62,7 @@ export const CHECKPOINT_SECTION = {
   STREAMS: 10,
   STREAM_SUBSCRIPTIONS: 11,
   CLIENT_QUOTAS: 40,
+  /** Instead of PARTITIONS. */
+  PARTITION_VIEWS: 60,
+  CHUNKS: 61,
 } as const;

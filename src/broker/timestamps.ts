@@ -2,15 +2,15 @@
  * Offsets by time. Extents know their largest timestamp, so a search opens one extent, and in it one batch.
  * Source: KIP-79 (offset for a timestamp), KIP-734 (offset of the largest timestamp).
  */
-import { MillraceError } from '../base/errors.ts';
 import { BatchCursor } from '../model/batch-cursor.ts';
-import { isLogAppendTime, lastOffset, maxTimestamp } from '../model/record-batch.ts';
+import { baseTimestamp, isLogAppendTime, lastOffset, maxTimestamp } from '../model/record-batch.ts';
 import { findMaxTimestamp, findTimestamp, needsRecords, type TimestampMatch } from '../model/timestamp-search.ts';
 import type { ExtentList } from '../store/extent-list.ts';
 import type { FileRange } from '../store/file-ranges.ts';
 import type { Partition } from '../store/partition.ts';
 import { type Piece, planSpans, type Span } from '../store/read-plan.ts';
-import type { PartitionReader } from '../store/reader.ts';
+import { notBatches, type PartitionReader } from '../store/reader.ts';
+import { soundBytes } from '../store/sound-batches.ts';
 import type { Decompressor } from './decompressor/decompressor.ts';
 
 /** No record is that late; also the answer for an empty partition. */
@@ -55,6 +55,20 @@ export class Timestamps {
       });
     }
     return best;
+  }
+
+  /** That of the batch at the log start: of its first record, or of all where the broker gave them. */
+  async oldest(partition: Partition): Promise<number | undefined> {
+    const { logStartOffset, highWatermark } = partition;
+    if (logStartOffset >= highWatermark) return undefined;
+    const [piece] = await this.#reader.plan(partition, logStartOffset, highWatermark, 1);
+    let timestamp: number | undefined;
+    if (piece === undefined) return undefined;
+    await this.#eachBatch(piece, async (bytes, position) => {
+      if (timestamp !== undefined || lastOffset(bytes, position) < logStartOffset) return;
+      timestamp = isLogAppendTime(bytes, position) ? maxTimestamp(bytes, position) : baseTimestamp(bytes, position);
+    });
+    return timestamp === undefined || timestamp < 0 ? undefined : timestamp;
   }
 
   /**
@@ -115,16 +129,13 @@ export class Timestamps {
   async #eachBatch(piece: Piece, visit: (bytes: Uint8Array, position: number) => Promise<void>): Promise<void> {
     const lease = await this.#reader.readSpan(planSpans([piece])[0] as Span);
     try {
+      const sound = soundBytes(lease.bytes.subarray(0, piece.sizeBytes), piece.baseOffset);
+      if (sound < piece.sizeBytes) throw notBatches(piece.file, piece, sound);
       const cursor = new BatchCursor(lease.bytes, 0, piece.sizeBytes);
       for (;;) {
         const outcome = cursor.next();
         if (outcome === 'end') return;
-        if (outcome !== 'batch') {
-          throw new MillraceError(
-            'STORE_CORRUPT',
-            `Journal file ${piece.file}, position ${piece.position}: no batches.`,
-          );
-        }
+        if (outcome !== 'batch') throw notBatches(piece.file, piece, cursor.position);
         await visit(lease.bytes, cursor.position);
       }
     } finally {

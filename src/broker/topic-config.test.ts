@@ -62,7 +62,11 @@ test('values are accepted and refused as the table says', () => {
     ['follower.replication.throttled.replicas', '0:1,1:1', undefined],
     ['follower.replication.throttled.replicas', 'a', 'BROKER_CONFIG_INVALID'],
     ['retention.ms', '-1', undefined],
-    ['retention.ms', '1000', 'BROKER_CONFIG_UNSUPPORTED'],
+    ['retention.ms', '1000', undefined],
+    ['retention.ms', '-2', 'BROKER_CONFIG_INVALID'],
+    ['retention.bytes', '1073741824', undefined],
+    ['retention.records', '0', undefined],
+    ['retention.records', '1.5', 'BROKER_CONFIG_INVALID'],
     ['nope', '1', 'BROKER_CONFIG_INVALID'],
     ['constructor', '1', 'BROKER_CONFIG_INVALID'],
     ['__proto__', '1', 'BROKER_CONFIG_INVALID'],
@@ -127,11 +131,19 @@ test('limits follow the overrides, and descriptions say where a value comes from
     timestampAfterMs: Number.POSITIVE_INFINITY,
     codec: undefined,
   };
-  assert.deepEqual(topicLimits(undefined, settings), { maxBatchBytes: 777, logAppendTime: false, ...unlimited });
+  const retention = { maxAgeMs: 604_800_000, maxBytes: -1, maxRecords: -1 };
+  const none = { ...unlimited, retention };
+  assert.deepEqual(topicLimits(undefined, settings), { maxBatchBytes: 777, logAppendTime: false, ...none });
   const overrides = applyChanges(set('max.message.bytes', '5'), [
     { name: 'message.timestamp.type', op: 'set', value: 'LogAppendTime' },
+    { name: 'retention.bytes', op: 'set', value: '9' },
   ]);
-  assert.deepEqual(topicLimits(overrides, settings), { maxBatchBytes: 5, logAppendTime: true, ...unlimited });
+  assert.deepEqual(topicLimits(overrides, settings), {
+    maxBatchBytes: 5,
+    logAppendTime: true,
+    ...unlimited,
+    retention: { ...retention, maxBytes: 9 },
+  });
   const entries = describeTopicConfig(set('max.message.bytes', '5'), settings);
   assert.deepEqual(
     entries.map(({ name }) => name),

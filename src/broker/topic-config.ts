@@ -7,6 +7,7 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import { CODEC, type CodecName } from '../model/record-batch.ts';
+import type { RetentionLimits } from '../store/retention.ts';
 import { ACCEPTED_SETTINGS } from './accepted-settings.ts';
 import type { ConfigEntry, ConfigSynonym } from './config-entry.ts';
 import type { TargetCodec } from './decompressor/recompress.ts';
@@ -102,17 +103,25 @@ export const TOPIC_SETTINGS = {
   },
   'retention.bytes': {
     type: 'long',
-    defaultValue: () => '-1',
-    refuse: only('-1'),
+    defaultValue: (settings) => String(settings.retentionBytes),
+    refuse: long(-1),
     broker: 'log.retention.bytes',
-    documentation: 'Size beyond which old records are deleted; -1 keeps all.',
+    documentation:
+      'Size of a partition beyond which its oldest records are deleted; at least so much is kept. -1: no limit.',
   },
   'retention.ms': {
     type: 'long',
-    defaultValue: () => '-1',
-    refuse: only('-1'),
+    defaultValue: (settings) => String(settings.retentionMs),
+    refuse: long(-1),
     broker: 'log.retention.ms',
-    documentation: 'Age beyond which old records are deleted; -1 keeps all.',
+    documentation: 'Age, by their timestamps, beyond which records are deleted; -1: no limit.',
+  },
+  'retention.records': {
+    type: 'long',
+    defaultValue: () => '-1',
+    refuse: long(-1),
+    documentation:
+      'Newest records that are kept in each partition, counted in offsets; older ones are deleted. -1: no limit.',
   },
 } as const satisfies Record<string, SettingDefinition>;
 
@@ -128,7 +137,7 @@ export interface ConfigChange {
   readonly value?: string | null;
 }
 
-/** The settings that the append path reads, parsed once. */
+/** The settings that the append path and retention read, parsed once. */
 export interface TopicLimits {
   readonly maxBatchBytes: number;
   readonly logAppendTime: boolean;
@@ -138,6 +147,7 @@ export interface TopicLimits {
   readonly timestampAfterMs: number;
   /** Codec that batches are stored in; undefined: the producer's. */
   readonly codec: TargetCodec | undefined;
+  readonly retention: RetentionLimits;
 }
 
 export function topicLimits(overrides: TopicOverrides | undefined, settings: BrokerSettings): TopicLimits {
@@ -147,6 +157,11 @@ export function topicLimits(overrides: TopicOverrides | undefined, settings: Bro
     timestampBeforeMs: timestampLimit(overrides, 'message.timestamp.before.max.ms'),
     timestampAfterMs: timestampLimit(overrides, 'message.timestamp.after.max.ms'),
     codec: targetCodec(overrides),
+    retention: {
+      maxAgeMs: Number(overrides?.get('retention.ms') ?? settings.retentionMs),
+      maxBytes: Number(overrides?.get('retention.bytes') ?? settings.retentionBytes),
+      maxRecords: Number(overrides?.get('retention.records') ?? -1),
+    },
   };
 }
 

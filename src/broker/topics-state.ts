@@ -117,7 +117,7 @@ export class TopicsState implements StatePart {
       case COMMAND.TOPIC_CONFIGURED:
         return this.#configured(this.#known(reader.string()), readOverrides(reader));
       case COMMAND.RECORDS_DELETED:
-        return this.#store.partition(reader.u32())?.moveStart(reader.i64());
+        return this.#recordsDeleted(reader.u32(), reader.i64(), commit);
       default:
         assert(false, `command ${type} is not one of topics`);
     }
@@ -198,6 +198,11 @@ export class TopicsState implements StatePart {
       while (this.#byPartition.length < number) this.#byPartition.push(undefined);
       this.#byPartition[number] = topic;
     }
+  }
+
+  #recordsDeleted(number: number, logStartOffset: number, commit: CommitNumber): void {
+    const partition = this.#store.partition(number);
+    if (partition !== undefined) this.#store.trim(partition, logStartOffset, commit);
   }
 
   #newPartitions(first: number, count: number, firstIndex: number): Partition[] {

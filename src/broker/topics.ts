@@ -198,19 +198,36 @@ export class Topics {
   async deleteRecords(partition: Partition, beforeOffset: number): Promise<number> {
     return await transactOnce(this.#options.journal, (commit) => {
       if (partition.deleted) throw new MillraceError('BROKER_PARTITION_NOT_FOUND', 'The topic was deleted.');
-      const target = beforeOffset === -1 ? partition.highWatermark : beforeOffset;
-      if (!(target >= 0 && target <= partition.highWatermark)) {
-        throw new MillraceError(
-          'STORE_OFFSET_OUT_OF_RANGE',
-          `Records before offset ${beforeOffset} cannot be deleted: the partition holds ${partition.logStartOffset} ` +
-            `to ${partition.highWatermark} (exclusive).`,
-          { details: { logStartOffset: partition.logStartOffset, highWatermark: partition.highWatermark } },
-        );
-      }
+      const target = deletionEnd(partition, beforeOffset);
       if (target > partition.logStartOffset) {
         commit.command(COMMAND.RECORDS_DELETED, topicCommands.recordsDeleted(partition.number, target));
       }
       return partition.logStartOffset;
+    });
+  }
+
+  /**
+   * Deletes records of several partitions of a topic in one commit.
+   *
+   * @param targets exclusive ends; those at or before a log start change nothing there.
+   * @returns the log starts afterwards, in the order of `targets`.
+   * @throws BROKER_TOPIC_NOT_FOUND, STORE_OFFSET_OUT_OF_RANGE beyond a high watermark: nothing was deleted.
+   */
+  async deleteBefore(
+    topic: Topic,
+    targets: readonly { readonly partition: Partition; readonly beforeOffset: number }[],
+  ): Promise<readonly number[]> {
+    return await transactOnce(this.#options.journal, (commit) => {
+      checkAlive(topic);
+      // All are checked first: a refusal behind a staged deletion would leave half of the request.
+      const ends = targets.map(({ partition, beforeOffset }) => deletionEnd(partition, beforeOffset));
+      return targets.map(({ partition }, i) => {
+        const end = ends[i] as number;
+        if (end > partition.logStartOffset) {
+          commit.command(COMMAND.RECORDS_DELETED, topicCommands.recordsDeleted(partition.number, end));
+        }
+        return partition.logStartOffset;
+      });
     });
   }
 
@@ -260,6 +277,19 @@ export class Topics {
       { details: { partitions: this.partitionCount, max: maxPartitions } },
     );
   }
+}
+
+/** @param beforeOffset exclusive; -1 means the high watermark. @throws STORE_OFFSET_OUT_OF_RANGE beyond it. */
+function deletionEnd(partition: Partition, beforeOffset: number): number {
+  const { logStartOffset, highWatermark } = partition;
+  const end = beforeOffset === -1 ? highWatermark : beforeOffset;
+  if (end >= 0 && end <= highWatermark) return end;
+  throw new MillraceError(
+    'STORE_OFFSET_OUT_OF_RANGE',
+    `Records before offset ${beforeOffset} cannot be deleted: the partition holds ${logStartOffset} to ` +
+      `${highWatermark} (exclusive).`,
+    { details: { logStartOffset, highWatermark } },
+  );
 }
 
 function checkAlive(topic: Topic): void {

@@ -114,7 +114,7 @@ export class ApiClient {
 }
 
 /** Path of a topic's resource; the name goes as one segment, so that no level of it is taken for a verb. */
-export function topicPath(name: string, verb?: 'records' | 'config'): string {
+export function topicPath(name: string, verb?: 'records' | 'config' | 'partitions'): string {
   if (name === '') throw new UsageError('The topic name is empty.');
   return `/v1/topics/${encodeURIComponent(name)}${verb === undefined ? '' : `/${verb}`}`;
 }

@@ -99,7 +99,8 @@ function commandLine(): string {
 async function createTopic(http: string): Promise<void> {
   const client = new ApiClient(http);
   try {
-    await client.json('POST', '/v1/topics', { body: { name: TOPIC } });
+    // The feed's records are of the days when it was taken: by their age they would go at once.
+    await client.json('POST', '/v1/topics', { body: { name: TOPIC, config: { 'retention.ms': -1 } } });
   } catch (error) {
     if (!(error instanceof MillraceError && error.code === 'BROKER_TOPIC_EXISTS')) throw error;
   } finally {

@@ -18,6 +18,20 @@ export interface PartitionState {
   readonly highWatermark: number;
 }
 
+/** What became of a deletion of records. */
+export interface LogStarts {
+  readonly partitions: readonly { readonly partition: number; readonly logStartOffset: number }[];
+}
+
+export interface PartitionDetail extends PartitionState {
+  /** Of the batches that hold readable records. */
+  readonly sizeBytes: number;
+  /** ISO 8601; null without records, or where they have no time. */
+  readonly oldestTimestamp: string | null;
+  /** When the oldest records go by age; null where they do not. */
+  readonly expiresAt: string | null;
+}
+
 export interface TopicDetail extends TopicSummary {
   readonly partitions: readonly PartitionState[];
   /** What was set on the topic itself. */

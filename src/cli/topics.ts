@@ -5,12 +5,18 @@ import { registerCreate } from './topics-create.ts';
 import { registerDelete } from './topics-delete.ts';
 import { registerDescribe } from './topics-describe.ts';
 import { registerList } from './topics-list.ts';
+import { registerPurge } from './topics-purge.ts';
+import { registerTruncate } from './topics-truncate.ts';
 
 export function register(program: Command): void {
-  const topics = program.command('topics').description('create, list, describe, configure and delete topics');
+  const topics = program
+    .command('topics')
+    .description('create, list, describe, configure, truncate, purge and delete topics');
   registerCreate(topics);
   registerList(topics);
   registerDescribe(topics);
   registerConfig(topics);
+  registerTruncate(topics);
+  registerPurge(topics);
   registerDelete(topics);
 }

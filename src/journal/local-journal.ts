@@ -217,6 +217,20 @@ export class LocalJournal implements Journal {
     };
   }
 
+  /** The file that takes commits, and its size so far. File 0: nothing was ever written. */
+  get activeFile(): { readonly file: number; readonly sizeBytes: number } {
+    const { file, position } = this.#open.end;
+    return { file, sizeBytes: position };
+  }
+
+  /**
+   * The active file is closed before its time: the next commit that is begun goes to a new one. Nothing happens until
+   * something is staged.
+   */
+  rollNext(): void {
+    this.#open.rollNext();
+  }
+
   onRelief(callback: () => void): void {
     this.#relief.push(callback);
     if (!this.congested || this.#state !== 'running') queueMicrotask(() => this.#relieve());

@@ -103,6 +103,7 @@ export class OpenCommit implements CommitBuilder {
   #batchRows = 0;
   /** An entry was refused after others of its transaction were staged; the head state is half a transaction ahead. */
   broken: MillraceError | undefined;
+  #rolls = false;
   /** Entries when the running transaction began. */
   #entriesBefore = 0;
 
@@ -124,6 +125,16 @@ export class OpenCommit implements CommitBuilder {
   /** On disk, if it were closed now. */
   get sizeBytes(): number {
     return this.#entryCount === 0 ? 0 : commitBytes(this.#bodyBytes, this.#entryCount);
+  }
+
+  /** File of the last commit that was closed (0: none), and the next free byte in it. */
+  get end(): { readonly file: number; readonly position: number } {
+    return this.#end;
+  }
+
+  /** The next commit that is begun goes to a new file. */
+  rollNext(): void {
+    this.#rolls = true;
   }
 
   beginTransaction(): void {
@@ -240,7 +251,9 @@ export class OpenCommit implements CommitBuilder {
     assert(this.#bodyBytes + bodyBytes <= MAX_BODY_BYTES, `a commit of more than ${MAX_BODY_BYTES} bytes`);
     if (this.#entryCount > 0) return;
     const end = this.#end;
-    if (end.file === 0 || end.position >= this.#limits.fileBytes || end.batchRows >= this.#limits.fileEntries) {
+    const full = end.position >= this.#limits.fileBytes || end.batchRows >= this.#limits.fileEntries;
+    if (end.file === 0 || full || this.#rolls) {
+      this.#rolls = false;
       this.#file = end.file + 1;
       this.#incarnation = this.#limits.newIncarnation();
       this.#position = FILE_HEADER_BYTES;

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 /** Ten digits keep names in numeric order in any listing. Never change: names are on disk. */
 const NUMBER_DIGITS = 10;
 
-const NUMBERED = /^(\d{10})\.(journal|index|checkpoint)$/;
+const NUMBERED = /^(\d{10})\.(journal|index|checkpoint|chunk)$/;
 
-export type NumberedKind = 'journal' | 'index' | 'checkpoint';
+export type NumberedKind = 'journal' | 'index' | 'checkpoint' | 'chunk';
 
 function numberedName(file: number, kind: NumberedKind): string {
   return `${String(file).padStart(NUMBER_DIGITS, '0')}.${kind}`;
@@ -20,6 +20,15 @@ export function journalDirectory(directory: string): string {
 
 export function checkpointDirectory(directory: string): string {
   return join(directory, 'checkpoint');
+}
+
+export function chunkDirectory(directory: string): string {
+  return join(directory, 'chunk');
+}
+
+/** Batches by partition, made of closed journal files. */
+export function chunkPath(directory: string, chunk: number): string {
+  return join(chunkDirectory(directory), numberedName(chunk, 'chunk'));
 }
 
 export function journalPath(directory: string, file: number): string {

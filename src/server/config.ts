@@ -121,6 +121,38 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'largest answer to a fetch, however much the client asks for',
   },
   {
+    name: 'seal.bytes',
+    key: 'sealBytes',
+    form: { type: 'integer', min: 0, max: 64 * GIB },
+    documentation:
+      'once closed journal files of this size have come, their records are rewritten side by side by topic; 0: never',
+  },
+  {
+    name: 'disk.min.free.bytes',
+    key: 'minFreeBytes',
+    form: { type: 'integer', min: 0, max: 1024 * GIB },
+    documentation: 'with less free space on the disk, writes are refused and reads go on; 0: never',
+  },
+  {
+    name: 'log.retention.ms',
+    key: 'retentionMs',
+    form: { type: 'integer', min: -1, max: Number.MAX_SAFE_INTEGER },
+    documentation: 'age beyond which records are deleted, unless the topic says otherwise (retention.ms); -1 keeps all',
+  },
+  {
+    name: 'log.retention.bytes',
+    key: 'retentionBytes',
+    form: { type: 'integer', min: -1, max: Number.MAX_SAFE_INTEGER },
+    documentation:
+      'size of a partition beyond which old records are deleted, unless the topic says otherwise (retention.bytes); -1 keeps all',
+  },
+  {
+    name: 'log.retention.check.interval.ms',
+    key: 'retentionCheckMs',
+    form: { type: 'integer', min: 100, max: 86_400_000 },
+    documentation: 'how often old records are looked for, and files whose space can be given back',
+  },
+  {
     name: 'group.initial.rebalance.delay.ms',
     key: 'groupInitialRebalanceDelayMs',
     form: { type: 'integer', min: 0, max: 60_000 },
@@ -206,7 +238,7 @@ function parseValue(setting: Setting, text: string): string | number | boolean {
       if (form.words.includes(text)) return text;
       throw invalid(setting, text, form.words.join(', '));
     case 'integer': {
-      const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+      const value = /^-?\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
       if (value >= form.min && value <= form.max) return value;
       throw invalid(setting, text, `a whole number from ${form.min} to ${form.max}`);
     }

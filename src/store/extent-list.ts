@@ -20,9 +20,15 @@ export class ExtentList {
   #rows = new Float64Array(INITIAL_ROWS * STRIDE);
   #first = 0;
   #end = 0;
+  #totalBytes = 0;
 
   get count(): number {
     return this.#end - this.#first;
+  }
+
+  /** Of all extents. */
+  get totalBytes(): number {
+    return this.#totalBytes;
   }
 
   baseOffset(index: number): number {
@@ -46,6 +52,7 @@ export class ExtentList {
   }
 
   append(baseOffset: number, file: number, position: number, sizeBytes: number, maxTimestamp: number): void {
+    this.#totalBytes += sizeBytes;
     if (this.#end > this.#first && this.#extendLast(file, position, sizeBytes, maxTimestamp)) return;
     if ((this.#end + 1) * STRIDE > this.#rows.length) this.#makeRoom();
     const at = this.#end * STRIDE;
@@ -74,8 +81,26 @@ export class ExtentList {
 
   /** Forgets the extents of `file` and of all files before it. */
   dropThrough(file: number): void {
-    while (this.#first < this.#end && (this.#rows[this.#first * STRIDE + 1] as number) <= file) this.#first += 1;
+    while (this.#first < this.#end && (this.#rows[this.#first * STRIDE + 1] as number) <= file) this.#dropFirst();
     this.#shrink();
+  }
+
+  /** Forgets the extents that end at or before `offset`; the last one stays, since its end is not known here. */
+  dropBefore(offset: number): void {
+    while (this.#end - this.#first > 1 && (this.#rows[(this.#first + 1) * STRIDE] as number) <= offset)
+      this.#dropFirst();
+    this.#shrink();
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    while (this.#first < this.#end) this.#dropFirst();
+    this.#shrink();
+  }
+
+  #dropFirst(): void {
+    this.#totalBytes -= this.#rows[this.#first * STRIDE + 3] as number;
+    this.#first += 1;
   }
 
   #extendLast(file: number, position: number, sizeBytes: number, maxTimestamp: number): boolean {

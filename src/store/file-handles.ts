@@ -93,6 +93,19 @@ export class FileHandles {
     );
   }
 
+  /** The last `sizeBytes` of a file, fewer where it is shorter, and its length. As `read`. */
+  async readEnd(path: string, sizeBytes: number): Promise<{ readonly bytes: Uint8Array; readonly fileBytes: number }> {
+    return await this.#reads.run(() =>
+      this.#with(path, 0, async (file) => {
+        const fileBytes = await file.size();
+        const bytes = new Uint8Array(Math.min(sizeBytes, fileBytes));
+        const count = await file.read(bytes, fileBytes - bytes.length);
+        this.bytesRead += count;
+        return { bytes: bytes.subarray(0, count), fileBytes };
+      }),
+    );
+  }
+
   /** The file was replaced or removed: its handle is closed as soon as nobody reads through it. */
   forget(path: string): void {
     const handle = this.#handles.get(path);

@@ -22,6 +22,7 @@ test('find and dropBefore agree with an array', () => {
           firstRow: file * 2,
           rowCount: 1,
           maxTimestamp: -1,
+          sizeBytes: 10,
         };
         ranges.append(range);
         model.push(range);
@@ -48,7 +49,7 @@ test('find and dropBefore agree with an array', () => {
 // Two files whose ranges were taken in at the same time came in the wrong order, and a search missed what it held.
 test('a range that is not behind the last one is refused', () => {
   const ranges = new FileRanges();
-  const range = { file: 2, baseOffset: 10, endOffset: 20, firstRow: 0, rowCount: 1, maxTimestamp: 0 };
+  const range = { file: 2, baseOffset: 10, endOffset: 20, firstRow: 0, rowCount: 1, maxTimestamp: 0, sizeBytes: 1 };
   ranges.append(range);
   assert.throws(() => ranges.append({ ...range, file: 1, baseOffset: 0, endOffset: 10 }), MillraceError);
 });

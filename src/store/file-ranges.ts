@@ -1,20 +1,24 @@
 /**
- * Which closed journal files hold batches of one partition, and where their rows stand in the files' indexes: the sparse
- * summary that stays in memory when a file is closed. One row a file that has data of the partition, in file order.
+ * Which closed journal files and chunks hold batches of one partition, and where their rows stand in the files' indexes:
+ * the sparse summary that stays in memory when a file is closed. One row a file that has data of the partition, in the
+ * order of offsets, which among journal files is the order of files.
  */
 
 import { assert } from '../base/errors.ts';
+import type { FileNumber } from './file-number.ts';
 
-const STRIDE = 6;
+const STRIDE = 7;
 
 export interface FileRange {
-  readonly file: number;
+  readonly file: FileNumber;
   readonly baseOffset: number;
   /** Exclusive. */
   readonly endOffset: number;
   readonly firstRow: number;
   readonly rowCount: number;
   readonly maxTimestamp: number;
+  /** Of the batches, in the file; 0 in ranges that a checkpoint of the first version kept, which did not know. */
+  readonly sizeBytes: number;
 }
 
 export class FileRanges {
@@ -24,8 +28,27 @@ export class FileRanges {
     return this.#rows.length / STRIDE;
   }
 
-  file(index: number): number {
+  file(index: number): FileNumber {
     return this.#rows[index * STRIDE] as number;
+  }
+
+  endOffset(index: number): number {
+    return this.#rows[index * STRIDE + 2] as number;
+  }
+
+  maxTimestamp(index: number): number {
+    return this.#rows[index * STRIDE + 5] as number;
+  }
+
+  sizeBytes(index: number): number {
+    return this.#rows[index * STRIDE + 6] as number;
+  }
+
+  /** Of all ranges. */
+  get totalBytes(): number {
+    let bytes = 0;
+    for (let at = 6; at < this.#rows.length; at += STRIDE) bytes += this.#rows[at] as number;
+    return bytes;
   }
 
   at(index: number): FileRange {
@@ -38,6 +61,7 @@ export class FileRanges {
       firstRow: rows[at + 3] as number,
       rowCount: rows[at + 4] as number,
       maxTimestamp: rows[at + 5] as number,
+      sizeBytes: rows[at + 6] as number,
     };
   }
 
@@ -48,10 +72,7 @@ export class FileRanges {
     // Grows by one row: once a journal file, so the copy is cheaper than idle capacity in 100,000 partitions.
     const grown = new Float64Array(this.#rows.length + STRIDE);
     grown.set(this.#rows);
-    grown.set(
-      [range.file, range.baseOffset, range.endOffset, range.firstRow, range.rowCount, range.maxTimestamp],
-      this.#rows.length,
-    );
+    grown.set(columns(range), this.#rows.length);
     this.#rows = grown;
   }
 
@@ -67,9 +88,34 @@ export class FileRanges {
     return low;
   }
 
+  /**
+   * The same batches stand in other files now: these ranges, neighbours in order, take the place of all between their
+   * first and last offset, which they cover whole. Those behind all others are appended.
+   */
+  replace(ranges: readonly FileRange[]): void {
+    const base = ranges[0]?.baseOffset ?? 0;
+    const end = ranges.at(-1)?.endOffset ?? 0;
+    const first = this.find(base);
+    let next = first;
+    while (next < this.count && this.endOffset(next) <= end) next += 1;
+    const before = this.#rows.subarray(0, first * STRIDE);
+    const after = this.#rows.subarray(next * STRIDE);
+    assert(after.length === 0 || (after[1] as number) >= end, 'ranges are replaced by ones that cover all of them');
+    const rows = new Float64Array(before.length + ranges.length * STRIDE + after.length);
+    rows.set(before);
+    for (const [i, range] of ranges.entries()) rows.set(columns(range), before.length + i * STRIDE);
+    rows.set(after, before.length + ranges.length * STRIDE);
+    this.#rows = rows;
+  }
+
   /** Forgets ranges that end at or before `offset`. */
   dropBefore(offset: number): void {
     const keepFrom = this.find(offset);
     if (keepFrom > 0) this.#rows = this.#rows.slice(keepFrom * STRIDE);
   }
+}
+
+function columns(range: FileRange): number[] {
+  const { file, baseOffset, endOffset, firstRow, rowCount, maxTimestamp, sizeBytes } = range;
+  return [file, baseOffset, endOffset, firstRow, rowCount, maxTimestamp, sizeBytes];
 }

@@ -39,11 +39,27 @@ test('golden bytes, sorted by partition, and the ranges that point into them', (
   assert.deepEqual(built.ranges, [
     {
       partition: 2,
-      range: { file: 3, baseOffset: 5, endOffset: 6, firstRow: 0, rowCount: 1, maxTimestamp: 1_700_000_000_000 },
+      range: {
+        file: 3,
+        baseOffset: 5,
+        endOffset: 6,
+        firstRow: 0,
+        rowCount: 1,
+        maxTimestamp: 1_700_000_000_000,
+        sizeBytes: 90,
+      },
     },
     {
       partition: 7,
-      range: { file: 3, baseOffset: 100, endOffset: 102, firstRow: 1, rowCount: 2, maxTimestamp: 1_700_000_000_123 },
+      range: {
+        file: 3,
+        baseOffset: 100,
+        endOffset: 102,
+        firstRow: 1,
+        rowCount: 2,
+        maxTimestamp: 1_700_000_000_123,
+        sizeBytes: 180,
+      },
     },
   ]);
   const bytes = Buffer.from(GOLDEN, 'hex');

@@ -104,6 +104,14 @@ export class IndexBuilder {
   }
 }
 
+/** Row of the extent at `index`. Chunks have the same rows. */
+export function encodeRow(bytes: Uint8Array, at: number, extents: ExtentList, index: number): void {
+  writeInt64(bytes, at, extents.baseOffset(index));
+  writeUint32(bytes, at + 8, extents.position(index));
+  writeUint32(bytes, at + 12, extents.sizeBytes(index));
+  writeInt64(bytes, at + 16, extents.maxTimestamp(index));
+}
+
 export function decodeRow(bytes: Uint8Array, position: number): IndexRow {
   return {
     baseOffset: readInt64(bytes, position),
@@ -134,16 +142,14 @@ export function indexHeaderFault(header: Uint8Array, file: number, sizeBytes: nu
 
 function encodeRows(bytes: Uint8Array, firstRow: number, { extents, endOffset }: Entry, file: number): FileRange {
   let latest = -1;
+  let sizeBytes = 0;
   for (let i = 0; i < extents.count; i++) {
-    const at = INDEX_HEADER_BYTES + (firstRow + i) * INDEX_ROW_BYTES;
-    writeInt64(bytes, at, extents.baseOffset(i));
-    writeUint32(bytes, at + 8, extents.position(i));
-    writeUint32(bytes, at + 12, extents.sizeBytes(i));
-    writeInt64(bytes, at + 16, extents.maxTimestamp(i));
+    encodeRow(bytes, INDEX_HEADER_BYTES + (firstRow + i) * INDEX_ROW_BYTES, extents, i);
     latest = Math.max(latest, extents.maxTimestamp(i));
+    sizeBytes += extents.sizeBytes(i);
   }
   const baseOffset = extents.baseOffset(0);
-  return { file, baseOffset, endOffset, firstRow, rowCount: extents.count, maxTimestamp: latest };
+  return { file, baseOffset, endOffset, firstRow, rowCount: extents.count, maxTimestamp: latest, sizeBytes };
 }
 
 function encodeHeader(bytes: Uint8Array, file: number, rowCount: number): void {

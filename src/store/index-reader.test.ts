@@ -11,7 +11,7 @@ import { IndexReader } from './index-reader.ts';
 import type { Piece } from './read-plan.ts';
 
 const DEADLINE = { timeout: 60_000 };
-const PATHS = { journalFile: () => 'j', indexFile: (file: number) => `i/${file}` };
+const PATHS = { journalFile: () => 'j', chunkFile: () => '', indexFile: (file: number) => `i/${file}` };
 
 interface Built {
   readonly bytes: Uint8Array;

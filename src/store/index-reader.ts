@@ -1,9 +1,18 @@
 /**
- * Looks extents up in index files of closed journal files. A file is read and checked whole before the first of its rows
- * is used; one that is missing or damaged is built again from its journal file.
+ * Looks extents up in index files of closed journal files, and frames in chunks. The rows are read and checked whole before
+ * the first of them is used. An index that is missing or damaged is built again from its journal file; a chunk has nothing
+ * to be built again from.
  */
 import { MillraceError } from '../base/errors.ts';
+import {
+  CHUNK_TRAILER_BYTES,
+  chunkFooterFault,
+  decodeChunkTrailer,
+  footerBytesOf,
+  rowsPosition,
+} from './chunk-file.ts';
 import type { FileHandles } from './file-handles.ts';
+import { type FileNumber, isChunk } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
 import { decodeRow, INDEX_HEADER_BYTES, INDEX_ROW_BYTES, type IndexRow, indexFault } from './index-file.ts';
 import type { Piece } from './read-plan.ts';
@@ -16,8 +25,8 @@ export class IndexReader {
   readonly #handles: FileHandles;
   readonly #paths: ReadPaths;
 
-  /** Files whose index was found sound, or is being checked. */
-  readonly #checked = new Map<number, Promise<void> | true>();
+  /** Where the rows begin in files whose rows were found sound; a promise: being checked. */
+  readonly #checked = new Map<FileNumber, Promise<number> | number>();
 
   constructor(handles: FileHandles, paths: ReadPaths) {
     this.#handles = handles;
@@ -95,24 +104,36 @@ export class IndexReader {
 
   async #rows(range: FileRange, from: number, count: number): Promise<IndexRow[]> {
     const checked = this.#checked.get(range.file);
-    if (checked !== true) await (checked ?? this.#check(range.file));
-    const path = this.#paths.indexFile(range.file);
+    const rowsAt = typeof checked === 'number' ? checked : await (checked ?? this.#check(range.file));
+    const path = this.#pathOf(range.file);
     const bytes = new Uint8Array(count * INDEX_ROW_BYTES);
-    await this.#handles.read(path, bytes, INDEX_HEADER_BYTES + (range.firstRow + from) * INDEX_ROW_BYTES);
+    await this.#handles.read(path, bytes, rowsAt + (range.firstRow + from) * INDEX_ROW_BYTES);
     const rows: IndexRow[] = [];
     for (let i = 0; i < count; i++) rows.push(decodeRow(bytes, i * INDEX_ROW_BYTES));
     // The checksum was right; this catches a file that changed since, or an index and a checkpoint of two histories.
     const outside = rows.find((row) => !(row.baseOffset >= range.baseOffset && row.baseOffset < range.endOffset));
     if (outside !== undefined) {
       const fault = `a row says offset ${outside.baseOffset}, but ${range.baseOffset} to ${range.endOffset - 1} were indexed`;
-      throw damaged(path, range.file, fault);
+      throw isChunk(range.file) ? damagedChunk(path, -range.file, fault) : damaged(path, range.file, fault);
     }
     return rows;
   }
 
-  #check(file: number): Promise<void> {
-    const checking = this.#checkWhole(file).then(
-      () => void this.#checked.set(file, true),
+  /** The file is gone. */
+  forget(file: FileNumber): void {
+    this.#checked.delete(file);
+  }
+
+  #pathOf(file: FileNumber): string {
+    return isChunk(file) ? this.#paths.chunkFile(-file) : this.#paths.indexFile(file);
+  }
+
+  #check(file: FileNumber): Promise<number> {
+    const checking = (isChunk(file) ? this.#checkChunk(file) : this.#checkWhole(file)).then(
+      (rowsAt) => {
+        this.#checked.set(file, rowsAt);
+        return rowsAt;
+      },
       (error: unknown) => {
         // Not remembered: the cause may go away.
         this.#checked.delete(file);
@@ -123,15 +144,28 @@ export class IndexReader {
     return checking;
   }
 
-  async #checkWhole(file: number): Promise<void> {
+  async #checkChunk(file: FileNumber): Promise<number> {
+    const path = this.#pathOf(file);
+    const { bytes, fileBytes } = await this.#handles.readEnd(path, CHUNK_TRAILER_BYTES);
+    const footer = decodeChunkTrailer(bytes, -file, fileBytes);
+    if (typeof footer === 'string') throw damagedChunk(path, -file, footer);
+    const rows = new Uint8Array(footerBytesOf(footer));
+    await this.#handles.read(path, rows, footer.directoryPosition);
+    const fault = chunkFooterFault(rows, footer);
+    if (fault !== undefined) throw damagedChunk(path, -file, fault);
+    return rowsPosition(footer);
+  }
+
+  async #checkWhole(file: number): Promise<number> {
     const fault = await this.#fault(file);
-    if (fault === undefined) return;
+    if (fault === undefined) return INDEX_HEADER_BYTES;
     const path = this.#paths.indexFile(file);
     if (this.#paths.rebuildIndex === undefined) throw damaged(path, file, fault);
     await this.#paths.rebuildIndex(file, fault);
     this.#handles.forget(path);
     const remaining = await this.#fault(file);
     if (remaining !== undefined) throw damaged(path, file, remaining);
+    return INDEX_HEADER_BYTES;
   }
 
   async #fault(file: number): Promise<string | undefined> {
@@ -153,5 +187,14 @@ function damaged(path: string, file: number, fault: string): MillraceError {
     'STORE_CORRUPT',
     `Index file ${path} is damaged: ${fault}. Stop the broker and remove the file: it is built again.`,
     { details: { path, file } },
+  );
+}
+
+function damagedChunk(path: string, chunk: number, fault: string): MillraceError {
+  return new MillraceError(
+    'STORE_CORRUPT',
+    `Chunk ${path} is damaged: ${fault}. Its records cannot be read; everything else can. Run 'millrace verify', and ` +
+      'restore the file from a backup.',
+    { details: { path, chunk } },
   );
 }

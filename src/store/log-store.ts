@@ -22,6 +22,9 @@ import { Partition } from './partition.ts';
 import { PRODUCER_EXPIRATION_MS } from './producer-table.ts';
 import { Publisher } from './publisher.ts';
 
+/** Of section PARTITION_VIEWS. */
+const VIEWS_VERSION = 1;
+
 export class LogStore {
   /** By number; numbers are dense but for deleted partitions. */
   readonly #partitions: (Partition | undefined)[] = [];
@@ -61,6 +64,12 @@ export class LogStore {
     this.#publisher.stagedDeletion(commit, partition);
   }
 
+  /** Folds a new log start in; who waits at the partition is told when it is published. */
+  trim(partition: Partition, logStartOffset: number, commit: CommitNumber): void {
+    partition.moveStart(logStartOffset);
+    if (partition.waiters !== undefined) this.#publisher.stagedTrim(commit, partition);
+  }
+
   /** Folds a run of batches in. @throws STORE_CORRUPT where it does not continue its partition. */
   batches(run: BatchRun): void {
     const partition = this.#continued(run);
@@ -86,9 +95,9 @@ export class LogStore {
     this.#publisher.publish(commit);
   }
 
-  /** Section PARTITIONS of a checkpoint: what is folded up to the end of a closed file, whose extents are indexed. */
+  /** Section PARTITION_VIEWS of a checkpoint: what is folded up to the end of a closed file, whose extents are indexed. */
   snapshotPartitions(writer: StateWriter): void {
-    writer.u32(this.#partitions.length);
+    writer.u8(VIEWS_VERSION).u32(this.#partitions.length);
     const live = [...this.partitions()];
     writer.list(live, (partition) => {
       assert(partition.extents === undefined, 'a checkpoint is taken when every extent is indexed');
@@ -97,29 +106,46 @@ export class LogStore {
       writer.u32(ranges?.count ?? 0);
       for (let i = 0; i < (ranges?.count ?? 0); i++) {
         const range = ranges?.at(i) as FileRange;
-        writer.u32(range.file).i64(range.baseOffset).i64(range.endOffset);
-        writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp);
+        writer.i32(range.file).i64(range.baseOffset).i64(range.endOffset);
+        writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
       }
     });
   }
 
   restorePartitions(reader: StateReader): void {
+    checkViewsVersion(reader.u8());
+    this.#restorePartitions(reader, () => ({
+      file: reader.i32(),
+      baseOffset: reader.i64(),
+      endOffset: reader.i64(),
+      firstRow: reader.u32(),
+      rowCount: reader.u32(),
+      maxTimestamp: reader.i64(),
+      sizeBytes: reader.i64(),
+    }));
+  }
+
+  /** Section PARTITIONS, which checkpoints had before there were chunks: journal files only, and no sizes. */
+  restoreFirstPartitions(reader: StateReader): void {
+    this.#restorePartitions(reader, () => ({
+      file: reader.u32(),
+      baseOffset: reader.i64(),
+      endOffset: reader.i64(),
+      firstRow: reader.u32(),
+      rowCount: reader.u32(),
+      maxTimestamp: reader.i64(),
+      sizeBytes: 0,
+    }));
+  }
+
+  #restorePartitions(reader: StateReader, readRange: () => FileRange): void {
     const total = reader.u32();
     reader.list(() => {
       const partition = new Partition(reader.u32(), reader.u32());
       const logStartOffset = reader.i64();
       partition.endOffset = reader.i64();
       partition.highWatermark = partition.endOffset;
-      for (let count = reader.count(); count > 0; count--) {
-        partition.indexed({
-          file: reader.u32(),
-          baseOffset: reader.i64(),
-          endOffset: reader.i64(),
-          firstRow: reader.u32(),
-          rowCount: reader.u32(),
-          maxTimestamp: reader.i64(),
-        });
-      }
+      for (let count = reader.count(); count > 0; count--) partition.indexed(readRange());
       partition.moveStart(logStartOffset);
       this.#partitions[partition.number] = partition;
     });
@@ -212,6 +238,14 @@ function foldHeaders(run: BatchRun, partition: Partition, headersOnly: boolean):
       );
   }
   return latest;
+}
+
+function checkViewsVersion(version: number): void {
+  if (version === VIEWS_VERSION) return;
+  throw new MillraceError(
+    'STORE_CORRUPT',
+    `The checkpoint's partitions have version ${version}, known is ${VIEWS_VERSION}: it was made by a newer Millrace.`,
+  );
 }
 
 function misplaced(run: BatchRun, partition: Partition | undefined): MillraceError {

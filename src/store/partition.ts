@@ -9,8 +9,8 @@
  *   deleted                      readers wait here          next append
  * ```
  *
- * Older batches stand in closed journal files (`ranges`, with their extents in index files), newer ones in files that
- * have no index yet (`extents`). Ranges end where extents begin.
+ * Older batches stand in chunks and closed journal files (`ranges`, with their extents in index files), newer ones in
+ * files that have no index yet (`extents`). Ranges end where extents begin.
  */
 import { assert } from '../base/errors.ts';
 import { ExtentList } from './extent-list.ts';
@@ -22,6 +22,8 @@ import { TransactionIndex } from './transaction-index.ts';
 export interface PartitionWaiter {
   /** @param bytes size of what became readable since the last call for this partition. */
   advanced(partition: Partition, bytes: number): void;
+  /** The log start has moved: what the waiter is about to read may be gone. */
+  trimmed(partition: Partition): void;
   /** The partition is deleted: nothing more will come. */
   gone(partition: Partition): void;
 }
@@ -53,6 +55,14 @@ export class Partition {
   get lastStableOffset(): number {
     const stable = this.#transactions?.stableEnd(this.highWatermark) ?? this.highWatermark;
     return Math.max(stable, this.logStartOffset);
+  }
+
+  /**
+   * Of the extents and ranges that hold readable records; those that hold some count whole. What it takes on disk is that,
+   * and what else is in its files until they go.
+   */
+  get sizeBytes(): number {
+    return (this.#ranges?.totalBytes ?? 0) + (this.#extents?.totalBytes ?? 0);
   }
 
   get extents(): ExtentList | undefined {
@@ -111,13 +121,33 @@ export class Partition {
     this.#producers = undefined;
   }
 
-  /** A closed file has its index: its extents leave memory, the range that finds them again comes in. */
+  /**
+   * A closed file has its index: its extents leave memory, the range that finds them again comes in. One whose batches
+   * have been sealed already, as a file that is folded again after a restart may have, changes nothing.
+   */
   indexed(range: FileRange): void {
     this.#ranges ??= new FileRanges();
-    this.#ranges.append(range);
+    const { count } = this.#ranges;
+    if (count === 0 || this.#ranges.endOffset(count - 1) < range.endOffset) this.#ranges.append(range);
     this.#extents?.dropThrough(range.file);
     if (this.#extents?.count === 0) this.#extents = undefined;
-    if (this.logStartOffset > 0) this.#dropBeforeStart();
+    if (this.logStartOffset > 0 || this.#ranges.count === 0) this.#dropBeforeStart();
+  }
+
+  /**
+   * Batches that stood in journal files, or in other chunks, stand in these chunks from now on. Their offsets are those of
+   * whole ranges, from the partition's first in a journal file on or before it; so chunks come first, then journal files,
+   * then extents.
+   */
+  sealed(ranges: readonly FileRange[]): void {
+    const endOffset = ranges.at(-1)?.endOffset ?? 0;
+    if (endOffset <= this.logStartOffset) return;
+    this.#ranges ??= new FileRanges();
+    this.#ranges.replace(ranges);
+    // In a replay the files that were sealed had no index yet.
+    if (endOffset >= this.endOffset) this.#extents = undefined;
+    else this.#extents?.dropBefore(endOffset);
+    this.#dropBeforeStart();
   }
 
   /** Moves the log start; never back. Offsets up to `highWatermark` only. */
@@ -141,5 +171,7 @@ export class Partition {
   #dropBeforeStart(): void {
     this.#ranges?.dropBefore(this.logStartOffset);
     if (this.#ranges?.count === 0) this.#ranges = undefined;
+    if (this.logStartOffset >= this.endOffset) this.#extents = undefined;
+    else this.#extents?.dropBefore(this.logStartOffset);
   }
 }

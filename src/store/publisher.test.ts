@@ -9,7 +9,7 @@ function waiter(
   advanced: PartitionWaiter['advanced'],
   gone: PartitionWaiter['gone'] = () => undefined,
 ): PartitionWaiter {
-  return { advanced, gone };
+  return { advanced, trimmed: () => undefined, gone };
 }
 
 test('publishing up to any commit shows exactly what was staged up to it', () => {

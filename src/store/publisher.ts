@@ -8,8 +8,9 @@
 import type { CommitNumber } from '../journal/journal.ts';
 import type { Partition } from './partition.ts';
 
-/** In place of an end offset: the partition is gone. */
+/** In place of an end offset: the partition is gone; its log start has moved. */
 const GONE = -1;
+const TRIMMED = -2;
 
 /** Entries cut off the front at once, so that a shift is paid rarely. */
 const COMPACT_AFTER = 1024;
@@ -27,7 +28,12 @@ export class Publisher {
 
   staged(commit: CommitNumber, partition: Partition, endOffset: number, sizeBytes: number): void {
     const last = this.#commits.length - 1;
-    if (last >= this.#first && this.#partitions[last] === partition && this.#commits[last] === commit) {
+    if (
+      last >= this.#first &&
+      this.#partitions[last] === partition &&
+      this.#commits[last] === commit &&
+      (this.#ends[last] as number) >= 0
+    ) {
       this.#ends[last] = endOffset;
       (this.#bytes[last] as number) += sizeBytes;
       return;
@@ -45,6 +51,14 @@ export class Publisher {
     this.#bytes.push(0);
   }
 
+  /** The log start has moved; only who waits is told, since it is in force at once. */
+  stagedTrim(commit: CommitNumber, partition: Partition): void {
+    this.#commits.push(commit);
+    this.#partitions.push(partition);
+    this.#ends.push(TRIMMED);
+    this.#bytes.push(0);
+  }
+
   /** Every commit up to `commit` may be seen. */
   publish(commit: CommitNumber): void {
     const from = this.#first;
@@ -53,7 +67,7 @@ export class Publisher {
     for (; at < this.#commits.length && (this.#commits[at] as number) <= commit; at++) {
       const partition = this.#partitions[at] as Partition;
       const end = this.#ends[at] as number;
-      if (end !== GONE) partition.highWatermark = end;
+      if (end >= 0) partition.highWatermark = end;
       if (partition.waiters !== undefined) waited = true;
     }
     this.#first = at;
@@ -63,7 +77,7 @@ export class Publisher {
     const bytes = waited ? this.#bytes.slice(from, at) : [];
     this.#compact();
     // Second pass: a reader of several partitions must find all of a commit when it is told of any.
-    for (const [i, partition] of partitions.entries()) tell(partition, ends[i] === GONE, bytes[i] as number);
+    for (const [i, partition] of partitions.entries()) tell(partition, ends[i] as number, bytes[i] as number);
   }
 
   #compact(): void {
@@ -91,11 +105,12 @@ export class Publisher {
 }
 
 /** A waiter may leave, or come back with its next wait, while it is told: only those of now are told. */
-function tell(partition: Partition, gone: boolean, bytes: number): void {
+function tell(partition: Partition, end: number, bytes: number): void {
   if (partition.waiters === undefined) return;
   for (const waiter of [...partition.waiters]) {
     try {
-      if (gone) waiter.gone(partition);
+      if (end === GONE) waiter.gone(partition);
+      else if (end === TRIMMED) waiter.trimmed(partition);
       else waiter.advanced(partition, bytes);
     } catch (thrown) {
       // A defect of the waiter's owner: it surfaces as an uncaught exception, and must not stop the journal.

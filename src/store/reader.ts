@@ -9,12 +9,13 @@
  */
 import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
-import { baseOffset } from '../model/record-batch.ts';
 import type { FileHandles } from './file-handles.ts';
+import { describeFile, type FileNumber, isChunk } from './file-number.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
 import { type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
 import { cutBatches, type ReadResult } from './read-result.ts';
+import { soundBytes } from './sound-batches.ts';
 import type { TailCache } from './tail-cache.ts';
 
 /**
@@ -22,12 +23,15 @@ import type { TailCache } from './tail-cache.ts';
  * apart, a megabyte of answer would cost a gigabyte of reading.
  */
 const MAX_READ_BYTES = 16 * 1024 * 1024;
+/** How often a read is planned where files vanish meanwhile. */
+const MAX_PLANS = 3;
 /** Extents that one read plans; more are the next read's. */
 const MAX_PIECES = 4096;
 
 export interface ReadPaths {
   journalFile(file: number): string;
   indexFile(file: number): string;
+  chunkFile(chunk: number): string;
   /** Writes the index of a journal file anew; told what was wrong with it. Absent: a damaged index is an error. */
   rebuildIndex?(file: number, fault: string): Promise<void>;
 }
@@ -98,7 +102,9 @@ export class PartitionReader {
 
   /** Reads one span of a plan; the caller releases the lease. */
   async readSpan(span: Span): Promise<Lease> {
-    return await this.#handles.readLease(this.#pool, this.#paths.journalFile(span.file), span.sizeBytes, span.position);
+    const { file } = span;
+    const path = isChunk(file) ? this.#paths.chunkFile(-file) : this.#paths.journalFile(file);
+    return await this.#handles.readLease(this.#pool, path, span.sizeBytes, span.position);
   }
 
   get index(): IndexReader {
@@ -136,7 +142,21 @@ export class PartitionReader {
     return true;
   }
 
+  /**
+   * Between planning and opening, a file may have been sealed and removed: the batches stand elsewhere by then, or the log
+   * start has left them behind, and the plan is made anew.
+   */
   async #readDisk(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#readPlanned(partition, offset, limits, result);
+      } catch (error) {
+        if (attempt === MAX_PLANS || !isGone(error)) throw error;
+      }
+    }
+  }
+
+  async #readPlanned(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> {
     const pieces = await this.plan(partition, offset, limits.endOffset, limits.maxBytes);
     const before = result.sizeBytes;
     let spent = 0;
@@ -230,19 +250,33 @@ function addSpan(
     if (!first && budget <= 0) return false;
     const from = piece.position - span.position;
     const bytes = lease.bytes.subarray(from, from + piece.sizeBytes);
-    const cut = cutBatches(bytes, offset, limits.endOffset, budget, first && limits.atLeastOne);
-    if (cut === undefined || baseOffset(bytes, 0) !== piece.baseOffset) throw notBatches(span.file, piece);
+    const sound = soundBytes(bytes, piece.baseOffset);
+    const cut = cutBatches(bytes.subarray(0, sound), offset, limits.endOffset, budget, first && limits.atLeastOne);
+    if (cut === undefined) throw notBatches(span.file, piece, sound);
     if (cut.length > 0) result.add(cut, lease, sparse);
+    // What stands before the damage was served, unless the reader asks for what is damaged, or for what comes behind it.
+    if (sound < bytes.length) {
+      if (result.sizeBytes === sizeBefore) throw notBatches(span.file, piece, sound);
+      return false;
+    }
     if (cut.byteOffset + cut.length < bytes.byteOffset + bytes.length) return false;
   }
   return true;
 }
 
-function notBatches(file: number, piece: Piece): MillraceError {
+/** @param sound bytes of the piece before the damage. */
+export function notBatches(file: FileNumber, piece: Piece, sound: number): MillraceError {
+  const position = piece.position + sound;
   return new MillraceError(
     'STORE_CORRUPT',
-    `Journal file ${file}, position ${piece.position}: ${piece.sizeBytes} bytes that should be batches of offsets ` +
-      `${piece.baseOffset} to ${piece.endOffset - 1} are not. Run 'millrace journal verify'.`,
-    { details: { file, position: piece.position, sizeBytes: piece.sizeBytes, baseOffset: piece.baseOffset } },
+    `${describeFile(file)}, position ${position}: what should be batches, between offsets ${piece.baseOffset} and ` +
+      `${piece.endOffset - 1} of a partition, is damaged. It is not served. Run 'millrace verify'.`,
+    { details: { file, position, sizeBytes: piece.sizeBytes, baseOffset: piece.baseOffset } },
   );
+}
+
+/** The file is not there. */
+function isGone(error: unknown): boolean {
+  if (!(error instanceof MillraceError)) return false;
+  return (error.cause as { code?: unknown } | undefined)?.code === 'ENOENT';
 }

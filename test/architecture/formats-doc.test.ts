@@ -52,6 +52,12 @@ test('the index', () => {
   );
 });
 
+test('the chunk', () => {
+  const bytes = dumped(blockOf('### Worked example of a chunk'));
+  const golden = readFileSync(new URL('../golden/chunk/version-1.hex', import.meta.url), 'utf8').replaceAll(/\s/g, '');
+  assert.equal(bytes.toString('hex'), golden);
+});
+
 test('the checkpoint', () => {
   const { file, commit, commitChecksum, sections } = decodeCheckpoint(
     dumped(blockOf('### Worked example of a checkpoint')),
@@ -68,7 +74,7 @@ test('the checkpoint', () => {
     assert.ok(reader.atEnd);
   };
   restore(CHECKPOINT_SECTION.CLUSTER, (reader) => cluster.restore(reader));
-  restore(CHECKPOINT_SECTION.PARTITIONS, (reader) => store.restorePartitions(reader));
+  restore(CHECKPOINT_SECTION.PARTITIONS, (reader) => store.restoreFirstPartitions(reader));
   restore(CHECKPOINT_SECTION.TOPICS, (reader) => topics.restore(reader));
   restore(CHECKPOINT_SECTION.PRODUCERS, (reader) => store.restoreProducers(reader));
   restore(CHECKPOINT_SECTION.GROUPS, (reader) => groups.restore(reader));

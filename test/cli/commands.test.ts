@@ -56,7 +56,7 @@ test('topics are created, listed, described, configured and deleted', TIMEOUT, a
   assert.equal(jsonLines(await ok(['topics', 'list', '--json', '--prefix', 'shop']))[0]?.['name'], 'shop.orders');
   assert.match(
     await ok(['topics', 'describe', 'shop/orders']),
-    /3 partitions, 0 offsets\)\nPARTITION .*\n +0 +0 +0 +0\n/,
+    /3 partitions, 0 offsets\)\nPARTITION .*\n +0 +0 +0 +0 +0 +- +-\n/,
   );
   assert.match(
     await ok(['topics', 'config', 'shop/orders', 'max.message.bytes=2000000']),
@@ -66,6 +66,22 @@ test('topics are created, listed, described, configured and deleted', TIMEOUT, a
     await ok(['topics', 'config', 'shop/orders', '--unset', 'max.message.bytes']),
     /max\.message\.bytes +\d+ +default/,
   );
+  await ok(['topics', 'config', 'shop/orders', 'retention.ms=315360000000']);
+  await ok(['produce', 'shop/orders', '--partition', '1', '--timestamp', '2026-01-01T00:00:00Z'], 'a\nb\nc\n');
+  assert.match(
+    await ok(['topics', 'describe', 'shop/orders']),
+    /\n +1 +0 +3 +3 +\d+ +2026-01-01T00:00:00.000Z +2035-12-30T00:00:00.000Z\n/,
+  );
+  assert.equal(
+    await ok(['topics', 'truncate', 'shop/orders', '--partition', '1', '--before', '2']),
+    'shop/orders partition 1 starts at offset 2\n',
+  );
+  assert.match(
+    await ok(['topics', 'truncate', 'shop/orders', '--before', '2026-01-01']),
+    /partition 1 starts at offset 2\n/,
+  );
+  assert.equal(await ok(['topics', 'purge', 'shop/orders']), 'purged shop/orders, 3 partitions\n');
+  assert.match(await ok(['topics', 'describe', 'shop/orders']), /\n +1 +3 +3 +0 +0 +- +-\n/);
   assert.equal(await ok(['topics', 'delete', 'shop/orders']), 'deleted shop/orders\n');
   assert.equal(await ok(['topics', 'delete', 'shop/orders', '--if-exists']), 'shop/orders does not exist\n');
 });
@@ -305,7 +321,7 @@ test('every command has help with an example', TIMEOUT, async () => {
     ['produce'],
     ['consume'],
     ['subscribe'],
-    ...['create', 'list', 'describe', 'config', 'delete'].map((verb) => ['topics', verb]),
+    ...['create', 'list', 'describe', 'config', 'truncate', 'purge', 'delete'].map((verb) => ['topics', verb]),
     ...['list', 'describe', 'reset', 'delete'].map((verb) => ['groups', verb]),
     ...['dump', 'verify'].map((verb) => ['journal', verb]),
     ['bench', 'produce'],

@@ -86,6 +86,8 @@ export class FakeDisk implements Disk {
   /** May be set while the disk is in use. */
   faults: FaultPlan | undefined;
   openHandles = 0;
+  /** What `space` says; -1: not known. */
+  usableBytes = -1;
   #killed = false;
 
   /** @param files durable content to begin with, by path. */
@@ -207,7 +209,7 @@ export class FakeDisk implements Disk {
   }
 
   async space(): Promise<DiskSpace> {
-    return { totalBytes: -1, usableBytes: -1 };
+    return { totalBytes: this.usableBytes, usableBytes: this.usableBytes };
   }
 
   async lockDirectory(path: string): Promise<DiskLock> {

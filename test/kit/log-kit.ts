@@ -63,7 +63,11 @@ export class TestLog {
       tail: this.tail,
       handles: this.handles,
       pool: this.pool,
-      paths: { journalFile: (file) => `j/${file}.journal`, indexFile: (file) => `j/${file}.index` },
+      paths: {
+        journalFile: (file) => `j/${file}.journal`,
+        indexFile: (file) => `j/${file}.index`,
+        chunkFile: (chunk) => `j/${chunk}.chunk`,
+      },
     });
   }
 

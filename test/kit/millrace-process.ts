@@ -26,6 +26,9 @@ export interface MillraceProcessOptions {
   readonly extra?: readonly string[] | undefined;
 }
 
+/** Tests write records of fixed, old times. */
+const OLD_RECORDS_STAY = ['--set', 'log.retention.ms=-1'];
+
 export class MillraceProcess implements AsyncDisposable {
   readonly directory: string;
   readonly #ownsDirectory: boolean;
@@ -44,7 +47,15 @@ export class MillraceProcess implements AsyncDisposable {
     this.#httpPort = httpPort;
     const settings = (options.settings ?? []).flatMap((setting) => ['--set', setting]);
     const addresses = ['--kafka', this.kafka, '--http', this.http];
-    this.#args = ['serve', '--data', this.directory, ...addresses, ...settings, ...(options.extra ?? [])];
+    this.#args = [
+      'serve',
+      '--data',
+      this.directory,
+      ...addresses,
+      ...OLD_RECORDS_STAY,
+      ...settings,
+      ...(options.extra ?? []),
+    ];
   }
 
   /** @returns a broker that is ready. @throws Error with its log where it ended instead. */

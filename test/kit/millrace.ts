@@ -75,6 +75,9 @@ export interface RunningBroker extends Running {
 export async function startBroker(directory: string, extra: readonly string[] = []): Promise<RunningBroker> {
   const running = startMillrace([
     'serve',
+    // Tests write records of fixed, old times.
+    '--set',
+    'log.retention.ms=-1',
     '--data',
     directory,
     '--kafka',

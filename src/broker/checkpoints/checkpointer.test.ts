@@ -44,7 +44,15 @@ class FakeWorker implements CheckpointWorker {
   indexed(file: number, partitions = PARTITIONS): void {
     const ranges = Array.from({ length: partitions }, (_, partition) => ({
       partition,
-      range: { file, baseOffset: file - 1, endOffset: file, firstRow: partition, rowCount: 1, maxTimestamp: 0 },
+      range: {
+        file,
+        baseOffset: file - 1,
+        endOffset: file,
+        firstRow: partition,
+        rowCount: 1,
+        maxTimestamp: 0,
+        sizeBytes: 100,
+      },
     }));
     this.tell({ kind: 'indexed', file, ranges: packRanges(ranges) });
   }

@@ -14,7 +14,9 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { workerModule } from '../../base/worker-module.ts';
+import type { FileNumber } from '../../store/file-number.ts';
 import type { LogStore } from '../../store/log-store.ts';
+import type { SealedRound } from '../chunks/seal-round.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerStart } from './messages.ts';
 
@@ -41,8 +43,12 @@ export interface CheckpointerOptions {
   readonly store: LogStore;
   readonly clock: Clock;
   readonly report: (problem: string) => void;
-  /** Journal files, and their indexes, that nothing needed any more and that are gone now. */
-  readonly removed?: ((files: readonly number[]) => void) | undefined;
+  /** Journal files with their indexes, and chunks, that nothing needed any more and that are gone now. */
+  readonly removed?: ((files: readonly FileNumber[]) => void) | undefined;
+  /** Number of the next chunk, by the broker's state; undefined: nothing is sealed. */
+  readonly nextChunk?: (() => number) | undefined;
+  /** Chunks are written: swaps them in. Never rejects. */
+  readonly sealed?: ((round: SealedRound) => Promise<void>) | undefined;
   readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
 }
 
@@ -61,9 +67,15 @@ export class Checkpointer {
   #waiting: { file: number; sizeBytes: number }[] = [];
   /** Indexed, and being taken in one after the other: ranges of a partition must come in file order. */
   readonly #taking: Indexed[] = [];
+  /** The swap that runs, or the last one. */
+  sealing: Promise<void> = Promise.resolve();
+  /** Last file that the worker in charge has folded, as far as it said. */
+  #lastIndexed = 0;
   #idle: Timer | undefined;
   #retry: Timer | undefined;
   #closed = false;
+  /** Who waits for a checkpoint of a file, or for the news that none will come soon. */
+  readonly #awaited: { readonly file: number; readonly done: (reached: boolean) => void }[] = [];
   /** Last file whose state is in a checkpoint; 0: none since the start. */
   lastCheckpoint = 0;
 
@@ -85,12 +97,26 @@ export class Checkpointer {
     else say(this.#worker, { kind: 'fold', file, sizeBytes });
   }
 
+  /**
+   * Resolves when a checkpoint holds the state up to the end of a file, closed or about to be, and what nothing needs any
+   * more is gone. False: the worker failed, or the broker closes.
+   */
+  async checkpointThrough(file: number): Promise<boolean> {
+    if (this.lastCheckpoint >= file) return true;
+    if (this.#closed) return false;
+    return await new Promise<boolean>((done) => {
+      this.#awaited.push({ file, done });
+      if (this.waitingFiles === 0) this.#checkpointAwaited();
+    });
+  }
+
   /** Ends the workers wherever they are: what they write is there whole or not at all. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#idle?.cancel();
     this.#retry?.cancel();
     this.#worker = undefined;
+    this.#answerAwaited(Number.POSITIVE_INFINITY, false);
     await Promise.all([...this.#running].map((worker) => worker.terminate()));
     this.#running.clear();
   }
@@ -106,6 +132,8 @@ export class Checkpointer {
     worker.on('exit', () => {
       this.#lost(worker, 'The checkpoint worker ended before its work did.');
       this.#running.delete(worker);
+      // One that was told to finish and failed at it: whoever waits would wait for ever.
+      if (this.#running.size === 0) this.#answerAwaited(this.#lastIndexed, false);
     });
     worker.unref();
     for (const { file, sizeBytes } of this.#waiting) say(worker, { kind: 'fold', file, sizeBytes });
@@ -121,6 +149,10 @@ export class Checkpointer {
       case 'checkpointed':
         this.lastCheckpoint = Math.max(this.lastCheckpoint, message.file);
         if (message.removed.length > 0) this.#options.removed?.(message.removed);
+        this.#answerAwaited(message.file, true);
+        break;
+      case 'sealed':
+        this.#onSealed(message);
         break;
       case 'failed':
         this.#lost(worker, `Indexing and checkpointing stopped: ${message.message}`);
@@ -136,6 +168,7 @@ export class Checkpointer {
     this.#worker = undefined;
     this.#idle?.cancel();
     this.#options.report(problem);
+    this.#answerAwaited(Number.POSITIVE_INFINITY, false);
     void worker.terminate();
     if (this.#waiting.length === 0) return;
     this.#retry = this.#options.clock.schedule(RETRY_MS, () => {
@@ -147,6 +180,8 @@ export class Checkpointer {
     const first = this.#waiting[0];
     if (first === undefined || first.file !== message.file) return;
     this.#waiting.shift();
+    this.#lastIndexed = message.file;
+    this.#checkpointAwaited();
     this.#taking.push(message);
     if (this.#taking.length === 1) this.#takeIn(message, 0);
   }
@@ -166,7 +201,34 @@ export class Checkpointer {
     this.#taking.shift();
     const next = this.#taking[0];
     if (next !== undefined) this.#takeIn(next, 0);
-    else if (this.#waiting.length === 0) this.#finishWhenIdle();
+    else if (this.#waiting.length === 0) this.#sealThenFinish();
+  }
+
+  /** All closed files are folded and taken in: what they hold may be sealed. */
+  #sealThenFinish(): void {
+    const { nextChunk, clock } = this.#options;
+    if (nextChunk === undefined || this.#worker === undefined) this.#finishWhenIdle();
+    else say(this.#worker, { kind: 'seal', now: clock.now(), nextChunk: nextChunk() });
+  }
+
+  #onSealed(round: SealedRound): void {
+    for (const problem of round.problems) this.#options.report(problem);
+    const swapped = round.commands.length === 0 ? Promise.resolve() : this.#options.sealed?.(round);
+    this.sealing = swapped ?? Promise.resolve();
+    if (this.waitingFiles === 0) this.#finishWhenIdle();
+  }
+
+  /** Asks for the checkpoint that somebody waits for, once its file is folded. */
+  #checkpointAwaited(): void {
+    if (this.#worker === undefined) return;
+    if (this.#awaited.some(({ file }) => file <= this.#lastIndexed)) say(this.#worker, { kind: 'checkpoint' });
+  }
+
+  #answerAwaited(file: number, reached: boolean): void {
+    for (const waiting of this.#awaited.splice(0)) {
+      if (waiting.file <= file) waiting.done(reached);
+      else this.#awaited.push(waiting);
+    }
   }
 
   #finishWhenIdle(): void {

@@ -13,6 +13,8 @@ import { MillraceError } from '../../base/errors.ts';
 import { checkpointPath, indexPath, journalPath } from '../../journal/paths.ts';
 import { verifyJournal } from '../../journal/verify.ts';
 import { decodeCheckpoint } from '../../store/checkpoint-file.ts';
+import { chunkFile } from '../../store/file-number.ts';
+import { LogStore } from '../../store/log-store.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import { Folder } from './folder.ts';
 import { rebuildIndex, repairIndexes } from './index-repair.ts';
@@ -368,14 +370,31 @@ test(
 );
 
 test('temporary files and indexes without a journal file are removed, and nothing else', DEADLINE, async () => {
-  const names = ['journal/0000000001.index.tmp', 'journal/0000000007.index', 'checkpoint/0000000001.checkpoint.tmp'];
+  const names = [
+    'journal/0000000001.index.tmp',
+    'journal/0000000007.index',
+    'checkpoint/0000000001.checkpoint.tmp',
+    'chunk/0000000001.chunk',
+    'chunk/0000000004.chunk.tmp',
+  ];
   const kept = [
     'journal/0000000002.journal',
     'journal/0000000002.index',
     'checkpoint/0000000001.checkpoint',
     'journal/mine.tmp',
+    'chunk/0000000003.chunk',
   ];
   const disk = new FakeDisk({}, new Map([...names, ...kept].map((name) => [`${D}/${name}`, Buffer.alloc(1)])));
-  await removeLeftovers(disk, D);
+  const store = new LogStore();
+  store.create(0, 0).indexed({
+    file: chunkFile(3),
+    baseOffset: 0,
+    endOffset: 1,
+    firstRow: 0,
+    rowCount: 1,
+    maxTimestamp: 0,
+    sizeBytes: 1,
+  });
+  await removeLeftovers(disk, D, store);
   assert.deepEqual([...disk.content().keys()].sort(), kept.map((name) => `${D}/${name}`).sort());
 });

@@ -7,13 +7,25 @@
  */
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
-import { indexPath, journalDirectory, journalPath, numberedFiles } from '../../journal/paths.ts';
+import {
+  chunkDirectory,
+  chunkPath,
+  indexPath,
+  journalDirectory,
+  journalPath,
+  numberedFiles,
+} from '../../journal/paths.ts';
 import { writeWhole } from '../../store/checkpoint-file.ts';
+import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import { IndexBuilder } from '../../store/index-file.ts';
 import { BrokerState } from '../broker-state.ts';
+import { NOTHING_SEALED, type SealedRound, sealRound } from '../chunks/seal-round.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
+
+/** A round takes as many times `sealBytes` at most: what waits longer is done in several. */
+const MAX_ROUND = 4;
 
 export class Folder {
   readonly #disk: Disk;
@@ -26,6 +38,8 @@ export class Folder {
   #commit = 0;
   #commitChecksum = 0;
   #bytesSinceCheckpoint = 0;
+  /** Of the chunks, in the last checkpoint. */
+  #removableBefore = 1;
   /** Files of the two newest checkpoints that were loaded or written here, so known to be sound. */
   #soundCheckpoint: number | undefined;
   #soundBefore: number | undefined;
@@ -37,9 +51,10 @@ export class Folder {
     this.#checkpoints = new CheckpointStore(disk, directory);
   }
 
-  /** True when a checkpoint is worth its writing. */
+  /** True when a checkpoint is worth its writing: enough has come, or files can go that were sealed. */
   get due(): boolean {
-    return this.#bytesSinceCheckpoint >= this.#settings.checkpointBytes;
+    if (this.#bytesSinceCheckpoint >= this.#settings.checkpointBytes) return true;
+    return this.hasNews && this.#state?.chunks.removableBefore !== this.#removableBefore;
   }
 
   get hasNews(): boolean {
@@ -71,8 +86,45 @@ export class Folder {
       this.#soundBefore = this.#soundCheckpoint;
       this.#soundCheckpoint = this.#file;
       this.#bytesSinceCheckpoint = 0;
+      this.#removableBefore = this.#state.chunks.removableBefore;
     }
     return this.#file;
+  }
+
+  /** Whether a round of sealing has enough to do, and the one before is folded. */
+  async sealDue(nextChunk: number): Promise<boolean> {
+    return (await this.#sealThrough(nextChunk)) !== undefined;
+  }
+
+  /** Writes chunks of what closed files have brought; the commands swap them in. See `ToWorker`. */
+  async seal(now: number, nextChunk: number): Promise<SealedRound> {
+    const through = await this.#sealThrough(nextChunk);
+    if (this.#state === undefined || through === undefined) return NOTHING_SEALED;
+    return await sealRound({
+      disk: this.#disk,
+      directory: this.#directory,
+      settings: this.#settings,
+      state: this.#state,
+      through,
+      now,
+    });
+  }
+
+  /** The last file of the next round; undefined: not yet. */
+  async #sealThrough(nextChunk: number): Promise<number | undefined> {
+    const state = this.#state;
+    const { sealBytes } = this.#settings;
+    if (state === undefined || sealBytes === 0 || state.chunks.nextChunk !== nextChunk) return undefined;
+    const files = numberedFiles(await this.#disk.list(journalDirectory(this.#directory)), 'journal');
+    let bytes = 0;
+    let through = 0;
+    for (const file of files) {
+      if (file <= state.chunks.sealedThrough || file > this.#file) continue;
+      through = file;
+      bytes += await this.#sizeOf(file);
+      if (bytes >= sealBytes * MAX_ROUND) break;
+    }
+    return bytes >= sealBytes ? through : undefined;
   }
 
   /**
@@ -80,9 +132,11 @@ export class Folder {
    * partition has a readable batch in them. Decided on this state, which is that of durable files alone: the broker's own
    * may know of a deletion that a crash takes back. Oldest first and one by one, so the files that stay have no gap.
    *
+   * Chunks go when no partition has a readable batch in them, wherever they stand.
+   *
    * @returns the files that are gone.
    */
-  async removeDead(): Promise<number[]> {
+  async removeDead(): Promise<FileNumber[]> {
     const state = this.#state;
     if (state === undefined || this.#soundBefore === undefined) return [];
     const keepFrom = Math.min(this.#soundBefore + 1, oldestReferenced(state));
@@ -95,6 +149,22 @@ export class Folder {
       await this.#disk.syncDirectory(folder);
       removed.push(file);
     }
+    return [...removed, ...(await this.#removeDeadChunks(state))];
+  }
+
+  async #removeDeadChunks(state: BrokerState): Promise<FileNumber[]> {
+    const referenced = new Set<FileNumber>();
+    for (const { ranges } of state.store.partitions()) {
+      for (let i = 0; i < (ranges?.count ?? 0); i++) referenced.add(ranges?.file(i) as number);
+    }
+    const removed: FileNumber[] = [];
+    const folder = chunkDirectory(this.#directory);
+    for (const chunk of numberedFiles(await this.#disk.list(folder), 'chunk')) {
+      if (chunk >= state.chunks.removableBefore || referenced.has(chunkFile(chunk))) continue;
+      await this.#disk.remove(chunkPath(this.#directory, chunk));
+      removed.push(chunkFile(chunk));
+    }
+    if (removed.length > 0) await this.#disk.syncDirectory(folder);
     return removed;
   }
 
@@ -108,6 +178,7 @@ export class Folder {
       this.#commitChecksum = checkpoint.commitChecksum;
       this.#soundCheckpoint = checkpoint.file;
     }
+    this.#removableBefore = state.chunks.removableBefore;
     this.#state = state;
     return state;
   }
@@ -149,11 +220,17 @@ export class Folder {
   }
 }
 
-/** The oldest file that a partition has readable batches in; infinite where there is none. */
+/** The oldest journal file that a partition has readable batches in; infinite where there is none. */
 function oldestReferenced(state: BrokerState): number {
   let oldest = Number.POSITIVE_INFINITY;
   for (const { ranges } of state.store.partitions()) {
-    if (ranges !== undefined) oldest = Math.min(oldest, ranges.file(0));
+    for (let i = 0; i < (ranges?.count ?? 0); i++) {
+      const file = ranges?.file(i) as number;
+      if (isChunk(file)) continue;
+      // The others of the partition are in later files.
+      oldest = Math.min(oldest, file);
+      break;
+    }
   }
   return oldest;
 }

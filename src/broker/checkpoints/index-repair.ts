@@ -8,6 +8,7 @@ import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
 import { indexPath, journalDirectory, journalPath } from '../../journal/paths.ts';
 import { writeWhole } from '../../store/checkpoint-file.ts';
+import { isChunk } from '../../store/file-number.ts';
 import { INDEX_HEADER_BYTES, IndexBuilder, indexHeaderFault } from '../../store/index-file.ts';
 import type { Partition } from '../../store/partition.ts';
 
@@ -61,7 +62,10 @@ export async function repairIndexes(
 function referencedFiles(partitions: Iterable<Partition>): number[] {
   const files = new Set<number>();
   for (const { ranges } of partitions) {
-    for (let i = 0; i < (ranges?.count ?? 0); i++) files.add(ranges?.file(i) as number);
+    for (let i = 0; i < (ranges?.count ?? 0); i++) {
+      const file = ranges?.file(i) as number;
+      if (!isChunk(file)) files.add(file);
+    }
   }
   return [...files].sort((a, b) => a - b);
 }

@@ -1,14 +1,30 @@
-/** Files that an earlier run left half way: written under a temporary name, or about a journal file that is gone. */
+/**
+ * Files that an earlier run left half way: written under a temporary name, about a journal file that is gone, or chunks
+ * that were never swapped in, or are swapped out.
+ */
 import { join } from 'node:path';
 import type { Disk } from '../../journal/disk.ts';
-import { checkpointDirectory, indexPath, journalDirectory, numberedFiles } from '../../journal/paths.ts';
+import {
+  checkpointDirectory,
+  chunkDirectory,
+  chunkPath,
+  indexPath,
+  journalDirectory,
+  numberedFiles,
+} from '../../journal/paths.ts';
+import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts';
+import type { LogStore } from '../../store/log-store.ts';
 
 /** Only names of this form are ours: `0000000001.index.tmp`. */
-const TEMPORARY = /^\d{10}\.(index|checkpoint)\.tmp$/;
+const TEMPORARY = /^\d{10}\.(index|checkpoint|chunk)\.tmp$/;
 
-/** Under the directory's lock, before anything writes there. */
-export async function removeLeftovers(disk: Disk, directory: string): Promise<void> {
-  for (const folder of [journalDirectory(directory), checkpointDirectory(directory)]) {
+/**
+ * Under the directory's lock, before anything writes there.
+ *
+ * @param store everything replayed: it refers to each chunk that is of use.
+ */
+export async function removeLeftovers(disk: Disk, directory: string, store: LogStore): Promise<void> {
+  for (const folder of [journalDirectory(directory), checkpointDirectory(directory), chunkDirectory(directory)]) {
     const names = await disk.list(folder);
     for (const name of names) if (TEMPORARY.test(name)) await disk.remove(join(folder, name));
   }
@@ -17,4 +33,19 @@ export async function removeLeftovers(disk: Disk, directory: string): Promise<vo
   for (const file of numberedFiles(names, 'index')) {
     if (!journals.has(file)) await disk.remove(indexPath(directory, file));
   }
+  const referenced = referencedChunks(store);
+  for (const chunk of numberedFiles(await disk.list(chunkDirectory(directory)), 'chunk')) {
+    if (!referenced.has(chunkFile(chunk))) await disk.remove(chunkPath(directory, chunk));
+  }
+}
+
+function referencedChunks(store: LogStore): ReadonlySet<FileNumber> {
+  const chunks = new Set<FileNumber>();
+  for (const { ranges } of store.partitions()) {
+    for (let i = 0; i < (ranges?.count ?? 0); i++) {
+      const file = ranges?.file(i) as number;
+      if (isChunk(file)) chunks.add(file);
+    }
+  }
+  return chunks;
 }

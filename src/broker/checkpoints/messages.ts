@@ -10,23 +10,38 @@ export interface WorkerStart {
 export type ToWorker =
   /** A closed, durable journal file; files come in order. */
   | { readonly kind: 'fold'; readonly file: number; readonly sizeBytes: number }
+  /** Write a checkpoint of what is folded, if there is news, and remove what nothing needs. */
+  | { readonly kind: 'checkpoint' }
+  /**
+   * Seal what closed files have brought, if it is enough. `nextChunk` is that of the broker's state: where the worker's
+   * is another one, the round before is not folded yet, and nothing is done.
+   */
+  | { readonly kind: 'seal'; readonly now: number; readonly nextChunk: number }
   /** Write a checkpoint of what is folded, and end. */
   | { readonly kind: 'finish' };
 
 export type FromWorker =
   | { readonly kind: 'indexed'; readonly file: number; readonly ranges: Float64Array }
-  /** `removed`: journal files that nothing needs any more and that were removed, with their indexes. */
+  /** `removed`: journal files and chunks that nothing needs any more and that were removed, with their indexes. */
   | { readonly kind: 'checkpointed'; readonly file: number; readonly removed: readonly number[] }
+  /** Answer to `seal`: commands for the journal, to be committed one by one in this order; none: nothing was done. */
+  | {
+      readonly kind: 'sealed';
+      readonly commands: readonly Uint8Array[];
+      readonly chunks: readonly { readonly chunk: number; readonly sizeBytes: number }[];
+      /** For the log: damaged batches that were found, or why nothing could be sealed. */
+      readonly problems: readonly string[];
+    }
   | { readonly kind: 'failed'; readonly message: string };
 
-const STRIDE = 6;
+const STRIDE = 7;
 
 /** Ranges as numbers, to be transferred instead of copied: partition, then the range without its file. */
 export function packRanges(ranges: readonly { readonly partition: number; readonly range: FileRange }[]): Float64Array {
   const packed = new Float64Array(ranges.length * STRIDE);
   for (const [i, { partition, range }] of ranges.entries()) {
-    const { baseOffset, endOffset, firstRow, rowCount, maxTimestamp } = range;
-    packed.set([partition, baseOffset, endOffset, firstRow, rowCount, maxTimestamp], i * STRIDE);
+    const { baseOffset, endOffset, firstRow, rowCount, maxTimestamp, sizeBytes } = range;
+    packed.set([partition, baseOffset, endOffset, firstRow, rowCount, maxTimestamp, sizeBytes], i * STRIDE);
   }
   return packed;
 }
@@ -50,6 +65,7 @@ export function unpackRange(
       firstRow: packed[at + 3] as number,
       rowCount: packed[at + 4] as number,
       maxTimestamp: packed[at + 5] as number,
+      sizeBytes: packed[at + 6] as number,
     },
   };
 }

@@ -643,6 +643,10 @@ class Watch implements PartitionWaiter {
     stream.partition.wait(this);
   }
 
+  trimmed(): void {
+    // What was deleted is never asked for again.
+  }
+
   stop(): void {
     this.#stream.partition.stopWaiting(this);
   }

@@ -84,9 +84,9 @@ export function queryTimestamp(text: string): number {
   return timestamp;
 }
 
-function choosePartitions(topic: Topic, asked: string | undefined): readonly Partition[] {
+export function choosePartitions(topic: Topic, asked: string | undefined): readonly Partition[] {
   if (asked === 'all') return topic.partitions;
-  if (asked === undefined) return [onlyPartition(topic, ', or read them together with `partition=all`')];
+  if (asked === undefined) return [onlyPartition(topic, ', or all of them with `partition=all`')];
   return [partitionOf(topic, Number(asked))];
 }
 

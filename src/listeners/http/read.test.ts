@@ -435,6 +435,29 @@ test('deleting records moves the log start, never back', OPTIONS, async () => {
   await kit.refused([404, 'BROKER_TOPIC_NOT_FOUND'], 'DELETE', '/v1/topics/none/records?before=0');
 });
 
+function starts(start: number): unknown {
+  return { partitions: [0, 1].map((partition) => ({ partition, logStartOffset: start })) };
+}
+
+test('deleting records of all partitions is one commit, by offset or by time', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  await kit.post('/v1/topics', { name: 't', partitions: 2 });
+  for (const partition of [0, 1]) await kit.post(`/v1/topics/t/records?partition=${partition}`, { value: 1 });
+  const remove = async (query: string) => (await kit.call('DELETE', `/v1/topics/t/records?${query}`)).json;
+  await kit.refused([400, 'HTTP_REQUEST_INVALID'], 'DELETE', '/v1/topics/t/records?partition=all');
+  await kit.refused([400, 'HTTP_REQUEST_INVALID'], 'DELETE', '/v1/topics/t/records?before=0');
+  await kit.refused(
+    [400, 'HTTP_REQUEST_INVALID'],
+    'DELETE',
+    '/v1/topics/t/records?before=end&timestamp=5&partition=all',
+  );
+  await kit.refused([416, 'STORE_OFFSET_OUT_OF_RANGE'], 'DELETE', '/v1/topics/t/records?before=2&partition=all');
+  assert.deepEqual(await remove('timestamp=5&partition=all'), starts(0));
+  const { json } = await kit.get('/v1/topics/t/partitions');
+  assert.ok(json.partitions.every((one: { sizeBytes: number }) => one.sizeBytes > 61));
+  assert.deepEqual(await remove('timestamp=2999-01-01T00:00:00Z&partition=all'), starts(1));
+});
+
 test('answers held for slow readers are bounded; a reader that takes nothing is cut', OPTIONS, async () => {
   await using kit = await HttpKit.start({ http: { maxAnswersBytes: 9 * 1024 * 1024, stallTimeoutMs: 400 } });
   const value = 'x'.repeat(100_000);

@@ -142,9 +142,17 @@ function placeOfEach(
   });
 }
 
-/** What was encoded here a moment ago is refused only when the topic went away meanwhile. */
+/** What was encoded here a moment ago is refused only when the topic went away meanwhile, or the disk is almost full. */
 function itemError(topic: Topic, code: ErrorCode): MillraceError {
   if (topic.deleted) return topicNotFound(topic.name);
+  if (code === 'BROKER_DISK_FULL') {
+    return new MillraceError(
+      code,
+      `Nothing was written for ${topic.name}: the broker's disk is almost full (disk.min.free.bytes). Free some space or ` +
+        'delete old records, then send again; reading goes on.',
+      { details: { topic: topic.name } },
+    );
+  }
   return new MillraceError(code, `Records for ${topic.name} were refused (${code}); nothing was written.`, {
     details: { topic: topic.name },
   });

@@ -111,6 +111,26 @@ export const TopicList = object({ topics: array(TopicSummary), nextCursor: { typ
 ]);
 export type TopicList = XStatic<typeof TopicList>;
 
+export const PartitionList = object(
+  {
+    partitions: array(
+      object(
+        {
+          partition: INTEGER,
+          logStartOffset: INTEGER,
+          highWatermark: INTEGER,
+          sizeBytes: INTEGER,
+          oldestTimestamp: { type: ['string', 'null'] },
+          expiresAt: { type: ['string', 'null'] },
+        },
+        ['partition', 'logStartOffset', 'highWatermark', 'sizeBytes', 'oldestTimestamp', 'expiresAt'],
+      ),
+    ),
+  },
+  ['partitions'],
+);
+export type PartitionList = XStatic<typeof PartitionList>;
+
 const PartitionView = object({ partition: INTEGER, logStartOffset: INTEGER, highWatermark: INTEGER }, [
   'partition',
   'logStartOffset',
@@ -174,8 +194,12 @@ export const ProduceAnswer = object(
 export type ProduceAnswer = XStatic<typeof ProduceAnswer>;
 
 export const DeleteRecordsQuery = object(
-  { before: text('^(?:end|\\d{1,16})$', 'an offset, or end for the high watermark'), partition: PartitionNumber },
-  ['before'],
+  {
+    before: text('^(?:end|\\d{1,16})$', 'an offset, or end for the high watermark'),
+    timestamp: Timestamp,
+    partition: text('^(?:all|\\d{1,10})$', 'a partition number or all'),
+  },
+  [],
 );
 export type DeleteRecordsQuery = XStatic<typeof DeleteRecordsQuery>;
 

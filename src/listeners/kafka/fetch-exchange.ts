@@ -208,6 +208,10 @@ export class FetchExchange extends Exchange implements FetchRequest, FetchWaits,
     this.operation?.advanced(partition, bytes);
   }
 
+  trimmed(partition: Partition): void {
+    this.operation?.trimmed(partition);
+  }
+
   gone(): void {
     this.operation?.gone();
   }

@@ -52,9 +52,10 @@ export class SessionEntry {
 
 /** A fetch that waits for news of the session. */
 export interface SessionFetch {
-  /** Before `advanced` or `gone`: the entry belongs to the fetch now. */
+  /** Before `advanced`, `trimmed` or `gone`: the entry belongs to the fetch now. */
   include(entry: SessionEntry): void;
   advanced(partition: Partition, bytes: number): void;
+  trimmed(partition: Partition): void;
   gone(): void;
 }
 
@@ -152,6 +153,15 @@ export class FetchSession implements PartitionWaiter {
     for (const fetch of [...this.#waiting]) {
       fetch.include(entry);
       fetch.advanced(partition, bytes);
+    }
+  }
+
+  trimmed(partition: Partition): void {
+    const entry = this.#news(partition);
+    if (entry === undefined) return;
+    for (const fetch of [...this.#waiting]) {
+      fetch.include(entry);
+      fetch.trimmed(partition);
     }
   }
 

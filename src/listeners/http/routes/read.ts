@@ -1,7 +1,9 @@
 /** `GET /v1/topics/{name}/records`: read, wait for, or follow records. `DELETE`: move the log start. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
+import type { Broker } from '../../../broker/broker.ts';
 import type { RecordCursor } from '../../../model/record-codec.ts';
+import type { Partition } from '../../../store/partition.ts';
 import { negotiate } from '../accept.ts';
 import { collectAnswer } from '../answer.ts';
 import { Collector } from '../collector.ts';
@@ -11,10 +13,10 @@ import { beginStream, follow } from '../follow.ts';
 import { EVENT_FRAMING, type Framing, framingFor, wantsEvents } from '../framing.ts';
 import {
   checkReadQuery,
+  choosePartitions,
   formatOffsets,
-  onlyPartition,
   type PartitionPosition,
-  partitionOf,
+  queryTimestamp,
   startPositions,
 } from '../position.ts';
 import { type RawRecord, rawRecord } from '../raw-output.ts';
@@ -62,13 +64,30 @@ export function readRoutes(app: FastifyInstance, context: HttpContext): void {
     PATH,
     { schema: deleteSchema },
     async (request, reply) => {
-      const { before, partition: asked } = request.query;
+      const { query } = request;
+      checkDeleteQuery(query);
       const topic = findTopic(broker, request.params.name);
-      const partition = asked === undefined ? onlyPartition(topic, '') : partitionOf(topic, asked);
-      const logStartOffset = await broker.deleteRecords(partition, before === 'end' ? -1 : Number(before));
-      return reply.send({ partition: partition.index, logStartOffset });
+      const partitions = choosePartitions(topic, query.partition);
+      const ends = await Promise.all(partitions.map((partition) => deletionEnd(broker, partition, query)));
+      const targets = partitions.map((partition, i) => ({ partition, beforeOffset: ends[i] as number }));
+      const starts = await broker.topics.deleteBefore(topic, targets);
+      const views = partitions.map(({ index }, i) => ({ partition: index, logStartOffset: starts[i] as number }));
+      return reply.send(query.partition === 'all' ? { partitions: views } : views[0]);
     },
   );
+}
+
+function checkDeleteQuery(query: DeleteRecordsQuery): void {
+  if ((query.before === undefined) !== (query.timestamp === undefined)) return;
+  throw new MillraceError('HTTP_REQUEST_INVALID', 'Give either `before` (an offset, or end) or `timestamp`.', {
+    details: { in: 'query', name: 'before' },
+  });
+}
+
+/** Offset before which records go; -1: the high watermark. Of a time: that of the first record at or after it. */
+async function deletionEnd(broker: Broker, partition: Partition, query: DeleteRecordsQuery): Promise<number> {
+  if (query.timestamp === undefined) return query.before === 'end' ? -1 : Number(query.before);
+  return (await broker.offsetForTimestamp(partition, queryTimestamp(query.timestamp))).offset;
 }
 
 /** What is asked for: Server-Sent Events do not end, and a browser that comes back says where it was. */

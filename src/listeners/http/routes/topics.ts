@@ -1,11 +1,21 @@
 /** `/v1/topics`: create, list, get, delete. */
 import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
+import type { Broker } from '../../../broker/broker.ts';
+import { retentionOf } from '../../../broker/retention/topic-retention.ts';
 import type { Topic } from '../../../broker/topic.ts';
 import { TopicPattern } from '../../../model/topic-pattern.ts';
+import { nextExpiry } from '../../../store/retention.ts';
 import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
-import { CreateTopicBody, ListTopicsQuery, type TopicList, TopicParams, type TopicView } from '../schemas.ts';
+import {
+  CreateTopicBody,
+  ListTopicsQuery,
+  type PartitionList,
+  type TopicList,
+  TopicParams,
+  type TopicView,
+} from '../schemas.ts';
 import { smallestNames } from '../smallest.ts';
 import { TOPICS_PATH, topicUrl } from '../topic-path.ts';
 
@@ -26,6 +36,12 @@ export function topicRoutes(app: FastifyInstance, { broker }: HttpContext): void
 
   app.get<{ Params: TopicParams }>(`${TOPICS_PATH}/:name`, { schema: { params: TopicParams } }, (request, reply) =>
     reply.send(viewOf(findTopic(broker, request.params.name))),
+  );
+
+  app.get<{ Params: TopicParams }>(
+    `${TOPICS_PATH}/:name/partitions`,
+    { schema: { params: TopicParams } },
+    async (request, reply) => reply.send(await partitionList(broker, findTopic(broker, request.params.name))),
   );
 
   app.delete<{ Params: TopicParams }>(
@@ -87,6 +103,30 @@ function cursorName(cursor: string): string {
       details: { in: 'query', name: 'cursor' },
     },
   );
+}
+
+/** With what retention makes of each partition; the time of the oldest record is read from its batch. */
+async function partitionList(broker: Broker, topic: Topic): Promise<PartitionList> {
+  const partitions: PartitionList['partitions'][number][] = [];
+  for (const partition of topic.partitions) {
+    const oldest = await broker.oldestTimestamp(partition);
+    const expiresAt = nextExpiry(partition, retentionOf(topic));
+    partitions.push({
+      partition: partition.index,
+      logStartOffset: partition.logStartOffset,
+      highWatermark: partition.highWatermark,
+      sizeBytes: partition.sizeBytes,
+      oldestTimestamp: isoTime(oldest),
+      expiresAt: isoTime(expiresAt),
+    });
+  }
+  return { partitions };
+}
+
+/** Null too for times that no date can tell: `retention.ms` may be as long as it likes. */
+function isoTime(milliseconds: number | undefined): string | null {
+  const date = new Date(milliseconds ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 function viewOf(topic: Topic): TopicView {

@@ -2,7 +2,7 @@
 import type { Clock, Timer } from '../../../base/clock.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import type { Stream } from '../../../broker/streams/stream.ts';
-import type { PartitionWaiter } from '../../../store/partition.ts';
+import type { Partition, PartitionWaiter } from '../../../store/partition.ts';
 import type { Reading } from '../reading.ts';
 
 /** `moved`: look again. `ended`: the reading ended first. */
@@ -66,6 +66,11 @@ class StreamWait implements PartitionWaiter {
   advanced(): void {
     // A commit of an open transaction is not readable yet.
     if (this.#hasMoved()) this.#end('moved');
+  }
+
+  trimmed(partition: Partition): void {
+    // The next look finds that what it asks for was deleted.
+    if (this.#offset < partition.logStartOffset) this.#end('moved');
   }
 
   gone(): void {

@@ -38,7 +38,7 @@ export const handleDescribeLogDirs = handler(describeLogDirs, [1, 4], async (req
 async function describe(request: DescribeLogDirsRequest, broker: Broker): Promise<Directory> {
   const topics = [];
   for (const wanted of wantedOf(request, broker)) {
-    const partitions = await sizesOf(wanted, broker);
+    const partitions = sizesOf(wanted, broker);
     // What does not exist is left out, as Kafka does.
     if (partitions.length > 0) topics.push({ name: wanted.name, partitions });
   }
@@ -54,12 +54,12 @@ function wantedOf({ topics }: DescribeLogDirsRequest, broker: Broker): readonly 
   }));
 }
 
-async function sizesOf({ name, indexes }: Wanted, broker: Broker) {
+function sizesOf({ name, indexes }: Wanted, broker: Broker) {
   const partitions = findTopic(broker, name)?.partitions ?? [];
   const sizes = [];
   for (const partition of partitions) {
     if (indexes?.has(partition.index) === false) continue;
-    const partitionSize = await broker.sizeBytes(partition);
+    const partitionSize = partition.sizeBytes;
     sizes.push({ partitionIndex: partition.index, partitionSize, offsetLag: 0, isFutureKey: false });
   }
   return sizes;

@@ -1,0 +1,73 @@
+/** What the checkpoint worker does with its messages: one after the other, until one fails. */
+import { asMillraceError } from '../../base/errors.ts';
+import type { Disk } from '../../journal/disk.ts';
+import { Folder } from './folder.ts';
+import { type FromWorker, packRanges, type ToWorker, type WorkerStart } from './messages.ts';
+
+export interface WorkerPort {
+  say(message: FromWorker, transfer?: ArrayBuffer[]): void;
+  /** Nothing more will be said. */
+  close(): void;
+}
+
+export class WorkerLoop {
+  readonly #folder: Folder;
+  readonly #port: WorkerPort;
+  #queue = Promise.resolve();
+  #failed = false;
+
+  constructor(disk: Disk, start: WorkerStart, port: WorkerPort) {
+    this.#folder = new Folder(disk, start.directory, start.settings);
+    this.#port = port;
+  }
+
+  post(message: ToWorker): void {
+    this.#queue = this.#queue
+      // After a failure the state may be that of half a file: what is still in line must not be folded into it.
+      .then(() => (this.#failed ? undefined : this.#handle(message)))
+      .catch((error: unknown) => {
+        this.#failed = true;
+        this.#port.say({ kind: 'failed', message: asMillraceError(error).message });
+        this.#port.close();
+      });
+  }
+
+  async #handle(message: ToWorker): Promise<void> {
+    const folder = this.#folder;
+    switch (message.kind) {
+      case 'fold': {
+        const ranges = packRanges(await folder.fold(message.file, message.sizeBytes));
+        this.#port.say({ kind: 'indexed', file: message.file, ranges }, [ranges.buffer as ArrayBuffer]);
+        if (folder.due) await this.#checkpoint();
+        return;
+      }
+      case 'seal':
+        return await this.#seal(message.now, message.nextChunk);
+      case 'checkpoint':
+        return await this.#checkpoint();
+      case 'finish':
+        if (folder.hasNews) await this.#checkpoint();
+        this.#port.close();
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** A round that fails costs nothing but time: its chunks are overwritten by the next one. */
+  async #seal(now: number, nextChunk: number): Promise<void> {
+    try {
+      // So that the files can go as soon as the swap is in a checkpoint, too.
+      if ((await this.#folder.sealDue(nextChunk)) && this.#folder.hasNews) await this.#checkpoint();
+      this.#port.say({ kind: 'sealed', ...(await this.#folder.seal(now, nextChunk)) });
+    } catch (error) {
+      const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
+      this.#port.say({ kind: 'sealed', commands: [], chunks: [], problems: [problem] });
+    }
+  }
+
+  async #checkpoint(): Promise<void> {
+    const file = await this.#folder.checkpoint();
+    this.#port.say({ kind: 'checkpointed', file, removed: await this.#folder.removeDead() });
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Writes the chunks of a round of sealing: a large partition gets its own, small ones share packs. Batches are copied
+ * verbatim. One chunk at a time is put together in memory: what is to stand side by side in it comes from all over the
+ * sources, and these are read in few large pieces, in the order of their places.
+ *
+ * A chunk is there whole or not at all (temporary name, sync, rename), and nothing refers to it before it is durable.
+ */
+import { MillraceError } from '../../base/errors.ts';
+import type { Disk } from '../../journal/disk.ts';
+import { chunkDirectory, chunkPath } from '../../journal/paths.ts';
+import { ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
+import { describeFile, isChunk } from '../../store/file-number.ts';
+import type { FileRange } from '../../store/file-ranges.ts';
+import { type Piece, planSpans } from '../../store/read-plan.ts';
+import { soundBytes } from '../../store/sound-batches.ts';
+import type { BrokerSettings } from '../settings.ts';
+import type { SealPart } from './seal-plan.ts';
+import type { SealSources } from './seal-sources.ts';
+
+/** Synced in steps of this size: one large sync would hold up the journal's. */
+const SYNC_BYTES = 8 * 1024 * 1024;
+
+export interface SealedPartition {
+  readonly partition: number;
+  /** Take the place of the part's ranges. */
+  readonly ranges: readonly FileRange[];
+}
+
+export interface WrittenChunk {
+  readonly chunk: number;
+  readonly sizeBytes: number;
+}
+
+export interface WrittenRound {
+  readonly partitions: readonly SealedPartition[];
+  readonly chunks: readonly WrittenChunk[];
+  /** Places where batches are damaged, for the log. They were copied as they are: reads name them, and serve the rest. */
+  readonly damages: readonly string[];
+}
+
+interface Item {
+  readonly partition: number;
+  readonly pieces: readonly Piece[];
+}
+
+export class ChunkWriter {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #settings: BrokerSettings;
+  readonly #sources: SealSources;
+  readonly #partitions = new Map<number, FileRange[]>();
+  readonly #chunks: WrittenChunk[] = [];
+  readonly #damages: string[] = [];
+  #next: number;
+
+  constructor(disk: Disk, directory: string, settings: BrokerSettings, sources: SealSources, firstChunk: number) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#settings = settings;
+    this.#sources = sources;
+    this.#next = firstChunk;
+  }
+
+  /** @param parts by partition number. Everything is durable when it resolves. */
+  async write(parts: readonly SealPart[]): Promise<WrittenRound> {
+    const folder = chunkDirectory(this.#directory);
+    await this.#disk.makeDirectory(folder);
+    let pack: SealPart[] = [];
+    let packBytes = 0;
+    for (const part of parts) {
+      if (part.sizeBytes >= this.#settings.ownChunkBytes) {
+        await this.#writeOwn(part);
+        continue;
+      }
+      if (packBytes > 0 && packBytes + part.sizeBytes > this.#settings.chunkBytes) {
+        await this.#writePack(pack);
+        pack = [];
+        packBytes = 0;
+      }
+      pack.push(part);
+      packBytes += part.sizeBytes;
+    }
+    await this.#writePack(pack);
+    await this.#disk.syncDirectory(folder);
+    const partitions = [...this.#partitions].map(([partition, ranges]) => ({ partition, ranges }));
+    return { partitions, chunks: this.#chunks, damages: this.#damages };
+  }
+
+  async #writePack(parts: readonly SealPart[]): Promise<void> {
+    const items: Item[] = [];
+    for (const part of parts) items.push({ partition: part.partition, pieces: await this.#sources.pieces(part) });
+    await this.#writeChunk(items);
+  }
+
+  /** In chunks of about the wished size, the last of them not much smaller than the others. */
+  async #writeOwn(part: SealPart): Promise<void> {
+    const pieces = await this.#sources.pieces(part);
+    const total = pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const chunkBytes = total / Math.ceil(total / this.#settings.chunkBytes);
+    let taken: Piece[] = [];
+    let bytes = 0;
+    for (const piece of pieces) {
+      taken.push(piece);
+      bytes += piece.sizeBytes;
+      if (bytes < chunkBytes) continue;
+      await this.#writeChunk([{ partition: part.partition, pieces: taken }]);
+      taken = [];
+      bytes = 0;
+    }
+    await this.#writeChunk([{ partition: part.partition, pieces: taken }]);
+  }
+
+  async #writeChunk(items: readonly Item[]): Promise<void> {
+    const chunk = this.#next;
+    const index = new ChunkIndex(chunk);
+    const start = index.position;
+    const places = new Map<Piece, { readonly position: number; readonly partition: number }>();
+    for (const { partition, pieces } of items) {
+      for (const piece of pieces) {
+        places.set(piece, { position: index.position - start, partition });
+        index.add(partition, piece.baseOffset, piece.endOffset, piece.sizeBytes, piece.maxTimestamp);
+      }
+    }
+    if (places.size === 0) return;
+    this.#next += 1;
+    const body = Buffer.allocUnsafeSlow(index.position - start);
+    const inPlace = [...places.keys()].sort((a, b) => a.file - b.file || a.position - b.position);
+    for (const span of planSpans(inPlace)) {
+      const bytes = await this.#sources.read(span);
+      for (const piece of span.pieces) {
+        const { position, partition } = places.get(piece) as { position: number; partition: number };
+        const from = piece.position - span.position;
+        const copy = bytes.subarray(from, from + piece.sizeBytes);
+        const sound = soundBytes(copy, piece.baseOffset);
+        if (sound < copy.length) this.#damages.push(damage(piece, partition, sound));
+        body.set(copy, position);
+      }
+    }
+    const { footer, entries } = index.finish();
+    await this.#store(chunk, [encodeChunkHeader(chunk), body, footer]);
+    for (const { partition, range } of entries) {
+      const ranges = this.#partitions.get(partition);
+      if (ranges === undefined) this.#partitions.set(partition, [range]);
+      else ranges.push(range);
+    }
+    this.#chunks.push({ chunk, sizeBytes: start + body.length + footer.length });
+  }
+
+  async #store(chunk: number, pieces: readonly Uint8Array[]): Promise<void> {
+    const path = chunkPath(this.#directory, chunk);
+    const temporary = `${path}.tmp`;
+    await this.#disk.remove(temporary);
+    const file = await this.#disk.open(temporary, 'create');
+    try {
+      let position = 0;
+      for (const piece of pieces) {
+        for (let at = 0; at < piece.length; at += SYNC_BYTES) {
+          const part = piece.subarray(at, at + SYNC_BYTES);
+          await file.write([part], position);
+          position += part.length;
+          if (part.length === SYNC_BYTES) await file.sync();
+        }
+      }
+      await file.sync();
+    } catch (error) {
+      await file.close();
+      await this.#disk.remove(temporary);
+      throw asStoreError(error, temporary);
+    }
+    await file.close();
+    await this.#disk.rename(temporary, path);
+  }
+}
+
+function damage(piece: Piece, partition: number, sound: number): string {
+  const source = isChunk(piece.file) ? 'verify' : 'journal verify';
+  return (
+    `${describeFile(piece.file)}, position ${piece.position + sound}: batches of partition ${partition}, between offsets ` +
+    `${piece.baseOffset} and ${piece.endOffset - 1}, are damaged. They are kept as they are and not served. Run 'millrace ${source}'.`
+  );
+}
+
+function asStoreError(error: unknown, path: string): MillraceError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new MillraceError(
+    code === 'ENOSPC' ? 'JOURNAL_NO_SPACE' : 'STORE_IO',
+    `Chunk ${path} cannot be written: ${String(error)}.`,
+    { details: { path }, cause: error },
+  );
+}

@@ -1,0 +1,109 @@
+/**
+ * Chunks as folded from the journal: the number that the next one gets, and, through the partitions' ranges, which batches
+ * stand in which. `BATCHES_SEALED` is the swap: until its commit the batches are read from where they were, and from then
+ * on from the chunk, which was whole and durable before.
+ *
+ * `JOURNAL_ROLLED` changes nothing: it is the first commit of a new file where nothing else is written, so that the file
+ * before it is closed and its space may come back.
+ */
+import { assert } from '../../base/errors.ts';
+import { StateReader, StateWriter } from '../../base/state-bytes.ts';
+import { chunkFile } from '../../store/file-number.ts';
+import type { FileRange } from '../../store/file-ranges.ts';
+import type { LogStore } from '../../store/log-store.ts';
+import { checkBodyVersion } from '../body-version.ts';
+import { CHECKPOINT_SECTION, COMMAND, type StatePart } from '../state-part.ts';
+
+const BODY_VERSION = 1;
+
+/** Part of a round of sealing; a round of very many partitions is told in several commands, each of them whole. */
+export interface SealedBatches {
+  /** Last journal file that the round has looked at. */
+  readonly through: number;
+  /** Number of the chunk after those of the round. */
+  readonly nextChunk: number;
+  /** The last command of the round: what no partition has batches in now, of chunks before `nextChunk`, may go. */
+  readonly last: boolean;
+  readonly partitions: readonly { readonly partition: number; readonly ranges: readonly FileRange[] }[];
+}
+
+/** Bodies of the commands, versioned by their first byte. Byte layouts: docs/formats.md, "State commands". */
+export const chunkCommands = {
+  rolled(): Uint8Array {
+    return new StateWriter().u8(BODY_VERSION).finish();
+  },
+  sealed(batches: SealedBatches): Uint8Array {
+    const writer = new StateWriter(1024).u8(BODY_VERSION).u32(batches.through).u32(batches.nextChunk);
+    writer.bool(batches.last).list(batches.partitions, ({ partition, ranges }) => {
+      writer.u32(partition).list(ranges, (range) => {
+        writer.u32(-range.file).i64(range.baseOffset).i64(range.endOffset);
+        writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
+      });
+    });
+    return writer.finish();
+  },
+};
+
+export class ChunksState implements StatePart {
+  readonly section = CHECKPOINT_SECTION.CHUNKS;
+  readonly commands = [COMMAND.JOURNAL_ROLLED, COMMAND.BATCHES_SEALED];
+  readonly #store: LogStore;
+  /** Number of the next chunk. */
+  nextChunk = 1;
+  /** Chunks before this one that no partition has batches in may go: their round is told whole. */
+  removableBefore = 1;
+  /** Last journal file that a round has looked at. */
+  sealedThrough = 0;
+
+  constructor(store: LogStore) {
+    this.#store = store;
+  }
+
+  apply(type: number, body: Uint8Array): void {
+    const reader = new StateReader(body, `State command ${type}`);
+    checkBodyVersion(type, reader.u8(), BODY_VERSION);
+    switch (type) {
+      case COMMAND.JOURNAL_ROLLED:
+        return;
+      case COMMAND.BATCHES_SEALED:
+        return this.#sealed(reader);
+      default:
+        assert(false, `command ${type} is not one of chunks`);
+    }
+  }
+
+  snapshot(writer: StateWriter): void {
+    writer.u8(BODY_VERSION).u32(this.nextChunk).u32(this.removableBefore).u32(this.sealedThrough);
+  }
+
+  restore(reader: StateReader): void {
+    checkBodyVersion(this.section, reader.u8(), BODY_VERSION);
+    this.nextChunk = reader.u32();
+    this.removableBefore = reader.u32();
+    this.sealedThrough = reader.u32();
+  }
+
+  #sealed(reader: StateReader): void {
+    this.sealedThrough = Math.max(this.sealedThrough, reader.u32());
+    this.nextChunk = Math.max(this.nextChunk, reader.u32());
+    if (reader.bool()) this.removableBefore = this.nextChunk;
+    reader.list(() => {
+      const partition = this.#store.partition(reader.u32());
+      const ranges = reader.list(() => readRange(reader));
+      // Deleted between the decision and the commit: nobody reads these batches any more.
+      partition?.sealed(ranges);
+    });
+  }
+}
+
+function readRange(reader: StateReader): FileRange {
+  return {
+    file: chunkFile(reader.u32()),
+    baseOffset: reader.i64(),
+    endOffset: reader.i64(),
+    firstRow: reader.u32(),
+    rowCount: reader.u32(),
+    maxTimestamp: reader.i64(),
+    sizeBytes: reader.i64(),
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * One round of sealing, in the checkpoint worker: what closed journal files hold, and is going to stay, is rewritten side by
+ * side by partition, and commands are made that swap it in.
+ *
+ * ```
+ *  closed files ──planSeal──► parts ──ChunkWriter──► chunks, durable ──► commands ──► journal: the swap
+ * ```
+ */
+import { MillraceError } from '../../base/errors.ts';
+import type { Disk } from '../../journal/disk.ts';
+import type { BrokerState } from '../broker-state.ts';
+import type { BrokerSettings } from '../settings.ts';
+import { ChunkWriter, type WrittenChunk } from './chunk-writer.ts';
+import { chunkCommands } from './chunks-state.ts';
+import { planSeal, type SealPart } from './seal-plan.ts';
+import { SealSources } from './seal-sources.ts';
+
+/** Partitions told in one command: applying it takes about a millisecond. */
+const PARTITIONS_PER_COMMAND = 1_000;
+
+export interface SealedRound {
+  readonly commands: readonly Uint8Array[];
+  readonly chunks: readonly WrittenChunk[];
+  readonly problems: readonly string[];
+}
+
+export const NOTHING_SEALED: SealedRound = { commands: [], chunks: [], problems: [] };
+
+export interface RoundOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly settings: BrokerSettings;
+  readonly state: BrokerState;
+  /** Last journal file of the round. */
+  readonly through: number;
+  readonly now: number;
+}
+
+/** @throws STORE_CORRUPT, STORE_IO, JOURNAL_NO_SPACE, or what the disk refuses with: nothing refers to what was written. */
+export async function sealRound(options: RoundOptions): Promise<SealedRound> {
+  const { state, settings, through, now } = options;
+  const parts = planSeal(state, settings, through, now, true);
+  if (parts.length === 0) return NOTHING_SEALED;
+  await checkSpace(options, parts);
+  try {
+    return await writeRound(options, parts);
+  } catch (error) {
+    if (!(error instanceof MillraceError && error.code === 'STORE_CORRUPT')) throw error;
+    // A chunk that cannot be read any more stays what it is; it must not keep the journal from being sealed.
+    const { problems, ...round } = await writeRound(options, planSeal(state, settings, through, now, false));
+    return { ...round, problems: [error.message, ...problems] };
+  }
+}
+
+async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Promise<SealedRound> {
+  const { disk, directory, settings, state, through } = options;
+  const sources = new SealSources(disk, directory);
+  try {
+    const firstChunk = state.chunks.nextChunk;
+    const { partitions, chunks, damages } = await new ChunkWriter(disk, directory, settings, sources, firstChunk).write(
+      parts,
+    );
+    const nextChunk = firstChunk + chunks.length;
+    const commands: Uint8Array[] = [];
+    for (let from = 0; from < partitions.length; from += PARTITIONS_PER_COMMAND) {
+      const some = partitions.slice(from, from + PARTITIONS_PER_COMMAND);
+      const last = from + PARTITIONS_PER_COMMAND >= partitions.length;
+      commands.push(chunkCommands.sealed({ through, nextChunk, last, partitions: some }));
+    }
+    return { commands, chunks, problems: damages };
+  } finally {
+    await sources.close();
+  }
+}
+
+/** Chunks are written before the files they are made of go. @throws JOURNAL_NO_SPACE. */
+async function checkSpace({ disk, directory, settings }: RoundOptions, parts: readonly SealPart[]): Promise<void> {
+  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+  const { usableBytes } = await disk.space(directory);
+  if (usableBytes < 0 || usableBytes >= sizeBytes + settings.minFreeBytes) return;
+  throw new MillraceError(
+    'JOURNAL_NO_SPACE',
+    `Chunks of ${sizeBytes} bytes need room, and ${usableBytes} bytes are free, of which ${settings.minFreeBytes} stay free ` +
+      '(disk.min.free.bytes). Free some space, or shorten retention.',
+    { details: { sizeBytes, usableBytes, minFreeBytes: settings.minFreeBytes } },
+  );
+}

@@ -1,0 +1,119 @@
+/**
+ * What a round of sealing reads from: rows of index files and of chunks, each read and checked whole once a round, and the
+ * batches themselves.
+ */
+import { MillraceError } from '../../base/errors.ts';
+import type { Disk, DiskFile } from '../../journal/disk.ts';
+import { chunkPath, indexPath, journalPath } from '../../journal/paths.ts';
+import { readWhole } from '../../store/checkpoint-file.ts';
+import {
+  CHUNK_ENTRY_BYTES,
+  CHUNK_TRAILER_BYTES,
+  chunkFooterFault,
+  decodeChunkTrailer,
+  footerBytesOf,
+} from '../../store/chunk-file.ts';
+import { type FileNumber, isChunk } from '../../store/file-number.ts';
+import { decodeRow, INDEX_HEADER_BYTES, INDEX_ROW_BYTES, indexFault } from '../../store/index-file.ts';
+import type { Piece, Span } from '../../store/read-plan.ts';
+import { rebuildIndex } from '../checkpoints/index-repair.ts';
+import type { SealPart } from './seal-plan.ts';
+
+interface Rows {
+  readonly bytes: Uint8Array;
+  /** Where row 0 stands in `bytes`. */
+  readonly start: number;
+}
+
+export class SealSources {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #rows = new Map<FileNumber, Rows>();
+  readonly #handles = new Map<FileNumber, DiskFile>();
+  #memory = new Uint8Array(0);
+
+  constructor(disk: Disk, directory: string) {
+    this.#disk = disk;
+    this.#directory = directory;
+  }
+
+  /** Where the batches of the part stand, in order; those that the log start has left behind are left out. */
+  async pieces(part: SealPart): Promise<Piece[]> {
+    const pieces: Piece[] = [];
+    for (const range of part.ranges) {
+      const rows = this.#rows.get(range.file) ?? (await this.#load(range.file));
+      for (let i = 0; i < range.rowCount; i++) {
+        const at = rows.start + (range.firstRow + i) * INDEX_ROW_BYTES;
+        const row = decodeRow(rows.bytes, at);
+        const endOffset =
+          i + 1 < range.rowCount ? decodeRow(rows.bytes, at + INDEX_ROW_BYTES).baseOffset : range.endOffset;
+        if (endOffset > part.logStartOffset) pieces.push({ ...row, file: range.file, endOffset });
+      }
+    }
+    return pieces;
+  }
+
+  /** Bytes of the span; valid until the next call. @throws STORE_CORRUPT where the file ends before. */
+  async read(span: Span): Promise<Uint8Array> {
+    const file = await this.#open(span.file);
+    if (this.#memory.length < span.sizeBytes) this.#memory = new Uint8Array(span.sizeBytes);
+    const bytes = this.#memory.subarray(0, span.sizeBytes);
+    const count = await file.read(bytes, span.position);
+    if (count === bytes.length) return bytes;
+    throw corrupt(this.#path(span.file), `it ends at ${span.position + count}, inside its batches`);
+  }
+
+  async close(): Promise<void> {
+    for (const handle of this.#handles.values()) await handle.close();
+    this.#handles.clear();
+    this.#rows.clear();
+  }
+
+  async #open(file: FileNumber): Promise<DiskFile> {
+    const known = this.#handles.get(file);
+    if (known !== undefined) return known;
+    const handle = await this.#disk.open(this.#path(file), 'read');
+    this.#handles.set(file, handle);
+    return handle;
+  }
+
+  async #load(file: FileNumber): Promise<Rows> {
+    const rows = isChunk(file) ? await this.#loadChunk(file) : await this.#loadIndex(file);
+    this.#rows.set(file, rows);
+    return rows;
+  }
+
+  async #loadIndex(file: number): Promise<Rows> {
+    const path = indexPath(this.#directory, file);
+    let bytes = await readWhole(this.#disk, path).catch(() => new Uint8Array(0));
+    if (indexFault(bytes, file) !== undefined) {
+      await rebuildIndex(this.#disk, this.#directory, file);
+      bytes = await readWhole(this.#disk, path);
+    }
+    const fault = indexFault(bytes, file);
+    if (fault !== undefined) throw corrupt(path, fault);
+    return { bytes, start: INDEX_HEADER_BYTES };
+  }
+
+  async #loadChunk(file: FileNumber): Promise<Rows> {
+    const handle = await this.#open(file);
+    const sizeBytes = await handle.size();
+    const trailer = new Uint8Array(CHUNK_TRAILER_BYTES);
+    await handle.read(trailer, Math.max(0, sizeBytes - CHUNK_TRAILER_BYTES));
+    const footer = decodeChunkTrailer(trailer, -file, sizeBytes);
+    if (typeof footer === 'string') throw corrupt(this.#path(file), footer);
+    const bytes = new Uint8Array(footerBytesOf(footer));
+    await handle.read(bytes, footer.directoryPosition);
+    const fault = chunkFooterFault(bytes, footer);
+    if (fault !== undefined) throw corrupt(this.#path(file), fault);
+    return { bytes, start: footer.partitionCount * CHUNK_ENTRY_BYTES };
+  }
+
+  #path(file: FileNumber): string {
+    return isChunk(file) ? chunkPath(this.#directory, -file) : journalPath(this.#directory, file);
+  }
+}
+
+function corrupt(path: string, fault: string): MillraceError {
+  return new MillraceError('STORE_CORRUPT', `${path} cannot be sealed: ${fault}.`, { details: { path, fault } });
+}
