@@ -29,8 +29,8 @@ export const systemClock: Clock = {
 
 /** The same, but its timers keep the process alive: for programs whose only business is what they wait for. */
 export const waitingClock: Clock = {
-  now: systemClock.now,
-  monotonic: systemClock.monotonic,
+  now: () => systemClock.now(),
+  monotonic: () => systemClock.monotonic(),
   schedule(delayMs, callback) {
     const handle = setTimeout(callback, delayMs);
     return { cancel: () => clearTimeout(handle) };

@@ -49,7 +49,7 @@ export function produce(
 ): Promise<ProduceItem> {
   return new Promise((resolve, reject) => {
     const item = new ProduceItem(topic, topic?.partitions[index], batch);
-    broker.produce({
+    void broker.produce({
       degree,
       items: [item],
       lease: undefined,

@@ -89,7 +89,7 @@ export class History {
   produce(topic: Topic | undefined, index: number, batch: Uint8Array): Promise<ProduceItem> {
     return new Promise((resolve, reject) => {
       const item = new ProduceItem(topic, topic?.partitions[index], batch);
-      this.paths.produce({
+      void this.paths.produce({
         degree: 'durable',
         items: [item],
         lease: undefined,

@@ -340,7 +340,7 @@ function produce(broker: Broker, index: number, batch: Uint8Array, joins: boolea
   return new Promise((resolve, reject) => {
     const topic = broker.topics.find(TOPIC);
     const item = new ProduceItem(topic, topic?.partitions[index], Uint8Array.from(batch));
-    broker.produce({
+    void broker.produce({
       degree: 'durable',
       items: [item],
       lease: undefined,

@@ -31,7 +31,7 @@ async function append(broker: Broker, index: number, batch: Uint8Array, joins = 
   return await new Promise((resolve, reject) => {
     const topic = broker.topics.find('t');
     const item = new ProduceItem(topic, topic?.partitions[index], Uint8Array.from(batch));
-    broker.produce({
+    void broker.produce({
       degree: 'durable',
       items: [item],
       lease: undefined,
