@@ -299,7 +299,7 @@ class Conversation {
     const { topic, index } = place(where);
     const found = this.#world.topics.find(topic);
     const item = new ProduceItem(found, found?.partitions[index], Uint8Array.from(batch));
-    this.#world.paths.produce({
+    void this.#world.paths.produce({
       degree: 'durable',
       items: [item],
       lease: undefined,
