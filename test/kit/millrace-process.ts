@@ -15,6 +15,7 @@ import { type Running, startMillrace } from './millrace.ts';
  */
 const FIRST_PORT = 20_000;
 const PORT_COUNT = 12_000;
+const START_ATTEMPTS = 3;
 /** Kept of the log, for the message of a failed test. */
 const LOG_TAIL_CHARS = 16 * 1024;
 
@@ -60,9 +61,17 @@ export class MillraceProcess implements AsyncDisposable {
 
   /** @returns a broker that is ready. @throws Error with its log where it ended instead. */
   static async start(options: MillraceProcessOptions = {}): Promise<MillraceProcess> {
-    const broker = new MillraceProcess(options, await freePort(), await freePort());
-    await broker.start();
-    return broker;
+    for (let attempt = 1; ; attempt++) {
+      const broker = new MillraceProcess(options, await freePort(), await freePort());
+      try {
+        await broker.start();
+        return broker;
+      } catch (error) {
+        await broker[Symbol.asyncDispose]();
+        // Between the look for a free port and the start another test may have taken it.
+        if (attempt === START_ATTEMPTS || !String(error).includes('is in use by another program')) throw error;
+      }
+    }
   }
 
   /** HOST:PORT; the same over all restarts. */
