@@ -425,7 +425,6 @@ export class StreamSubscriptions implements StreamHooks {
 
   async #callFailed(subscription: StreamSubscription, wakeId: string, reason: string): Promise<void> {
     const { clock, random, logger, journal } = this.#options;
-    this.counters.webhookFailures += 1;
     const { retryCount } = subscription.wake;
     const delayMs = Math.min(FIRST_RETRY_MS * 2 ** retryCount, LAST_RETRY_MS) * (1 + JITTER * (2 * random() - 1));
     const nextAttemptAt = clock.now() + Math.round(delayMs);
@@ -439,6 +438,8 @@ export class StreamSubscriptions implements StreamHooks {
     });
     this.#armLease(subscription);
     this.#armRetry(subscription);
+    // Last, so that who sees the count finds the next attempt planned.
+    this.counters.webhookFailures += 1;
   }
 
   async #retry(subscription: StreamSubscription): Promise<void> {
