@@ -183,7 +183,9 @@ export class GroupMember {
     for (let says = true, waitMs = 0; !this.#ended; ) {
       await this.#idle(waitMs);
       if (this.#ended) return;
-      if (this.#leaving) this.#own(NONE);
+      // Of this request: it may be told to leave while it waits for the answer.
+      const leaves = this.#leaving;
+      if (leaves) this.#own(NONE);
       const joins = this.epoch === 0;
       const answer: Decoded<typeof consumerGroupHeartbeat.response.fields> = await client.call(
         consumerGroupHeartbeat,
@@ -191,13 +193,13 @@ export class GroupMember {
         {
           groupId: group,
           memberId: this.memberId,
-          memberEpoch: this.#leaving ? -1 : this.epoch,
+          memberEpoch: leaves ? -1 : this.epoch,
           ...(joins ? { rebalanceTimeoutMs: sessionMs, subscribedTopicNames: [topic] } : {}),
           topicPartitions:
             says || joins ? (this.owned.size > 0 ? [{ topicId, partitions: [...this.owned] }] : []) : null,
         },
       );
-      if (this.#leaving) {
+      if (leaves) {
         this.#ended = true;
         return;
       }
