@@ -7,7 +7,7 @@ interface Consumer {
   connect(options: object, done: (error: Error | null) => void): void;
   disconnect(done: () => void): void;
   subscribe(topics: readonly string[]): void;
-  consume(): void;
+  consume(count: number, done: (error: Error | null, messages?: readonly Message[]) => void): void;
   commitMessage(message: Message): void;
   rebalanceProtocol(): string;
   assign(partitions: readonly object[]): void;
@@ -26,6 +26,7 @@ interface Message {
 type Rdkafka = { readonly KafkaConsumer: new (config: object, topicConfig: object) => Consumer };
 
 const ASSIGN_PARTITIONS = -175;
+const READ_COUNT = 100;
 
 const { KafkaConsumer } = loadRdkafka(installRdkafka((line) => process.stderr.write(`${line}\n`))) as Rdkafka;
 
@@ -55,18 +56,41 @@ const client: ConsumerProtocolClient = {
       { 'auto.offset.reset': 'earliest' },
     );
     consumer.on('event.error', () => undefined);
-    consumer.on('data', (message: Message) => {
-      received(`${message.topic}/${message.partition}/${message.offset}`);
-      consumer.commitMessage(message);
-    });
     await new Promise<void>((resolve, reject) => {
       consumer.connect({}, (error) => (error ? reject(error) : resolve()));
     });
     consumer.subscribe(topics);
-    consumer.consume();
+    const reading = readUntilStopped(consumer, (message) => {
+      received(`${message.topic}/${message.partition}/${message.offset}`);
+      consumer.commitMessage(message);
+    });
+    const close = async (): Promise<void> => {
+      await reading.stop();
+      await new Promise<void>((resolve) => consumer.disconnect(() => resolve()));
+    };
     let closed: Promise<void> | undefined;
-    return { close: () => (closed ??= new Promise((resolve) => consumer.disconnect(() => resolve()))) };
+    return { close: () => (closed ??= close()) };
   },
 };
 
 consumerProtocol(client);
+
+/** Asks again and again: the flowing mode of node-rdkafka hangs or crashes when it is closed (docs/clients.md). */
+function readUntilStopped(consumer: Consumer, take: (message: Message) => void): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      const messages = await new Promise<readonly Message[]>((resolve) => {
+        consumer.consume(READ_COUNT, (_error, read = []) => resolve(read));
+      });
+      for (const message of messages) take(message);
+    }
+  };
+  const running = run();
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
