@@ -100,15 +100,6 @@ export class TransactionIndex {
     return found;
   }
 
-  /** Whether a batch of the producer at `offset` belongs to a transaction that was aborted. */
-  isAborted(producerId: number, offset: number): boolean {
-    for (let at = this.#firstEndingAt(offset); at < this.#aborted.length; at += STRIDE) {
-      if (this.#aborted[at] === producerId && (this.#aborted[at + FIRST_OFFSET] as number) <= offset) return true;
-      if ((this.#aborted[at + STABLE_OFFSET] as number) > offset) return false;
-    }
-    return false;
-  }
-
   /** Nothing before this offset is read any more. */
   dropBefore(logStartOffset: number): void {
     const keep = this.#firstEndingAt(logStartOffset);

@@ -4,16 +4,9 @@
  */
 import { MillraceError } from '../../base/errors.ts';
 import { BatchCursor } from '../../model/batch-cursor.ts';
-import {
-  baseOffset,
-  CODEC,
-  codec,
-  isControl,
-  isTransactional,
-  lastOffset,
-  producerId,
-} from '../../model/record-batch.ts';
+import { CODEC, codec, lastOffset } from '../../model/record-batch.ts';
 import { RecordCursor, recordBytes } from '../../model/record-codec.ts';
+import { AbortedBatches } from '../aborted-batches.ts';
 import type { Decompressor } from '../decompressor/decompressor.ts';
 import { FetchItem, type FetchPath, type FetchRequest, releaseFetch } from '../fetch.ts';
 import type { Stream, StreamSegment } from './stream.ts';
@@ -105,7 +98,7 @@ export class StreamReader {
     maxBytes: number,
     take: ValueTaker,
   ): Promise<number> {
-    const aborted = new AbortedBatches(item);
+    const aborted = new AbortedBatches(item.abortedTransactions);
     const cursor = new BatchCursor(new Uint8Array(0));
     let next = from;
     let sizeBytes = 0;
@@ -153,30 +146,6 @@ export class StreamReader {
 /** End (exclusive) of what is readable in a segment now. */
 function endOf({ partition, to }: StreamSegment): number {
   return to === Number.POSITIVE_INFINITY ? partition.lastStableOffset : to;
-}
-
-/** Which batches of a fetch answer hold no data for readers: control batches, and those of aborted transactions. */
-class AbortedBatches {
-  readonly #pending: { readonly producerId: number; readonly firstOffset: number }[];
-  readonly #open = new Set<number>();
-
-  constructor(item: FetchItem) {
-    this.#pending = [...item.abortedTransactions].sort((one, other) => one.firstOffset - other.firstOffset);
-  }
-
-  /** In the order of the batches. */
-  hides(bytes: Uint8Array, position: number): boolean {
-    const first = baseOffset(bytes, position);
-    for (let next = this.#pending[0]; next !== undefined && next.firstOffset <= first; next = this.#pending[0]) {
-      this.#open.add(next.producerId);
-      this.#pending.shift();
-    }
-    if (isControl(bytes, position)) {
-      this.#open.delete(producerId(bytes, position));
-      return true;
-    }
-    return isTransactional(bytes, position) && this.#open.has(producerId(bytes, position));
-  }
 }
 
 function refusal(stream: Stream, item: FetchItem, offset: number): MillraceError {

@@ -19,6 +19,7 @@ import type { CommitNumber } from '../../journal/journal.ts';
 import type { CommitReader } from '../../store/commit-reader.ts';
 import type { JournalMap } from '../../store/journal-map.ts';
 import type { Partition } from '../../store/partition.ts';
+import type { AbortedTransaction } from '../../store/transaction-index.ts';
 import type { Topic } from '../topic.ts';
 import type { Cursor } from './cursor.ts';
 import type { TopicFilter } from './topic-filter.ts';
@@ -37,6 +38,8 @@ export interface CommitRun {
   readonly bytes: Uint8Array;
   /** First offset that is to be read: behind what the cursor has seen, and what was deleted. */
   readonly firstOffset: number;
+  /** Of those that overlap the batches; the reader drops their records. */
+  readonly abortedTransactions: readonly AbortedTransaction[];
 }
 
 /**
@@ -135,9 +138,11 @@ export class Subscription {
       const endOffset = row.baseOffset + row.checksumOrCount;
       if (firstOffset >= endOffset) continue;
       if (this.#options.readCommitted && endOffset > partition.lastStableOffset) return { kind: 'held' };
+      const abortedTransactions = partition.transactions?.abortedIn(row.baseOffset, endOffset) ?? [];
       const bytes = await reader.body(upTo);
       this.#entry = entry + 1;
-      return { kind: 'run', run: { topic, partition, commit: reader.commit, entry, bytes, firstOffset } };
+      const { commit } = reader;
+      return { kind: 'run', run: { topic, partition, commit, entry, bytes, firstOffset, abortedTransactions } };
     }
     return undefined;
   }

@@ -6,18 +6,12 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { MillraceError } from '../../base/errors.ts';
+import { AbortedBatches } from '../../broker/aborted-batches.ts';
 import type { Decompressor } from '../../broker/decompressor/decompressor.ts';
 import { BatchCursor } from '../../model/batch-cursor.ts';
-import {
-  baseOffset,
-  CODEC,
-  codec,
-  isControl,
-  isTransactional,
-  lastOffset,
-  producerId,
-} from '../../model/record-batch.ts';
+import { baseOffset, CODEC, codec, lastOffset } from '../../model/record-batch.ts';
 import { RecordCursor, recordBytes } from '../../model/record-codec.ts';
+import type { AbortedTransaction } from '../../store/transaction-index.ts';
 import type { PartitionPosition } from './position.ts';
 
 /** Records rendered in one turn of the event loop: a millisecond or two. */
@@ -27,6 +21,7 @@ const RECORDS_PER_TURN = 1_000;
 export class PartitionWalk {
   readonly position: PartitionPosition;
   readonly #slices: readonly Uint8Array[];
+  readonly #aborted: AbortedBatches;
   readonly #batches = new BatchCursor(new Uint8Array(0));
   #nextSlice = 0;
   /** The current record while `hasRecord`. */
@@ -36,8 +31,10 @@ export class PartitionWalk {
   /** Offset behind the open batch, exclusive. */
   #batchEnd = -1;
 
-  constructor(position: PartitionPosition, slices: readonly Uint8Array[]) {
+  /** @param aborted transactions that overlap the slices; their records are passed over. */
+  constructor(position: PartitionPosition, slices: readonly Uint8Array[], aborted: readonly AbortedTransaction[]) {
     this.position = position;
+    this.#aborted = new AbortedBatches(aborted);
     this.#slices = slices;
   }
 
@@ -61,7 +58,7 @@ export class PartitionWalk {
       if (position < 0) return false;
       const { bytes } = this.#batches;
       this.#batchEnd = lastOffset(bytes, position) + 1;
-      if (isControl(bytes, position) || this.#isAborted(bytes, position)) {
+      if (this.#aborted.hides(bytes, position)) {
         this.#close();
         continue;
       }
@@ -96,13 +93,6 @@ export class PartitionWalk {
       if (slice === undefined) return -1;
       this.#batches.reset(slice);
     }
-  }
-
-  /** Readers here are read-committed: answers end at the last stable offset, so what was aborted is known. */
-  #isAborted(bytes: Uint8Array, position: number): boolean {
-    const { transactions } = this.position.partition;
-    if (transactions === undefined || !isTransactional(bytes, position)) return false;
-    return transactions.isAborted(producerId(bytes, position), baseOffset(bytes, position));
   }
 
   #unreadable(error: unknown): unknown {

@@ -64,7 +64,7 @@ function walkOf(position: PartitionPosition, item: FetchItem): PartitionWalk {
   if (item.error !== undefined) throw itemError(position, item);
   position.highWatermark = item.highWatermark;
   position.logStartOffset = item.logStartOffset;
-  return new PartitionWalk(position, item.slices);
+  return new PartitionWalk(position, item.slices, item.abortedTransactions);
 }
 
 function rotated(positions: readonly PartitionPosition[]): readonly PartitionPosition[] {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { produce } from '../../../test/kit/broker-kit.ts';
 import { HttpKit } from '../../../test/kit/http-kit.ts';
+import { TransactionalWriter } from '../../../test/kit/transactional-writer.ts';
 import { writeUint32 } from '../../base/bytes.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import { CRC_POSITION, computeCrc } from '../../model/record-batch.ts';
@@ -203,4 +204,18 @@ test('a batch that cannot be opened is named, and passed with its cursor', OPTIO
     rest.json.records.map((record: { value: string }) => record.value),
     ['"behind"'],
   );
+});
+
+test('records of aborted transactions are passed over, those behind them are not', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  await kit.post('/v1/topics', { name: 'tx' });
+  const aborting = await TransactionalWriter.start(kit.broker, 'aborting');
+  await aborting.write('tx', 0, 'a1', 'a2');
+  await write(kit, 'tx', 'plain');
+  await aborting.end(false);
+  await aborting.write('tx', 0, 'kept');
+  await aborting.end(true);
+  const { json } = await kit.get(subscribePath('tx'));
+  const values = json.records.map((record: { value: string }) => record.value);
+  assert.deepEqual(values, ['"plain"', 'kept']);
 });
