@@ -93,15 +93,7 @@ export class FetchCursor {
 
   /** Moves to the next partition; false after the last. */
   next(): boolean {
-    const reader = this.#reader;
-    this.startsTopic = false;
-    while (this.#partitionsLeft === 0) {
-      if (this.#inTopic && this.#flexible) reader.skipTags();
-      this.#inTopic = false;
-      if (this.#topicsLeft === 0) return false;
-      this.#beginTopic(16);
-    }
-    this.#partitionsLeft -= 1;
+    if (!this.#toPartition(16)) return false;
     this.#readPartition();
     return true;
   }
@@ -115,16 +107,21 @@ export class FetchCursor {
 
   /** Moves to the next partition to be forgotten (topic and `partition` only); false after the last. */
   nextForgotten(): boolean {
-    const reader = this.#reader;
+    if (!this.#toPartition(4)) return false;
+    this.partition = this.#reader.int32();
+    return true;
+  }
+
+  /** Moves in front of the next partition, into the next topic where needed; false after the last. */
+  #toPartition(minPartitionBytes: number): boolean {
     this.startsTopic = false;
     while (this.#partitionsLeft === 0) {
-      if (this.#inTopic && this.#flexible) reader.skipTags();
+      if (this.#inTopic && this.#flexible) this.#reader.skipTags();
       this.#inTopic = false;
       if (this.#topicsLeft === 0) return false;
-      this.#beginTopic(4);
+      this.#beginTopic(minPartitionBytes);
     }
     this.#partitionsLeft -= 1;
-    this.partition = reader.int32();
     return true;
   }
 
