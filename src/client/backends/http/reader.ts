@@ -6,6 +6,7 @@ import { covers, partitionKey } from '../../position-marks.ts';
 import type { RawRecord } from '../../record.ts';
 import { encodeUtf8 } from '../../utf8.ts';
 import { Wake } from '../../wake.ts';
+import { Arrivals } from '../arrivals.ts';
 import { type Api, persist, topicPath } from './api.ts';
 import { decodeBase64 } from './base64.ts';
 
@@ -59,7 +60,7 @@ export class HttpReader implements Reader {
   #moved = new AbortController();
   readonly #fetching = new Set<string>();
   #cursors = new Map<string, Cursor>();
-  #waiting: { readonly cursor: Cursor; readonly records: readonly RawRecord[]; next: number }[] = [];
+  readonly #arrivals = new Arrivals<Cursor>();
   #failure: MillraceError | undefined;
   #explicit: readonly Required<Place>[] | undefined;
   #starts = new Map<string, bigint>();
@@ -173,7 +174,7 @@ export class HttpReader implements Reader {
 
   /** Nothing is asked for while records wait: memory holds one answer a topic. */
   #work(): void {
-    if (this.#waiting.length > 0) return;
+    if (!this.#arrivals.isEmpty) return;
     const byTopic = new Map<string, Cursor[]>();
     for (const cursor of this.#cursors.values()) {
       if (cursor.endOffset !== undefined && cursor.nextOffset >= cursor.endOffset) continue;
@@ -210,7 +211,7 @@ export class HttpReader implements Reader {
       }
       const next = partitions.find(({ partition }) => partition === cursor.partition)?.nextOffset;
       if (next !== undefined) cursor.nextOffset = BigInt(next);
-      if (own.length > 0) this.#waiting.push({ cursor, records: own, next: 0 });
+      this.#arrivals.push(cursor, own);
     }
   }
 
@@ -235,19 +236,12 @@ export class HttpReader implements Reader {
   }
 
   #take(maxRecords: number): RawRecord[] {
-    for (let entry = this.#waiting[0]; entry !== undefined; entry = this.#waiting[0]) {
-      const current = this.#cursors.get(partitionKey(entry.cursor)) === entry.cursor;
-      const taken = current ? entry.records.slice(entry.next, entry.next + maxRecords) : [];
-      entry.next += taken.length;
-      if (!current || entry.next >= entry.records.length) this.#waiting.shift();
-      if (taken.length > 0) return taken;
-    }
-    return [];
+    return this.#arrivals.take(maxRecords, (cursor) => this.#cursors.get(partitionKey(cursor)) === cursor);
   }
 
   #atEnd(): boolean {
     return (
-      this.#waiting.length === 0 &&
+      this.#arrivals.isEmpty &&
       [...this.#cursors.values()].every(({ nextOffset, endOffset }) => nextOffset >= (endOffset ?? 0n))
     );
   }

@@ -14,6 +14,7 @@ import type { ExactPosition, Place } from '../../position.ts';
 import { covers, PositionMarks, partitionKey } from '../../position-marks.ts';
 import type { RawRecord } from '../../record.ts';
 import { Wake } from '../../wake.ts';
+import { Arrivals } from '../arrivals.ts';
 import { fromKafka, isPassing, kafkaErrorName, partsOf } from './errors.ts';
 import { fetchedRecords } from './fetched.ts';
 import type { KafkaLibrary, KafkaSettings } from './library.ts';
@@ -53,7 +54,7 @@ export class KafkaReader implements Reader {
   readonly #fetching = new Set<number>();
   #cursors = new Map<string, Cursor>();
   /** Records that wait to be read, with the cursor they came through: they count only while that one is in use. */
-  #waiting: { readonly cursor: Cursor; readonly records: readonly RawRecord[]; next: number }[] = [];
+  readonly #arrivals = new Arrivals<Cursor>();
   #explicit: readonly Required<Place>[] | undefined;
   /** Taken when the reader opened, so that `latest` and `untilEnd` mean that moment. */
   #starts = new Map<string, bigint>();
@@ -203,7 +204,7 @@ export class KafkaReader implements Reader {
   #work(): void {
     if (this.#needsJoin) this.#background(async () => await this.#join());
     else if (this.#rejoined) this.#background(async () => await this.#takeAssignment());
-    else if (this.#waiting.length === 0) this.#background(async () => await this.#fetchAll());
+    else if (this.#arrivals.isEmpty) this.#background(async () => await this.#fetchAll());
   }
 
   /** One piece of background work at a time; what fails for a while is tried again, what fails for good is thrown by `read`. */
@@ -364,7 +365,7 @@ export class KafkaReader implements Reader {
     cursor.nextOffset = nextOffset;
     const { endOffset } = cursor;
     const wanted = endOffset === undefined ? records : records.filter(({ offset }) => offset < endOffset);
-    if (wanted.length > 0) this.#waiting.push({ cursor, records: wanted, next: 0 });
+    this.#arrivals.push(cursor, wanted);
   }
 
   /** No silent skip: the program is told, once, and reading goes on at the nearest record that is there. */
@@ -402,19 +403,12 @@ export class KafkaReader implements Reader {
   }
 
   #take(maxRecords: number): RawRecord[] {
-    for (let entry = this.#waiting[0]; entry !== undefined; entry = this.#waiting[0]) {
-      const current = this.#cursors.get(partitionKey(entry.cursor)) === entry.cursor;
-      const taken = current ? entry.records.slice(entry.next, entry.next + maxRecords) : [];
-      entry.next += taken.length;
-      if (!current || entry.next >= entry.records.length) this.#waiting.shift();
-      if (taken.length > 0) return taken;
-    }
-    return [];
+    return this.#arrivals.take(maxRecords, (cursor) => this.#cursors.get(partitionKey(cursor)) === cursor);
   }
 
   #atEnd(): boolean {
     return (
-      this.#waiting.length === 0 &&
+      this.#arrivals.isEmpty &&
       [...this.#cursors.values()].every(({ nextOffset, endOffset }) => nextOffset >= (endOffset ?? 0n))
     );
   }
