@@ -1,13 +1,12 @@
 /** `/v1/groups`: list, describe and delete consumer groups. Their offsets: group-offsets.ts. */
 import type { FastifyInstance } from 'fastify';
-import { MillraceError } from '../../../base/errors.ts';
 import type { GroupDescription, GroupListing } from '../../../broker/groups/api.ts';
 import type { ConsumerGroupDescription } from '../../../broker/groups/consumer/api.ts';
 import { assignedTopics, CONSUMER_PROTOCOL_TYPE } from '../../../broker/groups/subscription.ts';
 import type { HttpContext } from '../context.ts';
 import { groupNotFound, groupRefusal } from '../group-errors.ts';
 import { type GroupList, GroupParams, type GroupView, ListGroupsQuery } from '../group-schemas.ts';
-import { smallestNames } from '../smallest.ts';
+import { cursorName, pageOf } from '../paging.ts';
 
 export const GROUPS_PATH = '/v1/groups';
 const DEFAULT_PAGE = 100;
@@ -43,31 +42,19 @@ export function groupRoutes(app: FastifyInstance, { broker }: HttpContext): void
 function listGroups(groups: readonly GroupListing[], query: ListGroupsQuery): GroupList {
   const limit = query.limit ?? DEFAULT_PAGE;
   const byId = new Map(groups.map((group) => [group.groupId, group]));
-  const names = smallestNames(matching(byId.keys(), query), limit + 1);
-  const last = names.length > limit ? names[limit - 1] : undefined;
+  const { names, nextCursor } = pageOf(matching(byId.keys(), query), limit);
   return {
-    groups: names.slice(0, limit).map((name) => {
+    groups: names.map((name) => {
       const { groupId, type, phase, protocolType } = byId.get(name) as GroupListing;
       return { group: groupId, type, state: phase, protocolType };
     }),
-    nextCursor: last === undefined ? null : Buffer.from(last).toString('base64url'),
+    nextCursor,
   };
 }
 
 function* matching(ids: Iterable<string>, { prefix = '', cursor }: ListGroupsQuery): Iterable<string> {
-  const after = cursor === undefined ? undefined : cursorId(cursor);
+  const after = cursor === undefined ? undefined : cursorName(cursor);
   for (const id of ids) if ((after === undefined || id > after) && id.startsWith(prefix)) yield id;
-}
-
-/** Group ids are any text, so what decodes is a cursor, whoever made it. */
-function cursorId(cursor: string): string {
-  const id = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (Buffer.from(id).toString('base64url') === cursor) return id;
-  throw new MillraceError(
-    'HTTP_REQUEST_INVALID',
-    'Query parameter `cursor` must be the nextCursor of the page before.',
-    { details: { in: 'query', name: 'cursor' } },
-  );
 }
 
 function viewOf(group: GroupDescription): GroupView {

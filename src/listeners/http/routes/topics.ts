@@ -1,6 +1,5 @@
 /** `/v1/topics`: create, list, get, delete. */
 import type { FastifyInstance } from 'fastify';
-import { MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import { retentionOf } from '../../../broker/retention/topic-retention.ts';
 import type { Topic } from '../../../broker/topic.ts';
@@ -8,6 +7,7 @@ import { TopicPattern } from '../../../model/topic-pattern.ts';
 import { nextExpiry } from '../../../store/retention.ts';
 import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
+import { cursorRefused, pageOf } from '../paging.ts';
 import {
   CreateTopicBody,
   ListTopicsQuery,
@@ -16,7 +16,6 @@ import {
   TopicParams,
   type TopicView,
 } from '../schemas.ts';
-import { smallestNames } from '../smallest.ts';
 import { TOPICS_PATH, topicUrl } from '../topic-path.ts';
 
 const DEFAULT_PAGE = 100;
@@ -68,17 +67,13 @@ function listTopics(
 ): TopicList {
   const limit = query.limit ?? DEFAULT_PAGE;
   const prefix = (query.prefix ?? '').replaceAll('/', '.');
-  const after = query.cursor === undefined ? '' : cursorName(query.cursor);
+  const after = query.cursor === undefined ? '' : topicInCursor(query.cursor);
   const pattern = query.match === undefined ? undefined : new TopicPattern(query.match);
-  const names = smallestNames(matching(topics, prefix, after, pattern), limit + 1);
-  const page = names
-    .slice(0, limit)
-    .map(find)
-    .filter((topic) => topic !== undefined);
-  const last = names.length > limit ? names[limit - 1] : undefined;
+  const { names, nextCursor } = pageOf(matching(topics, prefix, after, pattern), limit);
+  const page = names.map(find).filter((topic) => topic !== undefined);
   return {
     topics: page.map((topic) => ({ name: topic.name, id: topic.id, partitionCount: topic.partitions.length })),
-    nextCursor: last === undefined ? null : Buffer.from(last).toString('base64url'),
+    nextCursor,
   };
 }
 
@@ -93,16 +88,10 @@ function* matching(
   }
 }
 
-function cursorName(cursor: string): string {
+function topicInCursor(cursor: string): string {
   const name = Buffer.from(cursor, 'base64url').toString('utf8');
   if (/^[a-zA-Z0-9._-]+$/.test(name)) return name;
-  throw new MillraceError(
-    'HTTP_REQUEST_INVALID',
-    'Query parameter `cursor` must be the nextCursor of the page before.',
-    {
-      details: { in: 'query', name: 'cursor' },
-    },
-  );
+  throw cursorRefused();
 }
 
 /** With what retention makes of each partition; the time of the oldest record is read from its batch. */

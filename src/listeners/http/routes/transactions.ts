@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { type ErrorCode, MillraceError } from '../../../base/errors.ts';
 import type { TransactionDescription, TransactionListing } from '../../../broker/transactions/api.ts';
 import type { HttpContext } from '../context.ts';
-import { smallestNames } from '../smallest.ts';
+import { cursorName, pageOf } from '../paging.ts';
 import {
   ListTransactionsQuery,
   type TransactionList,
@@ -49,32 +49,20 @@ export function transactionRoutes(app: FastifyInstance, { broker }: HttpContext)
 function listTransactions(listed: readonly TransactionListing[], query: ListTransactionsQuery): TransactionList {
   const limit = query.limit ?? DEFAULT_PAGE;
   const byId = new Map(listed.map((each) => [each.transactionalId, each]));
-  const ids = smallestNames(matching(byId.values(), query), limit + 1);
-  const last = ids.length > limit ? ids[limit - 1] : undefined;
+  const { names, nextCursor } = pageOf(matching(byId.values(), query), limit);
   return {
-    transactions: ids.slice(0, limit).map((id) => summaryOf(byId.get(id) as TransactionListing)),
-    nextCursor: last === undefined ? null : Buffer.from(last).toString('base64url'),
+    transactions: names.map((id) => summaryOf(byId.get(id) as TransactionListing)),
+    nextCursor,
   };
 }
 
 function* matching(listed: Iterable<TransactionListing>, query: ListTransactionsQuery): Iterable<string> {
   const { prefix = '', state, cursor } = query;
-  const after = cursor === undefined ? undefined : cursorId(cursor);
+  const after = cursor === undefined ? undefined : cursorName(cursor);
   for (const { transactionalId: id, phase } of listed) {
     const isIn = id.startsWith(prefix) && (state === undefined || state === phase);
     if (isIn && (after === undefined || id > after)) yield id;
   }
-}
-
-/** Ids are any text, so what decodes is a cursor, whoever made it. */
-function cursorId(cursor: string): string {
-  const id = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (Buffer.from(id).toString('base64url') === cursor) return id;
-  throw new MillraceError(
-    'HTTP_REQUEST_INVALID',
-    'Query parameter `cursor` must be the nextCursor of the page before.',
-    { details: { in: 'query', name: 'cursor' } },
-  );
 }
 
 function summaryOf({ transactionalId, phase, producerId, startedAt }: TransactionListing) {
