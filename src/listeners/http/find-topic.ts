@@ -19,3 +19,16 @@ export function topicNotFound(name: string): MillraceError {
     { details: { topic: name } },
   );
 }
+
+/**
+ * A topic that somebody writes to and that is not there: made with defaults, where the broker makes topics by itself.
+ *
+ * @param name canonical.
+ * @param check runs before: what is refused must not leave a topic behind.
+ * @throws BROKER_TOPIC_NOT_FOUND, and what `check` throws.
+ */
+export async function autoCreatedTopic(broker: Broker, name: string, check: () => void = () => {}): Promise<Topic> {
+  if (!broker.settings.autoCreateTopics) throw topicNotFound(name);
+  check();
+  return await broker.topics.autoCreate(name);
+}

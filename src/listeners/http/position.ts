@@ -16,6 +16,11 @@ export interface PartitionPosition {
   logStartOffset: number;
 }
 
+/** What the parameters look like, as sources of regular expressions. */
+export const PARTITION_FORM = '^(?:all|\\d{1,10})$';
+export const OFFSET_FORM = '^(?:earliest|latest|\\d{1,16})$';
+export const OFFSETS_FORM = '^\\d{1,10}:\\d{1,16}(?:,\\d{1,10}:\\d{1,16})*$';
+
 const STARTS = ['offset', 'timestamp', 'first', 'last', 'offsets'] as const;
 
 /** @throws HTTP_REQUEST_INVALID for parameters that exclude each other. */

@@ -6,7 +6,7 @@ import type { ProduceItem } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { Degree } from '../../journal/journal.ts';
 import type { HttpContext } from './context.ts';
-import { topicNotFound } from './find-topic.ts';
+import { autoCreatedTopic, topicNotFound } from './find-topic.ts';
 import type { ProducedRecord } from './record-input.ts';
 import { RequestBatches } from './request-batches.ts';
 import type { ProduceAnswer } from './schemas.ts';
@@ -54,7 +54,7 @@ export interface StagedRecords {
  */
 export async function stageRecords(context: WritingContext, name: string, call: RecordsCall): Promise<StagedRecords> {
   const { broker, settings } = context;
-  const topic = broker.topics.find(name) ?? (await createTarget(broker, name, call));
+  const topic = broker.topics.find(name) ?? (await autoCreatedTopic(broker, name, () => readAll(call)));
   const batches = new RequestBatches(topic, {
     partition: call.partition,
     now: broker.clock.now(),
@@ -78,10 +78,8 @@ export async function stageRecords(context: WritingContext, name: string, call: 
 }
 
 /** A request that is refused must not leave a topic behind, so its records are read before one is made for them. */
-async function createTarget(broker: Broker, name: string, { records }: RecordsCall): Promise<Topic> {
-  if (!broker.settings.autoCreateTopics) throw topicNotFound(name);
+function readAll({ records }: RecordsCall): void {
   for (const _ of records());
-  return await broker.topics.autoCreate(name);
 }
 
 /** The limit may have changed while records were encoded; then all are refused here, and not some by the broker. */

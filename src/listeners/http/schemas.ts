@@ -5,6 +5,7 @@
  * fifth of the time to start (`validator.ts` loads the checker later, too).
  */
 import type { XStatic } from 'typebox/schema';
+import { OFFSET_FORM, OFFSETS_FORM, PARTITION_FORM } from './position.ts';
 import type { HttpSettings } from './settings.ts';
 import { TIMESTAMP_FORM } from './timestamp.ts';
 
@@ -197,7 +198,7 @@ export const DeleteRecordsQuery = object(
   {
     before: text('^(?:end|\\d{1,16})$', 'an offset, or end for the high watermark'),
     timestamp: Timestamp,
-    partition: text('^(?:all|\\d{1,10})$', 'a partition number or all'),
+    partition: text(PARTITION_FORM, 'a partition number or all'),
   },
   [],
 );
@@ -207,12 +208,12 @@ export function readQuery(settings: HttpSettings) {
   const maxWait = settings.maxWaitMs / 1000;
   return object(
     {
-      partition: text('^(?:all|\\d{1,10})$', 'a partition number or all'),
-      offset: text('^(?:earliest|latest|\\d{1,16})$', 'an offset from 0, earliest or latest'),
+      partition: text(PARTITION_FORM, 'a partition number or all'),
+      offset: text(OFFSET_FORM, 'an offset from 0, earliest or latest'),
       timestamp: Timestamp,
       first: whole(1, settings.maxLimit),
       last: whole(1, MAX_INTEGER),
-      offsets: text('^\\d{1,10}:\\d{1,16}(?:,\\d{1,10}:\\d{1,16})*$', 'partition:offset pairs like 0:17,2:5'),
+      offsets: text(OFFSETS_FORM, 'partition:offset pairs like 0:17,2:5'),
       limit: whole(1, settings.maxLimit),
       maxBytes: whole(1, settings.maxAnswerBytes),
       wait: { type: 'number', minimum: 0, maximum: maxWait, expected: `a number of seconds from 0 to ${maxWait}` },

@@ -8,10 +8,9 @@ import type { RawData, WebSocket } from 'ws';
 import type { Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { ProduceItem } from '../../broker/produce.ts';
-import type { Topic } from '../../broker/topic.ts';
 import { foldTopicName } from '../../model/topic-name.ts';
 import { ConnectionOrder } from '../http/connection-order.ts';
-import { topicNotFound } from '../http/find-topic.ts';
+import { autoCreatedTopic } from '../http/find-topic.ts';
 import { partitionOf } from '../http/position.ts';
 import { fromForeign, problemOf } from '../http/problem.ts';
 import { jsonRecords } from '../http/record-input.ts';
@@ -106,7 +105,8 @@ export class WebSocketConnection {
     this.#binary = true;
     const canonical = foldTopicName(topicName);
     this.#produce(produceId, bytes.length, async () => {
-      const topic = await this.#topicForWriting(canonical);
+      const { broker } = this.#context.http;
+      const topic = broker.topics.find(canonical) ?? (await autoCreatedTopic(broker, canonical));
       const item = new ProduceItem(topic, partitionOf(topic, partition), batch);
       const { appended, placed } = append(this.#context.http.broker, degree, [item]);
       const acknowledged = this.#outcome(item, appended);
@@ -190,14 +190,6 @@ export class WebSocketConnection {
       this.#pauseOrGoOn();
     };
     void run();
-  }
-
-  async #topicForWriting(name: string): Promise<Topic> {
-    const { broker } = this.#context.http;
-    const topic = broker.topics.find(name);
-    if (topic !== undefined) return topic;
-    if (!broker.settings.autoCreateTopics) throw topicNotFound(name);
-    return await broker.topics.autoCreate(name);
   }
 
   async #outcome(item: ProduceItem, appended: Promise<void>): Promise<void> {

@@ -5,13 +5,24 @@ import type { RecordCursor } from '../../model/record-codec.ts';
 import { TopicPattern } from '../../model/topic-pattern.ts';
 import type { HttpContext } from '../http/context.ts';
 import { findTopic } from '../http/find-topic.ts';
-import { checkReadQuery, formatOffsets, startPositions } from '../http/position.ts';
+import {
+  checkReadQuery,
+  formatOffsets,
+  OFFSET_FORM,
+  OFFSETS_FORM,
+  PARTITION_FORM,
+  startPositions,
+} from '../http/position.ts';
 import { recordJson } from '../http/record-output.ts';
 import type { RecordSource } from '../http/record-source.ts';
 import type { ReadQuery } from '../http/schemas.ts';
 import { SubscriptionSource } from '../http/subscription-source.ts';
 import { TopicSource } from '../http/topic-source.ts';
 import type { SubscribeMessage } from './text-messages.ts';
+
+const PARTITION = new RegExp(PARTITION_FORM);
+const OFFSET = new RegExp(OFFSET_FORM);
+const OFFSETS = new RegExp(OFFSETS_FORM);
 
 export interface PlacedSource {
   readonly source: RecordSource;
@@ -49,11 +60,9 @@ async function topicSource(context: HttpContext, message: SubscribeMessage): Pro
     ...(offset === undefined ? {} : { offset: String(offset) }),
   };
   checkReadQuery(query);
-  if (!/^(?:all|\d{1,10})$/.test(query.partition ?? 'all')) throw refuse('`partition` must be a number or all.');
-  if (!/^(?:earliest|latest|\d{1,16})$/.test(query.offset ?? 'latest'))
-    throw refuse('`offset` must be a number from 0, earliest or latest.');
-  if (!/^\d{1,10}:\d{1,16}(?:,\d{1,10}:\d{1,16})*$/.test(offsets ?? '0:0'))
-    throw refuse('`offsets` must be pairs like 0:17,2:5.');
+  if (!PARTITION.test(query.partition ?? 'all')) throw refuse('`partition` must be a number or all.');
+  if (!OFFSET.test(query.offset ?? 'latest')) throw refuse('`offset` must be a number from 0, earliest or latest.');
+  if (!OFFSETS.test(offsets ?? '0:0')) throw refuse('`offsets` must be pairs like 0:17,2:5.');
   const topicJson = JSON.stringify(topic.name);
   const source = new TopicSource(context.room, {
     positions: await startPositions(context.broker, topic, query),

@@ -6,25 +6,14 @@ import type { XStatic } from 'typebox/schema';
 import { MillraceError } from '../../base/errors.ts';
 import { JsonScan } from '../http/json-scan.ts';
 import type { Problem } from '../http/problem.ts';
+import { object, STRING, whole } from '../http/schemas.ts';
 import { compileValidator } from '../http/validator.ts';
 
-const STRING = { type: 'string' } as const;
 const MAX_ID = 0xffff_ffff;
-
-function whole(minimum: number, maximum: number) {
-  return { type: 'integer', minimum, maximum, expected: `a whole number from ${minimum} to ${maximum}` } as const;
-}
 
 const COUNT = whole(1, Number.MAX_SAFE_INTEGER);
 const NAME = { type: 'string', minLength: 1, maxLength: 100, expected: 'a name of 1 to 100 characters' } as const;
 const FORMAT = { enum: ['text', 'json', 'base64'], expected: 'text, json or base64' } as const;
-
-function object<const P extends Readonly<Record<string, object>>, const R extends readonly (keyof P & string)[]>(
-  properties: P,
-  required: R,
-) {
-  return { type: 'object', properties, required, additionalProperties: false } as const;
-}
 
 const Produce = object(
   {

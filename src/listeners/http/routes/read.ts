@@ -15,6 +15,7 @@ import {
   checkReadQuery,
   choosePartitions,
   formatOffsets,
+  OFFSETS_FORM,
   type PartitionPosition,
   queryTimestamp,
   startPositions,
@@ -29,7 +30,7 @@ import { TOPICS_PATH } from '../topic-path.ts';
 import { TopicSource } from '../topic-source.ts';
 
 /** Positions as an event's id has them: `0:18,1:7`. */
-const OFFSETS = /^\d{1,10}:\d{1,16}(?:,\d{1,10}:\d{1,16})*$/;
+const OFFSETS = new RegExp(OFFSETS_FORM);
 const PATH = `${TOPICS_PATH}/:name/records`;
 const NDJSON = 'application/x-ndjson';
 const RAW = 'application/octet-stream';
