@@ -3,24 +3,28 @@ import type { Command } from 'commander';
 import { type ApiClient, type Query, topicPath } from './api-client.ts';
 import { UsageError } from './failure.ts';
 import { GroupCursor } from './group-cursor.ts';
-import { type ClientOptions, integer, oneOf, withClient, withClientOptions } from './options.ts';
+import { type ClientOptions, integer, withClient, withClientOptions } from './options.ts';
 import { parsePosition } from './position.ts';
 import { Progress } from './progress.ts';
 import { type RecordFormatter, recordFormatter } from './record-format.ts';
-import { followRecords, NDJSON, printRecords, splitLines } from './record-stream.ts';
+import {
+  followRecords,
+  NDJSON,
+  printRecords,
+  type RecordOptions,
+  splitLines,
+  withRecordOptions,
+} from './record-stream.ts';
 import type { PartitionState, TopicDetail } from './topic-answers.ts';
 
 /** Records and bytes asked for in one request; the broker sends fewer where its own limits say so. */
 const PAGE_RECORDS = 10_000;
 const PAGE_BYTES = 4 * 1024 * 1024;
 
-interface Options extends ClientOptions {
+interface Options extends ClientOptions, RecordOptions {
   readonly from?: string;
   readonly partition?: number;
   readonly follow?: true;
-  readonly limit?: number;
-  readonly values: 'text' | 'json' | 'base64';
-  readonly keySeparator?: string;
   readonly group?: string;
 }
 
@@ -38,18 +42,12 @@ where the group's committed offsets stand (--from is for partitions that have no
 no member of the group, and is refused while the group has some.`;
 
 export function register(program: Command): void {
-  withClientOptions(program.command('consume <topic>').description('read records: values as they are, one a line'))
+  withRecordOptions(
+    withClientOptions(program.command('consume <topic>').description('read records: values as they are, one a line')),
+  )
     .option('--from <position>', 'where to start')
     .option('--partition <number>', 'read one partition (default: all)', integer('--partition', 0, 2_147_483_647))
     .option('-f, --follow', 'go on with records as they come')
-    .option('-n, --limit <count>', 'stop after so many records', integer('--limit', 1, Number.MAX_SAFE_INTEGER))
-    .option(
-      '--values <form>',
-      'with --json: values as text, json (nested) or base64',
-      oneOf('--values', ['text', 'json', 'base64']),
-      'text',
-    )
-    .option('--key-separator <text>', 'print the key, this text, and the value')
     .option('-g, --group <group>', 'go on from the offsets of this group, and commit what was printed')
     .addHelpText('after', EXAMPLES)
     .action(consume);

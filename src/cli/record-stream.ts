@@ -1,7 +1,9 @@
 /** Records as they come from the broker, to the standard output: streams without an end, and pages. */
 import { once } from 'node:events';
+import type { Command } from 'commander';
 import { MillraceError } from '../base/errors.ts';
 import type { ApiClient, Query } from './api-client.ts';
+import { integer, oneOf } from './options.ts';
 import { print } from './output.ts';
 import { type Problem, problemError } from './problem.ts';
 import { readLines } from './read-lines.ts';
@@ -59,4 +61,23 @@ export async function printRecords(lines: readonly (string | Buffer)[], format: 
 
 export function splitLines(text: string): string[] {
   return text === '' ? [] : text.split('\n');
+}
+
+export interface RecordOptions {
+  readonly limit?: number;
+  readonly values: 'text' | 'json' | 'base64';
+  readonly keySeparator?: string;
+}
+
+/** How many records a command prints, and how they look. */
+export function withRecordOptions(command: Command): Command {
+  return command
+    .option('-n, --limit <count>', 'stop after so many records', integer('--limit', 1, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--values <form>',
+      'with --json: values as text, json (nested) or base64',
+      oneOf('--values', ['text', 'json', 'base64']),
+      'text',
+    )
+    .option('--key-separator <text>', 'print the key, this text, and the value');
 }

@@ -2,21 +2,25 @@
 import type { Command } from 'commander';
 import type { ApiClient, Query } from './api-client.ts';
 import { UsageError } from './failure.ts';
-import { type ClientOptions, integer, oneOf, withClient, withClientOptions } from './options.ts';
+import { type ClientOptions, withClient, withClientOptions } from './options.ts';
 import { type RecordFormatter, recordFormatter } from './record-format.ts';
-import { followRecords, NDJSON, printRecords, splitLines } from './record-stream.ts';
+import {
+  followRecords,
+  NDJSON,
+  printRecords,
+  type RecordOptions,
+  splitLines,
+  withRecordOptions,
+} from './record-stream.ts';
 
 const PATH = '/v1/subscribe';
 const PAGE_RECORDS = 10_000;
 const PAGE_BYTES = 4 * 1024 * 1024;
 const CURSOR = /^(?:earliest|latest|\d+(?:\.\d+\.\d+)?)$/;
 
-interface Options extends ClientOptions {
+interface Options extends ClientOptions, RecordOptions {
   readonly from?: string;
   readonly follow?: true;
-  readonly limit?: number;
-  readonly values: 'text' | 'json' | 'base64';
-  readonly keySeparator?: string;
 }
 
 const EXAMPLES = `
@@ -29,19 +33,13 @@ Quote the globs, or the shell takes them for file names. With --json each record
 goes on behind that record. Without --follow it ends at what was the end when it began.`;
 
 export function register(program: Command): void {
-  withClientOptions(
-    program.command('subscribe <globs...>').description('read all topics that match, in the order they were written'),
+  withRecordOptions(
+    withClientOptions(
+      program.command('subscribe <globs...>').description('read all topics that match, in the order they were written'),
+    ),
   )
     .option('--from <cursor>', 'earliest, latest or a cursor (default: earliest; with --follow latest)')
     .option('-f, --follow', 'go on with records as they come, and with topics that are created')
-    .option('-n, --limit <count>', 'stop after so many records', integer('--limit', 1, Number.MAX_SAFE_INTEGER))
-    .option(
-      '--values <form>',
-      'with --json: values as text, json (nested) or base64',
-      oneOf('--values', ['text', 'json', 'base64']),
-      'text',
-    )
-    .option('--key-separator <text>', 'print the key, this text, and the value')
     .addHelpText('after', EXAMPLES)
     .action(subscribe);
 }
