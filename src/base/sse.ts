@@ -21,9 +21,6 @@ export function sseEvent({ event, id, data }: SseEvent): string {
   return `${head}${idLine}${dataLines(data)}\n`;
 }
 
-/** Keeps a connection alive through proxies; readers skip it. */
-export const SSE_HEARTBEAT = ': \n\n';
-
 function dataLines(data: string): string {
   // Most payloads are one line; looking costs less than splitting for nothing.
   if (!data.includes('\n') && !data.includes('\r')) return dataLine(data);
