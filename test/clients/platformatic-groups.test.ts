@@ -14,7 +14,7 @@ async function atMost(closing: Promise<unknown>): Promise<void> {
 
 consumerProtocol({
   name: '@platformatic/kafka 2.x',
-  can: { patterns: false, staticMembers: false },
+  can: { patterns: false, staticMembers: false, growingTopics: false },
   async join({ address, group, name, topics }, received) {
     const consumer = new Consumer({
       groupId: group,

@@ -18,9 +18,9 @@ import {
   type Producer,
   type Rdkafka,
 } from './rdkafka-library.ts';
+import { readUntilStopped } from './rdkafka-reading.ts';
 
 const FLUSH_MS = 50_000;
-const READ_COUNT = 500;
 
 export function rdkafkaDriver(library: Rdkafka): ClientDriver {
   const { features } = library;
@@ -88,7 +88,7 @@ export function rdkafkaDriver(library: Rdkafka): ClientDriver {
       client.setDefaultConsumeTimeout(50);
       client.subscribe([topic]);
       const inbox = new Inbox();
-      const reading = readUntilStopped(client, inbox);
+      const reading = readUntilStopped<Message>(client, (message) => inbox.put(toRecord(message)));
       return {
         take: (count) => inbox.take(count),
         get waiting() {
@@ -175,24 +175,6 @@ function reportedSend(client: Producer): ClientProducer['send'] {
     // The reports come after the flush, with the next poll.
     await settled.promise;
     if (failure !== undefined) throw failure;
-  };
-}
-
-/** Asks again and again: the flowing mode of node-rdkafka hangs or crashes when it is closed (docs/clients.md). */
-function readUntilStopped(client: Consumer, inbox: Inbox): { stop(): Promise<void> } {
-  const stopping = new AbortController();
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      const messages = await call<Message[]>((done) => client.consume(READ_COUNT, done)).catch(() => []);
-      for (const message of messages) inbox.put(toRecord(message));
-    }
-  };
-  const running = run();
-  return {
-    async stop() {
-      stopping.abort();
-      await running;
-    },
   };
 }
 

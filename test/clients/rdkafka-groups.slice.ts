@@ -1,13 +1,14 @@
 /** Proves that librdkafka works with the new group protocol: patterns matched by the broker and static members included. */
 import { type ConsumerProtocolClient, consumerProtocol } from './consumer-protocol.ts';
 import { installRdkafka, loadRdkafka } from './rdkafka-install.ts';
+import { readUntilStopped } from './rdkafka-reading.ts';
 
 /** Of node-rdkafka, what is used here. */
 interface Consumer {
   connect(options: object, done: (error: Error | null) => void): void;
   disconnect(done: () => void): void;
   subscribe(topics: readonly string[]): void;
-  consume(count: number, done: (error: Error | null, messages?: readonly Message[]) => void): void;
+  consume(count: number, done: (error?: Error | null, messages?: readonly Message[]) => void): void;
   commitMessage(message: Message): void;
   rebalanceProtocol(): string;
   assign(partitions: readonly object[]): void;
@@ -26,13 +27,12 @@ interface Message {
 type Rdkafka = { readonly KafkaConsumer: new (config: object, topicConfig: object) => Consumer };
 
 const ASSIGN_PARTITIONS = -175;
-const READ_COUNT = 100;
 
 const { KafkaConsumer } = loadRdkafka(installRdkafka((line) => process.stderr.write(`${line}\n`))) as Rdkafka;
 
 const client: ConsumerProtocolClient = {
   name: 'node-rdkafka',
-  can: { patterns: true, staticMembers: true },
+  can: { patterns: true, staticMembers: true, growingTopics: true },
   async join({ address, group, name, topics, instance }, received) {
     const consumer: Consumer = new KafkaConsumer(
       {
@@ -60,7 +60,7 @@ const client: ConsumerProtocolClient = {
       consumer.connect({}, (error) => (error ? reject(error) : resolve()));
     });
     consumer.subscribe(topics);
-    const reading = readUntilStopped(consumer, (message) => {
+    const reading = readUntilStopped<Message>(consumer, (message) => {
       received(`${message.topic}/${message.partition}/${message.offset}`);
       consumer.commitMessage(message);
     });
@@ -74,23 +74,3 @@ const client: ConsumerProtocolClient = {
 };
 
 consumerProtocol(client);
-
-/** Asks again and again: the flowing mode of node-rdkafka hangs or crashes when it is closed (docs/clients.md). */
-function readUntilStopped(consumer: Consumer, take: (message: Message) => void): { stop(): Promise<void> } {
-  const stopping = new AbortController();
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      const messages = await new Promise<readonly Message[]>((resolve) => {
-        consumer.consume(READ_COUNT, (_error, read = []) => resolve(read));
-      });
-      for (const message of messages) take(message);
-    }
-  };
-  const running = run();
-  return {
-    async stop() {
-      stopping.abort();
-      await running;
-    },
-  };
-}
