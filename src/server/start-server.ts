@@ -20,8 +20,8 @@ import { type Address, formatAddress, listenError } from './address.ts';
 import { type CloseStep, closeAll } from './close-all.ts';
 import type { ServerConfig } from './config.ts';
 import { MeteredDisk } from './metered-disk.ts';
-import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS, WEB_SOCKET_METRICS } from './metric-tables.ts';
-import { bindMetrics, Metrics } from './metrics.ts';
+import { bindAllMetrics } from './metrics/metric-tables.ts';
+import { Metrics } from './metrics/metrics.ts';
 
 export interface ServerParts {
   readonly clock: Clock;
@@ -61,12 +61,8 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     steps.unshift({ name: 'Kafka listener', close: () => kafka.stop() });
     const counters = new HttpCounters();
     const webSockets = new WebSocketCounters();
-    const metrics = new Metrics()
-      .add(bindMetrics(BROKER_METRICS, broker))
-      .add(bindMetrics(DISK_METRICS, disk.counters))
-      .add(bindMetrics(KAFKA_METRICS, kafka.metrics))
-      .add(bindMetrics(HTTP_METRICS, counters))
-      .add(bindMetrics(WEB_SOCKET_METRICS, webSockets));
+    const sources = { broker, disk: disk.counters, kafka: kafka.metrics, http: counters, webSocket: webSockets };
+    const metrics = new Metrics().add(bindAllMetrics(sources));
     const http = await listen('--http', [config.http], () =>
       HttpListener.start({ broker, ...config.http, clock, logger, counters, metrics }),
     );

@@ -1,6 +1,6 @@
 /** From tables of metrics (`metric-tables.ts`) and their sources to the text of `/metrics`. */
 import { collectDefaultMetrics, type Metric, Registry } from '@prometheus-io/client';
-import { LATENCY_BUCKETS_SECONDS, type LatencyHistogram } from '../base/latency-histogram.ts';
+import { LATENCY_BUCKETS_SECONDS, type LatencyHistogram } from '../../base/latency-histogram.ts';
 
 export type MetricUnit = 'requests' | 'records' | 'bytes' | 'seconds' | 'count';
 

@@ -5,36 +5,30 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { batchOf, produce } from '../../test/kit/broker-kit.ts';
-import { TempDirectory } from '../../test/kit/temp-directory.ts';
-import { systemClock } from '../base/clock.ts';
-import { LATENCY_BUCKETS_SECONDS, LatencyHistogram } from '../base/latency-histogram.ts';
-import { Broker } from '../broker/broker.ts';
-import { NodeDisk } from '../journal/node-disk.ts';
-import { HttpCounters } from '../listeners/http/counters.ts';
-import { newMetrics } from '../listeners/kafka/metrics.ts';
-import { SERVED_APIS } from '../listeners/kafka/registry.ts';
-import { WebSocketCounters } from '../listeners/ws/counters.ts';
-import { MeteredDisk } from './metered-disk.ts';
-import { BROKER_METRICS, DISK_METRICS, HTTP_METRICS, KAFKA_METRICS, WEB_SOCKET_METRICS } from './metric-tables.ts';
+import { batchOf, produce } from '../../../test/kit/broker-kit.ts';
+import { TempDirectory } from '../../../test/kit/temp-directory.ts';
+import { systemClock } from '../../base/clock.ts';
+import { LATENCY_BUCKETS_SECONDS, LatencyHistogram } from '../../base/latency-histogram.ts';
+import { Broker } from '../../broker/broker.ts';
+import { NodeDisk } from '../../journal/node-disk.ts';
+import { HttpCounters } from '../../listeners/http/counters.ts';
+import { newMetrics } from '../../listeners/kafka/metrics.ts';
+import { SERVED_APIS } from '../../listeners/kafka/registry.ts';
+import { WebSocketCounters } from '../../listeners/ws/counters.ts';
+import { MeteredDisk } from '../metered-disk.ts';
+import { bindAllMetrics, METRIC_TABLES } from './metric-tables.ts';
 import { bindMetrics, type MetricDefinition, Metrics } from './metrics.ts';
 
-const DOCUMENT = new URL('../../docs/metrics.md', import.meta.url);
+const DOCUMENT = new URL('../../../docs/metrics.md', import.meta.url);
 
-const TABLES: readonly (readonly [string, readonly MetricDefinition<never>[]])[] = [
-  ['Broker', BROKER_METRICS],
-  ['Disk', DISK_METRICS],
-  ['Kafka', KAFKA_METRICS],
-  ['HTTP', HTTP_METRICS],
-  ['WebSocket', WEB_SOCKET_METRICS],
-];
+const DEFINITIONS = METRIC_TABLES.flatMap(({ definitions }) => definitions);
 
 function document(): string {
   const parts = [
     '# Metrics',
     '',
     'What `GET /metrics` answers, in the Prometheus text format 0.0.4. Names are API. This page is made from the tables in',
-    '`src/server/metric-tables.ts` and checked against them.',
+    '`src/server/metrics` and checked against them.',
     '',
     'Counters (`_total`) grow while the process lives and begin at 0 with it, except where the text says otherwise.',
     `Histograms have the buckets ${LATENCY_BUCKETS_SECONDS.join(', ')} seconds.`,
@@ -42,9 +36,9 @@ function document(): string {
     'Besides these there are `process_*` (CPU, memory, file descriptors, start time) and `nodejs_*` (event loop delay,',
     'heap, garbage collection, handles), as every Node program with the usual Prometheus library has them.',
   ];
-  for (const [title, table] of TABLES) {
+  for (const { title, definitions } of METRIC_TABLES) {
     parts.push('', `## ${title}`, '', '| metric | kind | unit | counts |', '|---|---|---|---|');
-    for (const { name, kind, unit, help } of table) parts.push(`| \`${name}\` | ${kind} | ${unit} | ${help} |`);
+    for (const { name, kind, unit, help } of definitions) parts.push(`| \`${name}\` | ${kind} | ${unit} | ${help} |`);
   }
   return `${parts.join('\n')}\n`;
 }
@@ -55,7 +49,7 @@ test('docs/metrics.md is made from the tables', () => {
 });
 
 test('names follow Prometheus: our prefix, _total for counters, the unit at the end', () => {
-  for (const { name, kind, unit, help } of TABLES.flatMap(([, table]) => table)) {
+  for (const { name, kind, unit, help } of DEFINITIONS) {
     assert.match(name, /^millrace_[a-z_]+$/);
     assert.equal(name.endsWith('_total'), kind === 'counter', name);
     if (kind === 'histogram') assert.ok(name.endsWith(`_${unit}`), name);
@@ -73,16 +67,12 @@ test('every metric has a value while a broker works', { timeout: 20_000 }, async
     http.answered('GET', '/v1/topics/:name', 200);
     const kafka = newMetrics(SERVED_APIS.map(({ api }) => api.key));
     kafka.requests[1] = 4;
-    const metrics = new Metrics()
-      .add(bindMetrics(BROKER_METRICS, broker))
-      .add(bindMetrics(DISK_METRICS, disk.counters))
-      .add(bindMetrics(KAFKA_METRICS, kafka))
-      .add(bindMetrics(HTTP_METRICS, http))
-      .add(bindMetrics(WEB_SOCKET_METRICS, new WebSocketCounters()));
+    const sources = { broker, disk: disk.counters, kafka, http, webSocket: new WebSocketCounters() };
+    const metrics = new Metrics().add(bindAllMetrics(sources));
     const topic = await broker.topics.create({ name: 'metered', partitions: 2 });
     await produce(broker, topic, 0, batchOf(['a', 'b', 'c']));
     const text = await metrics.render();
-    for (const { name, kind } of TABLES.flatMap(([, table]) => table)) {
+    for (const { name, kind } of DEFINITIONS) {
       assert.ok(text.includes(`# TYPE ${name} ${kind}\n`), name);
     }
     assert.match(text, /^millrace_ready 1$/m);

@@ -1,0 +1,118 @@
+/** The broker as a whole: its topics, and what is written to and read from them. */
+import type { Broker } from '../../broker/broker.ts';
+import type { MetricDefinition } from './metrics.ts';
+
+export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
+  {
+    name: 'millrace_ready',
+    kind: 'gauge',
+    unit: 'count',
+    help: '1 while the broker takes and serves records, else 0.',
+    read: (broker) => (broker.health().ready ? 1 : 0),
+  },
+  {
+    name: 'millrace_topics',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Topics that exist.',
+    read: (broker) => broker.topics.size,
+  },
+  {
+    name: 'millrace_partitions',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Partitions of all topics.',
+    read: (broker) => broker.topics.partitionCount,
+  },
+  {
+    name: 'millrace_produce_requests_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Write requests from every listener.',
+    read: (broker) => broker.producePath.counters.requests,
+  },
+  {
+    name: 'millrace_produce_batches_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Record batches appended.',
+    read: (broker) => broker.producePath.counters.batches,
+  },
+  {
+    name: 'millrace_produce_records_total',
+    kind: 'counter',
+    unit: 'records',
+    help: 'Records appended, as the batches declare them.',
+    read: (broker) => broker.producePath.counters.records,
+  },
+  {
+    name: 'millrace_produce_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of the batches appended, compressed as they came.',
+    read: (broker) => broker.producePath.counters.bytes,
+  },
+  {
+    name: 'millrace_produce_duplicates_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Batches of idempotent producers that had been appended before.',
+    read: (broker) => broker.producePath.counters.duplicates,
+  },
+  {
+    name: 'millrace_produce_refused_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Batches refused: damaged, too large, out of sequence, for no partition.',
+    read: (broker) => broker.producePath.counters.refused,
+  },
+  {
+    name: 'millrace_produce_recompressed_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Batches stored in another codec than they came in (compression.type).',
+    read: (broker) => broker.producePath.counters.recompressed,
+  },
+  {
+    name: 'millrace_quota_throttles_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Times that a Kafka client was made to wait for its quota.',
+    read: (broker) => broker.quotas.counters.throttles,
+  },
+  {
+    name: 'millrace_quota_throttle_seconds_total',
+    kind: 'counter',
+    unit: 'seconds',
+    help: 'Sum of those waits.',
+    read: (broker) => broker.quotas.counters.throttleMs / 1000,
+  },
+  {
+    name: 'millrace_fetch_requests_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Reads from every listener.',
+    read: (broker) => broker.fetchPath.counters.requests,
+  },
+  {
+    name: 'millrace_fetch_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of the batches handed to listeners for reads.',
+    read: (broker) => broker.fetchPath.counters.bytes,
+  },
+  {
+    name: 'millrace_fetch_parked',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Reads that wait for records now.',
+    read: (broker) => broker.fetchPath.counters.parked,
+  },
+  {
+    name: 'millrace_decompressions_pending',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Compressed batches that wait for a worker thread or are being opened by one.',
+    read: (broker) => broker.decompressor.pendingCount,
+  },
+];
