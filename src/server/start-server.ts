@@ -61,7 +61,14 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     steps.unshift({ name: 'Kafka listener', close: () => kafka.stop() });
     const counters = new HttpCounters();
     const webSockets = new WebSocketCounters();
-    const sources = { broker, disk: disk.counters, kafka: kafka.metrics, http: counters, webSocket: webSockets };
+    const sources = {
+      broker,
+      transactions: broker.transactions,
+      disk: disk.counters,
+      kafka: kafka.metrics,
+      http: counters,
+      webSocket: webSockets,
+    };
     const metrics = new Metrics().add(bindAllMetrics(sources));
     const http = await listen('--http', [config.http], () =>
       HttpListener.start({ broker, ...config.http, clock, logger, counters, metrics }),

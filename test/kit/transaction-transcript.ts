@@ -17,7 +17,7 @@
  * ```
  *
  * Other commands: `P offsets g`, `P stage g t/0=5`, `P verify t/0`, `P idempotent t/0 a` (without the transactional bit),
- * `P repeat t/0` (the last write again), `fetch g t/0`, `describe [id]`, `list`, `advance ms`, `delete-topic t`, `manual`, `auto`,
+ * `P repeat t/0` (the last write again), `fetch g t/0`, `describe [id]`, `list`, `status`, `advance ms`, `delete-topic t`, `manual`, `auto`,
  * `flush`, `refuse CODE`, `accept`, `crash`, `exhaust id` (its epoch jumps to the last one), `# remark`. Options are
  * `key=value`: id, timeout, as=producerId/epoch, generation, member.
  */
@@ -331,6 +331,15 @@ class Conversation {
       case 'list': {
         const all = world.transactions.list().map(({ transactionalId, phase }) => `${transactionalId} ${phase}`);
         return this.#say(all.join(', ') || 'no ids');
+      }
+      case 'status': {
+        const { ids, open, oldestOpenMs, stateBytes } = world.transactions.status();
+        const { committed, aborted, timedOut, fenced, forced } = world.transactions.counters;
+        assert.ok(stateBytes >= ids * 100, 'every id counts in the memory');
+        this.#say(`${ids} ids, ${open} open, the oldest for ${oldestOpenMs} ms`);
+        return this.#say(
+          `${committed} committed, ${aborted} aborted, ${timedOut} timed out, ${fenced} fenced, ${forced} forced`,
+        );
       }
       case 'advance':
         return world.clock.advance(Number(first));

@@ -121,6 +121,17 @@ export interface TransactionCounters {
   forced: number;
 }
 
+/** How much there is of transactions now. */
+export interface TransactionStatus {
+  /** Transactional ids, whatever their phase. */
+  readonly ids: number;
+  readonly open: number;
+  /** Age of the oldest open one by the wall clock, milliseconds: read-committed consumers may be held back so long; 0: none. */
+  readonly oldestOpenMs: number;
+  /** Approximate memory of all ids, partitions and pending offsets. */
+  readonly stateBytes: number;
+}
+
 export interface Transactions {
   readonly counters: Readonly<TransactionCounters>;
   initProducerId(request: InitProducerIdRequest): Promise<InitProducerIdAnswer>;
@@ -145,6 +156,8 @@ export interface Transactions {
   abort(transactionalId: string): Promise<ErrorCode | undefined>;
   describe(transactionalId: string): TransactionDescription | undefined;
   list(): TransactionListing[];
+  /** Looks at every open transaction. */
+  status(): TransactionStatus;
 }
 
 /** What transactions need of groups. */

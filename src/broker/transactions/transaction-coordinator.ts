@@ -43,6 +43,7 @@ import {
   type TransactionDescription,
   type TransactionListing,
   type TransactionSettings,
+  type TransactionStatus,
   type Transactions,
 } from './api.ts';
 import { decideEnd } from './end-decision.ts';
@@ -185,6 +186,17 @@ export class TransactionCoordinator implements Transactions {
 
   list(): TransactionListing[] {
     return Array.from(this.#state.all(), listingOf);
+  }
+
+  status(): TransactionStatus {
+    const now = this.#options.clock.now();
+    let open = 0;
+    let oldest = now;
+    for (const { startedAt } of this.#state.ongoing()) {
+      open += 1;
+      oldest = Math.min(oldest, startedAt);
+    }
+    return { ids: this.#state.size, open, oldestOpenMs: now - oldest, stateBytes: this.#state.sizeBytes };
   }
 
   // Who is refused before the state is asked.

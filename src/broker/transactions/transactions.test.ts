@@ -847,6 +847,40 @@ describe('time', DEADLINE, () => {
         tx: aborted, 0/1
     `));
 
+  it('counts what is open, for how long, and how transactions ended', () =>
+    transcript(`
+      P init timeout=60000
+        P has 0/0
+      Q init id=other timeout=60000
+        Q has 1/0
+      status
+        2 ids, 0 open, the oldest for 0 ms
+        0 committed, 0 aborted, 0 timed out, 0 fenced, 0 forced
+      P add t/0
+        P added t/0: ok
+      advance 1000
+      Q add t/1
+        Q added t/1: ok
+      advance 500
+      status
+        2 ids, 2 open, the oldest for 1500 ms
+        0 committed, 0 aborted, 0 timed out, 0 fenced, 0 forced
+      P end commit
+        P ended: ok
+      Q end abort
+        Q ended: ok
+      P add t/0
+        P added t/0: ok
+      R init
+        R init: BROKER_TRANSACTION_CONCURRENT
+      Q add t/1
+        Q added t/1: ok
+      advance 60000
+      status
+        2 ids, 0 open, the oldest for 0 ms
+        1 committed, 1 aborted, 1 timed out, 1 fenced, 0 forced
+    `));
+
   it('forgets ids that nobody used for a week, and none with an open transaction', () =>
     transcript(
       `

@@ -5,6 +5,7 @@
  * Names are API: append, never rename.
  */
 import type { Broker } from '../../broker/broker.ts';
+import type { Transactions } from '../../broker/transactions/api.ts';
 import type { HttpCounters } from '../../listeners/http/counters.ts';
 import type { KafkaMetrics } from '../../listeners/kafka/metrics.ts';
 import type { WebSocketCounters } from '../../listeners/ws/counters.ts';
@@ -17,11 +18,13 @@ import { KAFKA_METRICS } from './kafka-metrics.ts';
 import { type BoundMetric, bindMetrics, type MetricDefinition } from './metrics.ts';
 import { STORAGE_METRICS } from './storage-metrics.ts';
 import { STREAM_METRICS } from './stream-metrics.ts';
+import { TRANSACTION_METRICS } from './transaction-metrics.ts';
 import { WEB_SOCKET_METRICS } from './web-socket-metrics.ts';
 
 /** What the tables read from, by the name that their rows give it. */
 export interface MetricSources {
   readonly broker: Broker;
+  readonly transactions: Transactions;
   readonly disk: DiskCounters;
   readonly kafka: KafkaMetrics;
   readonly http: HttpCounters;
@@ -39,6 +42,7 @@ export const METRIC_TABLES: readonly MetricTable[] = [
   table('Broker', BROKER_METRICS, 'broker'),
   table('Storage', STORAGE_METRICS, 'broker'),
   table('Consumer groups', GROUP_METRICS, 'broker'),
+  table('Transactions', TRANSACTION_METRICS, 'transactions'),
   table('Streams', STREAM_METRICS, 'broker'),
   table('Disk', DISK_METRICS, 'disk'),
   table('Kafka', KAFKA_METRICS, 'kafka'),

@@ -67,10 +67,19 @@ test('every metric has a value while a broker works', { timeout: 20_000 }, async
     http.answered('GET', '/v1/topics/:name', 200);
     const kafka = newMetrics(SERVED_APIS.map(({ api }) => api.key));
     kafka.requests[1] = 4;
-    const sources = { broker, disk: disk.counters, kafka, http, webSocket: new WebSocketCounters() };
+    const sources = {
+      broker,
+      transactions: broker.transactions,
+      disk: disk.counters,
+      kafka,
+      http,
+      webSocket: new WebSocketCounters(),
+    };
     const metrics = new Metrics().add(bindAllMetrics(sources));
     const topic = await broker.topics.create({ name: 'metered', partitions: 2 });
     await produce(broker, topic, 0, batchOf(['a', 'b', 'c']));
+    const anew = { producerId: -1, producerEpoch: -1 };
+    await broker.transactions.initProducerId({ transactionalId: 'metered', timeoutMs: 1_000, ...anew });
     const text = await metrics.render();
     for (const { name, kind } of DEFINITIONS) {
       assert.ok(text.includes(`# TYPE ${name} ${kind}\n`), name);
@@ -81,6 +90,9 @@ test('every metric has a value while a broker works', { timeout: 20_000 }, async
     assert.match(text, /^millrace_produce_records_total 3$/m);
     assert.match(text, /^millrace_kafka_requests_total\{api="Fetch"\} 4$/m);
     assert.match(text, /^millrace_groups\{phase="stable"\} 0$/m);
+    assert.match(text, /^millrace_transactional_ids 1$/m);
+    assert.match(text, /^millrace_transactions_open 0$/m);
+    assert.match(text, /^millrace_transactions_ended_total\{outcome="timed_out"\} 0$/m);
     assert.match(text, /^millrace_http_requests_total\{method="GET",route="\/v1\/topics\/:name",status="200"\} 2$/m);
     assert.match(text, /^millrace_disk_sync_duration_seconds_bucket\{le="\+Inf"\} [1-9]\d*$/m);
     assert.match(text, /^nodejs_eventloop_lag_p99_seconds \d/m);
