@@ -6,6 +6,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { BufferPool } from '../base/buffer-pool.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { MillraceError } from '../base/errors.ts';
+import { eventLoopLoad } from '../base/event-loop-load.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import type { Disk, DiskLock, DiskSpace } from '../journal/disk.ts';
 import { type Journal, type JournalFile, transactOnce } from '../journal/journal.ts';
@@ -496,6 +497,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
       for (const { chunk, sizeBytes } of round.chunks) dataFiles.added(chunkFile(chunk), sizeBytes);
       await swapIn(journal, round, logger);
     },
+    load: options.startWorker === undefined ? eventLoopLoad() : undefined,
     startWorker: options.startWorker,
   });
   const map = new JournalMap(disk, directory);

@@ -43,6 +43,8 @@ export interface BrokerSettings {
   readonly sealMinRemainingMs: number;
   /** A partition with so much to seal gets chunks of its own; smaller ones share packs. */
   readonly ownChunkBytes: number;
+  /** With so much waiting to be sealed a round begins although the broker is busy. */
+  readonly sealBacklogBytes: number;
   /** Size that chunks are made of, and the memory that making one takes. */
   readonly chunkBytes: number;
   /** `disk.min.free.bytes`: with less free space writes are refused, while there is still room to clean up; 0: never. */
@@ -96,7 +98,8 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   sealBytes: 512 * 1024 * 1024,
   sealMinRemainingMs: 60 * 60 * 1000,
   ownChunkBytes: 8 * 1024 * 1024,
-  chunkBytes: 64 * 1024 * 1024,
+  sealBacklogBytes: 8 * 1024 * 1024 * 1024,
+  chunkBytes: 32 * 1024 * 1024,
   fetchMaxBytes: 55 * 1024 * 1024,
   fetchMaxWaitMs: 60_000,
   checkpointBytes: 512 * 1024 * 1024,

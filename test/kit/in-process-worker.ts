@@ -1,4 +1,5 @@
 /** The checkpoint worker without its thread, on any disk: what it does becomes part of the disk's history. */
+import { systemClock } from '../../src/base/clock.ts';
 import type { CheckpointWorker } from '../../src/broker/checkpoints/checkpointer.ts';
 import type { FromWorker, ToWorker, WorkerStart } from '../../src/broker/checkpoints/messages.ts';
 import { WorkerLoop } from '../../src/broker/checkpoints/worker-loop.ts';
@@ -15,7 +16,7 @@ class InProcessWorker implements CheckpointWorker {
   #ended = false;
 
   constructor(disk: Disk, start: WorkerStart) {
-    this.#loop = new WorkerLoop(disk, start, {
+    this.#loop = new WorkerLoop(disk, systemClock, start, {
       say: (message) => setImmediate(() => this.#ended || this.#onMessage?.(message)),
       close: () => setImmediate(() => this.#end()),
     });

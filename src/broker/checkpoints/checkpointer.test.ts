@@ -202,3 +202,62 @@ test('a file that is closed while a worker finishes starts another; close ends b
   checkpointer.add(3, 100);
   assert.deepEqual([workers.length, problems, clock.pendingTimers], [2, [], 0]);
 });
+
+// Sealing wrote everything once more beside the load that had brought it, and halved what readers got.
+test('sealing waits for quiet, or until too much is there, and is told of the load', DEADLINE, async () => {
+  const clock = new ManualClock();
+  const workers: FakeWorker[] = [];
+  let load = 1;
+  const checkpointer = new Checkpointer({
+    directory: 'd',
+    settings: { ...DEFAULT_BROKER_SETTINGS, sealBacklogBytes: 1_000 },
+    store: new LogStore(),
+    clock,
+    report: () => undefined,
+    nextChunk: () => 1,
+    load: () => load,
+    startWorker: () => {
+      workers.push(new FakeWorker());
+      return workers.at(-1) as FakeWorker;
+    },
+  });
+  const close = async (file: number, sizeBytes: number): Promise<void> => {
+    checkpointer.add(file, sizeBytes);
+    workers[0]?.indexed(file, 0);
+    await settled(checkpointer);
+  };
+  const seals = (): number => workers[0]?.said.filter(({ kind }) => kind === 'seal').length ?? 0;
+  const loads = (): boolean[] =>
+    workers[0]?.said.flatMap((message) => (message.kind === 'load' ? [message.busy] : [])) ?? [];
+
+  await close(1, 400);
+  clock.advance(60_000);
+  assert.equal(seals(), 0, 'busy');
+  load = 0;
+  clock.advance(4_000);
+  load = 1;
+  clock.advance(1_000);
+  load = 0;
+  clock.advance(4_000);
+  assert.equal(seals(), 0, 'quiet for four seconds, twice');
+  clock.advance(1_000);
+  assert.equal(seals(), 1, 'quiet for five seconds');
+  assert.deepEqual(loads(), []);
+  load = 1;
+  clock.advance(1_000);
+  load = 0;
+  clock.advance(1_000);
+  assert.deepEqual(loads(), [true, false]);
+  workers[0]?.tell({ kind: 'sealed', commands: [new Uint8Array(1)], chunks: [], problems: [] });
+  clock.advance(1_000);
+  assert.equal(loads().length, 2, 'the round is over');
+
+  load = 1;
+  await close(2, 600);
+  clock.advance(60_000);
+  assert.equal(seals(), 1, 'the last round took the first file');
+  await close(3, 400);
+  clock.advance(1_000);
+  assert.equal(seals(), 2, 'as much as may wait');
+  await checkpointer.close();
+});

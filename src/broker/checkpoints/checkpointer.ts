@@ -16,6 +16,7 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { workerModule } from '../../base/worker-module.ts';
 import type { FileNumber } from '../../store/file-number.ts';
 import type { LogStore } from '../../store/log-store.ts';
+import { QuietTime } from '../chunks/quiet-time.ts';
 import type { SealedRound } from '../chunks/seal-round.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerStart } from './messages.ts';
@@ -49,6 +50,8 @@ export interface CheckpointerOptions {
   readonly nextChunk?: (() => number) | undefined;
   /** Chunks are written: swaps them in. Never rejects. */
   readonly sealed?: ((round: SealedRound) => Promise<void>) | undefined;
+  /** How busy the event loop was since the last call, 0 to 1: sealing waits for quiet. Undefined: it never waits. */
+  readonly load?: (() => number) | undefined;
   readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
 }
 
@@ -71,6 +74,9 @@ export class Checkpointer {
   sealing: Promise<void> = Promise.resolve();
   /** Last file that the worker in charge has folded, as far as it said. */
   #lastIndexed = 0;
+  readonly #quiet: QuietTime;
+  /** Closed since the last round that sealed something, as far as this process knows. */
+  #unsealedBytes = 0;
   #idle: Timer | undefined;
   #retry: Timer | undefined;
   #closed = false;
@@ -81,6 +87,7 @@ export class Checkpointer {
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
+    this.#quiet = new QuietTime(options.clock, options.load);
   }
 
   /** Closed files whose extents are still in memory. */
@@ -92,6 +99,7 @@ export class Checkpointer {
   add(file: number, sizeBytes: number): void {
     if (this.#closed) return;
     this.#waiting.push({ file, sizeBytes });
+    this.#unsealedBytes += sizeBytes;
     this.#idle?.cancel();
     if (this.#worker === undefined) this.#start();
     else say(this.#worker, { kind: 'fold', file, sizeBytes });
@@ -115,6 +123,7 @@ export class Checkpointer {
     this.#closed = true;
     this.#idle?.cancel();
     this.#retry?.cancel();
+    this.#quiet.end();
     this.#worker = undefined;
     this.#answerAwaited(Number.POSITIVE_INFINITY, false);
     await Promise.all([...this.#running].map((worker) => worker.terminate()));
@@ -167,6 +176,7 @@ export class Checkpointer {
     if (this.#worker !== worker || this.#closed) return;
     this.#worker = undefined;
     this.#idle?.cancel();
+    this.#quiet.end();
     this.#options.report(problem);
     this.#answerAwaited(Number.POSITIVE_INFINITY, false);
     void worker.terminate();
@@ -204,14 +214,30 @@ export class Checkpointer {
     else if (this.#waiting.length === 0) this.#sealThenFinish();
   }
 
-  /** All closed files are folded and taken in: what they hold may be sealed. */
+  /** All closed files are folded and taken in: what they hold may be sealed, once there is quiet for it. */
   #sealThenFinish(): void {
-    const { nextChunk, clock } = this.#options;
-    if (nextChunk === undefined || this.#worker === undefined) this.#finishWhenIdle();
-    else say(this.#worker, { kind: 'seal', now: clock.now(), nextChunk: nextChunk() });
+    const { nextChunk, settings } = this.#options;
+    if (nextChunk === undefined || this.#worker === undefined) {
+      this.#finishWhenIdle();
+      return;
+    }
+    const pressing = (): boolean => this.#unsealedBytes >= settings.sealBacklogBytes;
+    this.#quiet.wait(pressing, () => {
+      // Files that came meanwhile lead here again.
+      if (this.waitingFiles === 0) this.#seal(nextChunk());
+    });
+  }
+
+  #seal(nextChunk: number): void {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    say(worker, { kind: 'seal', now: this.#options.clock.now(), nextChunk });
+    this.#quiet.report((busy) => say(worker, { kind: 'load', busy }));
   }
 
   #onSealed(round: SealedRound): void {
+    this.#quiet.end();
+    if (round.commands.length > 0) this.#unsealedBytes = 0;
     for (const problem of round.problems) this.#options.report(problem);
     const swapped = round.commands.length === 0 ? Promise.resolve() : this.#options.sealed?.(round);
     this.sealing = swapped ?? Promise.resolve();

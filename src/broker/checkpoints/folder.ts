@@ -20,6 +20,7 @@ import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts'
 import type { FileRange } from '../../store/file-ranges.ts';
 import { IndexBuilder } from '../../store/index-file.ts';
 import { BrokerState } from '../broker-state.ts';
+import type { SealPace } from '../chunks/seal-pace.ts';
 import { NOTHING_SEALED, type SealedRound, sealRound } from '../chunks/seal-round.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
@@ -97,7 +98,7 @@ export class Folder {
   }
 
   /** Writes chunks of what closed files have brought; the commands swap them in. See `ToWorker`. */
-  async seal(now: number, nextChunk: number): Promise<SealedRound> {
+  async seal(now: number, nextChunk: number, pace: SealPace): Promise<SealedRound> {
     const through = await this.#sealThrough(nextChunk);
     if (this.#state === undefined || through === undefined) return NOTHING_SEALED;
     return await sealRound({
@@ -107,6 +108,7 @@ export class Folder {
       state: this.#state,
       through,
       now,
+      pace,
     });
   }
 

@@ -17,6 +17,8 @@ export type ToWorker =
    * is another one, the round before is not folded yet, and nothing is done.
    */
   | { readonly kind: 'seal'; readonly now: number; readonly nextChunk: number }
+  /** Of the broker's thread, while a round of sealing runs: told about once a second, heard at once. */
+  | { readonly kind: 'load'; readonly busy: boolean }
   /** Write a checkpoint of what is folded, and end. */
   | { readonly kind: 'finish' };
 

@@ -1,6 +1,8 @@
 /** What the checkpoint worker does with its messages: one after the other, until one fails. */
+import type { Clock } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
+import { SealPace } from '../chunks/seal-pace.ts';
 import { Folder } from './folder.ts';
 import { type FromWorker, packRanges, type ToWorker, type WorkerStart } from './messages.ts';
 
@@ -13,15 +15,21 @@ export interface WorkerPort {
 export class WorkerLoop {
   readonly #folder: Folder;
   readonly #port: WorkerPort;
+  readonly #pace: SealPace;
   #queue = Promise.resolve();
   #failed = false;
 
-  constructor(disk: Disk, start: WorkerStart, port: WorkerPort) {
+  constructor(disk: Disk, clock: Clock, start: WorkerStart, port: WorkerPort) {
+    this.#pace = new SealPace(clock);
     this.#folder = new Folder(disk, start.directory, start.settings);
     this.#port = port;
   }
 
   post(message: ToWorker): void {
+    if (message.kind === 'load') {
+      this.#pace.busy = message.busy;
+      return;
+    }
     this.#queue = this.#queue
       // After a failure the state may be that of half a file: what is still in line must not be folded into it.
       .then(() => (this.#failed ? undefined : this.#handle(message)))
@@ -32,7 +40,7 @@ export class WorkerLoop {
       });
   }
 
-  async #handle(message: ToWorker): Promise<void> {
+  async #handle(message: Exclude<ToWorker, { kind: 'load' }>): Promise<void> {
     const folder = this.#folder;
     switch (message.kind) {
       case 'fold': {
@@ -59,7 +67,7 @@ export class WorkerLoop {
     try {
       // So that the files can go as soon as the swap is in a checkpoint, too.
       if ((await this.#folder.sealDue(nextChunk)) && this.#folder.hasNews) await this.#checkpoint();
-      this.#port.say({ kind: 'sealed', ...(await this.#folder.seal(now, nextChunk)) });
+      this.#port.say({ kind: 'sealed', ...(await this.#folder.seal(now, nextChunk, this.#pace)) });
     } catch (error) {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
       this.#port.say({ kind: 'sealed', commands: [], chunks: [], problems: [problem] });

@@ -1,12 +1,13 @@
 /** Entry of the checkpoint worker's thread. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { waitingClock } from '../../base/clock.ts';
 import { NodeDisk } from '../../journal/node-disk.ts';
 import type { ToWorker, WorkerStart } from './messages.ts';
 import { WorkerLoop } from './worker-loop.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('the checkpoint worker is started by the broker');
-const loop = new WorkerLoop(new NodeDisk(), workerData as WorkerStart, {
+const loop = new WorkerLoop(new NodeDisk(), waitingClock, workerData as WorkerStart, {
   say: (message, transfer = []) => port.postMessage(message, transfer),
   close: () => port.close(),
 });

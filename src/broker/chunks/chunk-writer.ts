@@ -14,6 +14,7 @@ import type { FileRange } from '../../store/file-ranges.ts';
 import { type Piece, planSpans } from '../../store/read-plan.ts';
 import { soundBytes } from '../../store/sound-batches.ts';
 import type { BrokerSettings } from '../settings.ts';
+import type { SealPace } from './seal-pace.ts';
 import type { SealPart } from './seal-plan.ts';
 import type { SealSources } from './seal-sources.ts';
 
@@ -43,6 +44,14 @@ interface Item {
   readonly pieces: readonly Piece[];
 }
 
+export interface ChunkWriterOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly settings: BrokerSettings;
+  readonly sources: SealSources;
+  readonly pace: SealPace;
+}
+
 export class ChunkWriter {
   readonly #disk: Disk;
   readonly #directory: string;
@@ -51,9 +60,13 @@ export class ChunkWriter {
   readonly #partitions = new Map<number, FileRange[]>();
   readonly #chunks: WrittenChunk[] = [];
   readonly #damages: string[] = [];
+  readonly #pace: SealPace;
+  /** Of one chunk after the other: memory of each would pile up until it is collected. */
+  #body = new Uint8Array(0);
   #next: number;
 
-  constructor(disk: Disk, directory: string, settings: BrokerSettings, sources: SealSources, firstChunk: number) {
+  constructor({ disk, directory, settings, sources, pace }: ChunkWriterOptions, firstChunk: number) {
+    this.#pace = pace;
     this.#disk = disk;
     this.#directory = directory;
     this.#settings = settings;
@@ -65,6 +78,7 @@ export class ChunkWriter {
   async write(parts: readonly SealPart[]): Promise<WrittenRound> {
     const folder = chunkDirectory(this.#directory);
     await this.#disk.makeDirectory(folder);
+    this.#pace.begin();
     let pack: SealPart[] = [];
     let packBytes = 0;
     for (const part of parts) {
@@ -123,7 +137,7 @@ export class ChunkWriter {
     }
     if (places.size === 0) return;
     this.#next += 1;
-    const body = Buffer.allocUnsafeSlow(index.position - start);
+    const body = this.#memory(index.position - start);
     const inPlace = [...places.keys()].sort((a, b) => a.file - b.file || a.position - b.position);
     for (const span of planSpans(inPlace)) {
       const bytes = await this.#sources.read(span);
@@ -135,6 +149,7 @@ export class ChunkWriter {
         if (sound < copy.length) this.#damages.push(damage(piece, partition, sound));
         body.set(copy, position);
       }
+      await this.#pace.rest();
     }
     const { footer, entries } = index.finish();
     await this.#store(chunk, [encodeChunkHeader(chunk), body, footer]);
@@ -144,6 +159,11 @@ export class ChunkWriter {
       else ranges.push(range);
     }
     this.#chunks.push({ chunk, sizeBytes: start + body.length + footer.length });
+  }
+
+  #memory(sizeBytes: number): Uint8Array {
+    if (this.#body.length < sizeBytes) this.#body = Buffer.allocUnsafeSlow(sizeBytes);
+    return this.#body.subarray(0, sizeBytes);
   }
 
   async #store(chunk: number, pieces: readonly Uint8Array[]): Promise<void> {
@@ -159,6 +179,7 @@ export class ChunkWriter {
           await file.write([part], position);
           position += part.length;
           if (part.length === SYNC_BYTES) await file.sync();
+          await this.#pace.rest();
         }
       }
       await file.sync();

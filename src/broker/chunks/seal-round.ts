@@ -12,6 +12,7 @@ import type { BrokerState } from '../broker-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { ChunkWriter, type WrittenChunk } from './chunk-writer.ts';
 import { chunkCommands } from './chunks-state.ts';
+import type { SealPace } from './seal-pace.ts';
 import { planSeal, type SealPart } from './seal-plan.ts';
 import { SealSources } from './seal-sources.ts';
 
@@ -34,6 +35,7 @@ export interface RoundOptions {
   /** Last journal file of the round. */
   readonly through: number;
   readonly now: number;
+  readonly pace: SealPace;
 }
 
 /** @throws STORE_CORRUPT, STORE_IO, JOURNAL_NO_SPACE, or what the disk refuses with: nothing refers to what was written. */
@@ -53,13 +55,12 @@ export async function sealRound(options: RoundOptions): Promise<SealedRound> {
 }
 
 async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Promise<SealedRound> {
-  const { disk, directory, settings, state, through } = options;
+  const { disk, directory, settings, state, through, pace } = options;
   const sources = new SealSources(disk, directory);
   try {
     const firstChunk = state.chunks.nextChunk;
-    const { partitions, chunks, damages } = await new ChunkWriter(disk, directory, settings, sources, firstChunk).write(
-      parts,
-    );
+    const writer = new ChunkWriter({ disk, directory, settings, sources, pace }, firstChunk);
+    const { partitions, chunks, damages } = await writer.write(parts);
     const nextChunk = firstChunk + chunks.length;
     const commands: Uint8Array[] = [];
     for (let from = 0; from < partitions.length; from += PARTITIONS_PER_COMMAND) {
