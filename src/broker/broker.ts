@@ -24,6 +24,7 @@ import type { TopicPattern } from '../model/topic-pattern.ts';
 import { CommitReader } from '../store/commit-reader.ts';
 import { FileHandles } from '../store/file-handles.ts';
 import { chunkFile, isChunk } from '../store/file-number.ts';
+import { FreshFiles } from '../store/fresh-files.ts';
 import { JournalMap } from '../store/journal-map.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
@@ -106,6 +107,7 @@ interface Parts {
   readonly journal: LocalJournal;
   readonly checkpointer: Checkpointer;
   readonly map: JournalMap;
+  readonly fresh: FreshFiles;
   readonly files: DataFiles;
   readonly directory: string;
   readonly disk: Disk;
@@ -185,6 +187,7 @@ export class Broker {
       tail: parts.tail,
       handles: parts.handles,
       pool,
+      fresh: parts.fresh,
       paths: {
         journalFile: (file) => journalPath(directory, file),
         indexFile: (file) => indexPath(directory, file),
@@ -473,6 +476,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
   const report = (problem: string): void => logger.error(problem);
   const handles = new FileHandles(disk);
   const dataFiles = new DataFiles();
+  const fresh = new FreshFiles(clock);
   const checkpointer = new Checkpointer({
     directory,
     settings,
@@ -494,7 +498,11 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     },
     nextChunk: () => state.chunks.nextChunk,
     sealed: async (round) => {
-      for (const { chunk, sizeBytes } of round.chunks) dataFiles.added(chunkFile(chunk), sizeBytes);
+      for (const { chunk, sizeBytes } of round.chunks) {
+        dataFiles.added(chunkFile(chunk), sizeBytes);
+        // A round without problems has found all that it copied sound.
+        if (round.problems.length === 0) fresh.written(chunkFile(chunk));
+      }
       await swapIn(journal, round, logger);
     },
     load: options.startWorker === undefined ? eventLoopLoad() : undefined,
@@ -509,8 +517,12 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     pool,
     memory: tail,
     observer: {
-      begun: (file, commit) => map.begun(file, commit),
+      begun: (file, commit) => {
+        fresh.begun(file);
+        map.begun(file, commit);
+      },
       rolled: (closed: JournalFile) => {
+        fresh.closed(closed.file);
         dataFiles.added(closed.file, closed.sizeBytes);
         checkpointer.add(closed.file, closed.sizeBytes);
       },
@@ -547,6 +559,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     journal,
     checkpointer,
     map,
+    fresh,
     files: dataFiles,
     directory,
   };

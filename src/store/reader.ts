@@ -11,6 +11,7 @@ import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { FileHandles } from './file-handles.ts';
 import { describeFile, type FileNumber, isChunk } from './file-number.ts';
+import type { FreshFiles } from './fresh-files.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
 import { type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
@@ -44,20 +45,31 @@ export interface ReadLimits {
   readonly atLeastOne: boolean;
 }
 
+export interface ReaderOptions {
+  readonly tail: TailCache;
+  readonly handles: FileHandles;
+  readonly pool: BufferPool;
+  readonly paths: ReadPaths;
+  /** Their batches need no check. */
+  readonly fresh: FreshFiles;
+}
+
 export class PartitionReader {
   readonly #tail: TailCache;
   readonly #handles: FileHandles;
   readonly #pool: BufferPool;
   readonly #paths: ReadPaths;
+  readonly #fresh: FreshFiles;
   readonly #index: IndexReader;
   readonly #views: Uint8Array[] = [];
   readonly #viewLeases: Lease[] = [];
 
-  constructor(options: { tail: TailCache; handles: FileHandles; pool: BufferPool; paths: ReadPaths }) {
+  constructor(options: ReaderOptions) {
     this.#tail = options.tail;
     this.#handles = options.handles;
     this.#pool = options.pool;
     this.#paths = options.paths;
+    this.#fresh = options.fresh;
     this.#index = new IndexReader(options.handles, options.paths);
   }
 
@@ -166,7 +178,7 @@ export class PartitionReader {
         for (const [at, span] of round.entries()) {
           const read = settled[at] as PromiseSettledResult<Lease>;
           if (read.status === 'rejected') throw read.reason as Error;
-          if (!addSpan(span, read.value, offset, limits, before, result)) return;
+          if (!addSpan(span, read.value, offset, limits, before, this.#fresh.has(span.file), result)) return;
           spent += span.sizeBytes;
         }
       } catch (error) {
@@ -240,6 +252,7 @@ function addSpan(
   offset: number,
   limits: ReadLimits,
   sizeBefore: number,
+  fresh: boolean,
   result: ReadResult,
 ): boolean {
   // A slice by reference keeps the whole span in memory, with what lies between the pieces.
@@ -250,7 +263,7 @@ function addSpan(
     if (!first && budget <= 0) return false;
     const from = piece.position - span.position;
     const bytes = lease.bytes.subarray(from, from + piece.sizeBytes);
-    const sound = soundBytes(bytes, piece.baseOffset);
+    const sound = fresh ? bytes.length : soundBytes(bytes, piece.baseOffset);
     const cut = cutBatches(bytes.subarray(0, sound), offset, limits.endOffset, budget, first && limits.atLeastOne);
     if (cut === undefined) throw notBatches(span.file, piece, sound);
     if (cut.length > 0) result.add(cut, lease, sparse);

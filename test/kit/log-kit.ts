@@ -7,12 +7,14 @@ import type { DiskFile } from '../../src/journal/disk.ts';
 import { BatchBuilder } from '../../src/model/batch-builder.ts';
 import { baseOffset, lastOffset, lastOffsetDelta, maxTimestamp, stampBatch } from '../../src/model/record-batch.ts';
 import { FileHandles } from '../../src/store/file-handles.ts';
+import { FreshFiles } from '../../src/store/fresh-files.ts';
 import { IndexBuilder } from '../../src/store/index-file.ts';
 import { Partition } from '../../src/store/partition.ts';
 import { Publisher } from '../../src/store/publisher.ts';
 import { PartitionReader } from '../../src/store/reader.ts';
 import { TailCache } from '../../src/store/tail-cache.ts';
 import { FakeDisk } from './fake-disk.ts';
+import { ManualClock } from './manual-clock.ts';
 import { PoisoningPool } from './poisoning-pool.ts';
 
 /** What a commit has before its bodies and behind them: readers must never see these bytes. */
@@ -50,6 +52,8 @@ export class TestLog {
   /** Small commits share one buffer, as the journal's do. */
   #chunk: Lease | undefined;
   #chunkUsed = 0;
+  /** Nothing is fresh unless the test says so: all that comes from the disk is checked. */
+  readonly fresh = new FreshFiles(new ManualClock());
   #index = new IndexBuilder(1);
   readonly #closed: { file: number; index: IndexBuilder }[] = [];
 
@@ -63,6 +67,7 @@ export class TestLog {
       tail: this.tail,
       handles: this.handles,
       pool: this.pool,
+      fresh: this.fresh,
       paths: {
         journalFile: (file) => `j/${file}.journal`,
         indexFile: (file) => `j/${file}.index`,
