@@ -51,7 +51,7 @@ async function durableP99(options: TopicCountOptions, topics: number): Promise<n
   await using broker = await BrokerProcess.start(directory.path, options.script);
   const load = { mode: 'produce', batch: 1, acks: -1, connections: 10, inFlight: 100, rate: OFFERED } as const;
   const report = await runBench(
-    makePlan({ ...load, broker: broker.address, topics, length: { seconds: options.seconds }, warmup: 2 }),
+    makePlan({ ...load, broker: broker.address, topics, length: { seconds: options.seconds * 3 }, warmup: 3 }),
     { pid: broker.pid },
   );
   if (report.droppedRequests > 0)

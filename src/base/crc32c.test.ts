@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { crc32c, crc32cPortable } from './crc32c.ts';
+import { crc32c, crc32cPortable, crc32cRange } from './crc32c.ts';
 
 /** RFC 3720, B.4. */
 const published: [string, Uint8Array, number][] = [
@@ -29,6 +29,7 @@ test('any bytes, cut anywhere: both implementations give the same, in one piece 
       const [first, second] = [bytes.subarray(0, cut), bytes.subarray(cut)];
       assert.equal(crc32c(second, crc32c(first)), whole);
       assert.equal(crc32cPortable(second, crc32cPortable(first)), whole);
+      assert.equal(crc32cRange(bytes, first.length, bytes.length, crc32cRange(bytes, 0, first.length)), whole);
     }),
   );
 });

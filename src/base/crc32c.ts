@@ -30,8 +30,8 @@ function buildTables(): Uint32Array {
 let tables: Uint32Array | undefined;
 
 /**
- * The fallback, and the faster one below some 200 bytes: it takes a range (`end` exclusive), so it needs neither a call
- * into native code nor a subarray.
+ * The fallback, and the faster one for few bytes (`crc32cRange`): it takes a range (`end` exclusive), so it needs neither
+ * a call into native code nor a subarray.
  */
 export function crc32cPortable(bytes: Uint8Array, seed = 0, start = 0, end = bytes.length): number {
   tables ??= buildTables();
@@ -80,3 +80,12 @@ export const crc32cImplementation: 'native' | 'portable' = native ? 'native' : '
  * @returns unsigned 32-bit checksum.
  */
 export const crc32c: Crc32c = native ?? ((bytes, seed) => crc32cPortable(bytes, seed));
+
+/** Below this many bytes the call into native code costs more than it saves. */
+const MAX_PORTABLE_BYTES = 200;
+
+/** The same over [start, end) of `bytes`, by the implementation that is faster at this length. */
+export function crc32cRange(bytes: Uint8Array, start: number, end: number, seed = 0): number {
+  if (end - start <= MAX_PORTABLE_BYTES) return crc32cPortable(bytes, seed, start, end);
+  return crc32c(bytes.subarray(start, end), seed);
+}

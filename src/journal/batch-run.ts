@@ -16,7 +16,7 @@
  * | 23 | 4 | i32 | lastOffsetDelta |
  */
 import { readInt32, readInt64, readUint32 } from '../base/bytes.ts';
-import { crc32c } from '../base/crc32c.ts';
+import { crc32cRange } from '../base/crc32c.ts';
 import { hex } from './file-header.ts';
 
 const BATCH_HEADER_BYTES = 61;
@@ -51,7 +51,7 @@ export function checkBatchRun(
     if (lastOffsetDelta < 0) return `negative lastOffsetDelta at ${at - start}`;
     if (withCrc) {
       const stored = readUint32(bytes, at + 17);
-      const computed = crc32c(bytes.subarray(at + CRC_START, batchEnd));
+      const computed = crc32cRange(bytes, at + CRC_START, batchEnd);
       if (stored !== computed) return `batch CRC ${hex(stored)}, computed ${hex(computed)} at ${at - start}`;
     }
     offset += lastOffsetDelta + 1;

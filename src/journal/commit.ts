@@ -36,7 +36,7 @@
  * To change it: raise the version of the file header, never of single commits; keep reading the old layout.
  */
 import { readInt64, readUint16, readUint32, writeInt64, writeUint16, writeUint32 } from '../base/bytes.ts';
-import { crc32c, crc32cPortable } from '../base/crc32c.ts';
+import { crc32cRange } from '../base/crc32c.ts';
 import { hex } from './file-header.ts';
 
 // On disk: never renumber.
@@ -48,9 +48,6 @@ export const COMMIT_ALIGNMENT = 8;
 export const FLAG_CLEAN_END = 1;
 export const KIND_BATCHES = 1;
 export const KIND_COMMAND = 2;
-
-/** A call into native code costs as much as this many bytes in JavaScript. */
-const MAX_PORTABLE_BYTES = 240;
 
 export interface CommitHeader {
   flags: number;
@@ -137,9 +134,7 @@ export function headerChecksum(
   tableAt = 0,
   tableEnd = table.length,
 ): number {
-  const ofHeader = crc32cPortable(header, 0, at, at + 60);
-  if (tableEnd - tableAt <= MAX_PORTABLE_BYTES) return crc32cPortable(table, ofHeader, tableAt, tableEnd);
-  return crc32c(table.subarray(tableAt, tableEnd), ofHeader);
+  return crc32cRange(table, tableAt, tableEnd, crc32cRange(header, at, at + 60));
 }
 
 export function encodeRow(into: Uint8Array, at: number, row: Row): void {

@@ -34,7 +34,7 @@ import {
   writeUint16,
   writeUint32,
 } from '../base/bytes.ts';
-import { crc32c } from '../base/crc32c.ts';
+import { crc32cRange } from '../base/crc32c.ts';
 import { type ErrorCode, MillraceError } from '../base/errors.ts';
 
 /** baseOffset and batchLength: the bytes of a batch that its own length field does not count. */
@@ -159,7 +159,7 @@ export function recordCount(bytes: Uint8Array, position: number): number {
 
 /** CRC-32C of the batch as it stands. `sizeBytes` is that of the whole batch. */
 export function computeCrc(bytes: Uint8Array, position: number, sizeBytes: number): number {
-  return crc32c(bytes.subarray(position + ATTRIBUTES_POSITION, position + sizeBytes));
+  return crc32cRange(bytes, position + ATTRIBUTES_POSITION, position + sizeBytes);
 }
 
 /** Gives the batch its place in the partition. Both fields lie outside the checksum: no copy, no CRC. */
