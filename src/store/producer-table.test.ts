@@ -35,6 +35,24 @@ test('sequences wrap after 2^31 - 1, also inside a batch', () => {
   assert.equal(table.check(1, 0, 3, 0, NEVER).outcome, 'refuse');
 });
 
+test('after a fence no batch of before passes for one of now', () => {
+  // What broke: a transaction's second batch had the numbers of one of the transaction before, and was taken for its repeat.
+  let table = new ProducerTable();
+  const send = (epoch: number, sequence: number, last: number, offset: number): string => {
+    const check = table.check(1, epoch, sequence, last - sequence, NEVER);
+    if (check.outcome === 'append') table.record(1, epoch, sequence, last - sequence, offset, 1);
+    return check.outcome === 'duplicate' ? `duplicate of ${check.baseOffset}` : check.outcome;
+  };
+  assert.deepEqual([send(0, 0, 2, 0), send(0, 3, 4, 3)], ['append', 'append']);
+  table.fence(1, 1);
+  assert.deepEqual([send(1, 0, 0, 6), send(1, 1, 2, 7)], ['append', 'append']);
+  table = copyOf(table);
+  assert.deepEqual(
+    [send(1, 3, 4, 9), send(1, 1, 2, 99), send(1, 3, 4, 99)],
+    ['append', 'duplicate of 7', 'duplicate of 9'],
+  );
+});
+
 test('a new epoch begins at 0, an old one is fenced, an unknown producer may begin anywhere', () => {
   const table = new ProducerTable();
   assert.equal(table.check(1, 3, 77, 0, NEVER).outcome, 'append');

@@ -109,6 +109,8 @@ export class ProducerTable {
     if (entry === undefined || epoch <= entry.epoch) return;
     entry.epoch = epoch;
     entry.count = 0;
+    // The ring begins anew: what is compared, and what a snapshot keeps, are its first `count` places.
+    entry.next = 0;
   }
 
   /** Drops producers that wrote last before this time; returns how many stay. */
