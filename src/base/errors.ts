@@ -90,6 +90,8 @@ export const ERROR_KINDS = {
   BROKER_OVERLOADED: 'retry',
   BROKER_DISK_FULL: 'retry',
   BROKER_CLOSED: 'closed',
+  BROKER_OFFSET_CONFLICT: 'refresh',
+  BROKER_IDEMPOTENCY_KEY_REUSED: 'fix-request',
   // broker: groups
   BROKER_GROUP_ID_INVALID: 'fix-request',
   BROKER_GROUP_NOT_FOUND: 'fix-request',

@@ -9,6 +9,7 @@ import { LogStore } from '../store/log-store.ts';
 import { ChunksState } from './chunks/chunks-state.ts';
 import { ClusterState } from './cluster-state.ts';
 import { GroupState } from './groups/group-state.ts';
+import { IdempotencyKeysState } from './idempotency/idempotency-keys-state.ts';
 import { QuotasState } from './quotas/quotas-state.ts';
 import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, type StatePart } from './state-part.ts';
@@ -31,6 +32,7 @@ export class BrokerState implements Fold {
   readonly cluster = new ClusterState();
   readonly groups = new GroupState();
   readonly quotas = new QuotasState();
+  readonly idempotencyKeys = new IdempotencyKeysState();
   readonly topics: TopicsState;
   readonly chunks: ChunksState;
   readonly transactions: TransactionsState;
@@ -61,6 +63,7 @@ export class BrokerState implements Fold {
       this.streams,
       this.subscriptions,
       this.quotas,
+      this.idempotencyKeys,
     ] satisfies StatePart[]) {
       for (const type of part.commands) this.#byCommand.set(type, part);
     }
@@ -91,6 +94,7 @@ export class BrokerState implements Fold {
       { ...sectionOf(this.streams), optional: true },
       { ...sectionOf(this.subscriptions), optional: true },
       { ...sectionOf(this.quotas), optional: true },
+      { ...sectionOf(this.idempotencyKeys), optional: true },
       {
         id: CHECKPOINT_SECTION.PARTITION_TRANSACTIONS,
         snapshot: (writer) => store.snapshotTransactions(writer),

@@ -43,6 +43,7 @@ import { DiskGuard } from './disk-guard.ts';
 import { FetchPath, type FetchRequest } from './fetch.ts';
 import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
+import { type IdempotencyCounters, WriteCondition, type WriteConditionOptions } from './idempotency/write-condition.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
 import { Quotas } from './quotas/quotas.ts';
@@ -128,6 +129,7 @@ export class Broker {
   /** Uniform in [0, 1); for what need not be unpredictable. */
   readonly random: () => number;
   readonly quotas: Quotas;
+  readonly idempotency: IdempotencyCounters = { replayed: 0, conflicts: 0 };
   readonly decompressor = new Decompressor();
   /** Of its own: producers of recompressed topics do not wait behind readers. */
   readonly recompressor = new Decompressor();
@@ -294,6 +296,21 @@ export class Broker {
   /** Hot path. Order: per partition in call order; one request is one transaction. See `ProducePath.produce`. */
   produce(request: ProduceRequest): Promise<void> | undefined {
     return this.producePath.produce(request);
+  }
+
+  /** For `ProduceRequest.condition`: ends that must be where they were seen, and a key that makes the write happen once. */
+  writeCondition(options: Pick<WriteConditionOptions, 'ends' | 'keyed' | 'written'>): WriteCondition {
+    return new WriteCondition({
+      ...options,
+      state: this.#parts.state.idempotencyKeys,
+      counters: this.idempotency,
+      now: this.clock.now(),
+      topicById: (id) => this.topics.byId(id),
+    });
+  }
+
+  get idempotencyKeys(): number {
+    return this.#parts.state.idempotencyKeys.size;
   }
 
   /** See `FetchRequest`. */

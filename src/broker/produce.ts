@@ -45,11 +45,21 @@ export interface ProduceRequest {
   readonly joins?: boolean;
   /** All items or none: where one is refused for what it is, so are the others. */
   readonly allOrNone?: boolean;
+  /** What must hold at the moment of the append; undefined: nothing. */
+  readonly condition?: AppendCondition | undefined;
   /**
    * Once; perhaps inside `produce`. With an error the journal failed for the whole request (JOURNAL_SYNC_FAILED and
    * JOURNAL_IO: unknown whether it was written); without, each item tells.
    */
   settled(error: MillraceError | undefined): void;
+}
+
+/** Asked inside the append, so that nothing can come between. Pure over the head state, as a `build` is; perhaps twice. */
+export interface AppendCondition {
+  /** `skip`: nothing is written, and the request settles when what this saw has its degree. A code refuses every item. */
+  check(): 'append' | 'skip' | ErrorCode;
+  /** Stages what belongs into the same commit. Called when every item has its offset. */
+  stage(commit: CommitBuilder): void;
 }
 
 /** One batch for one partition, and what became of it. */
@@ -212,6 +222,16 @@ function refuseAllWithOne(items: readonly ProduceItem[]): void {
   if (refused !== undefined) for (const item of items) item.error ??= refused.error;
 }
 
+/** What happened to topics since the items were checked. */
+function refuseAllWithOneGone(items: readonly ProduceItem[]): void {
+  for (const item of items) {
+    if (item.error !== undefined) continue;
+    if (item.partition?.deleted === true) item.error = 'BROKER_PARTITION_NOT_FOUND';
+    else if (item.topic?.sealed === true) item.error = 'BROKER_STREAM_CLOSED';
+  }
+  refuseAllWithOne(items);
+}
+
 class Append implements Transaction {
   readonly degree: Degree;
   readonly #request: ProduceRequest;
@@ -239,10 +259,16 @@ class Append implements Transaction {
   }
 
   build(commit: CommitBuilder): void {
-    for (const item of this.#request.items) {
+    const { items, condition, allOrNone } = this.#request;
+    if (allOrNone === true) refuseAllWithOneGone(items);
+    const verdict = condition?.check() ?? 'append';
+    if (verdict === 'skip') return;
+    if (verdict !== 'append') for (const item of items) item.error ??= verdict;
+    for (const item of items) {
       if (item.error === undefined) this.#append(commit, item, item.partition as Partition);
       else this.#counters.refused += 1;
     }
+    if (condition !== undefined && items.every(({ error }) => error === undefined)) condition.stage(commit);
   }
 
   settled(error: MillraceError | undefined): void {

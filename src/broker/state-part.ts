@@ -47,6 +47,7 @@ export const COMMAND = {
   CLIENT_QUOTA_CHANGED: 40,
   JOURNAL_ROLLED: 60,
   BATCHES_SEALED: 61,
+  IDEMPOTENCY_KEY_USED: 70,
 } as const;
 
 /** Checkpoint sections. On disk: never renumber, never reuse. */
@@ -65,4 +66,5 @@ export const CHECKPOINT_SECTION = {
   /** Instead of PARTITIONS. */
   PARTITION_VIEWS: 60,
   CHUNKS: 61,
+  IDEMPOTENCY_KEYS: 70,
 } as const;

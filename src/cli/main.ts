@@ -35,6 +35,7 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./transactions.ts'),
   },
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
+  { name: 'commit', summary: 'write records to several topics in one commit', load: () => import('./commit.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },
   { name: 'subscribe', summary: 'read all topics that match globs', load: () => import('./subscribe.ts') },
   { name: 'relay', summary: 'copy records from one system to another', load: () => import('./relay.ts') },

@@ -25,6 +25,8 @@ interface Options extends ClientOptions {
   readonly ndjson?: true;
   readonly whole?: true;
   readonly ack: 'durable' | 'written' | 'admitted';
+  readonly ifOffset?: string;
+  readonly idempotencyKey?: string;
 }
 
 const EXAMPLES = `
@@ -59,6 +61,8 @@ export function register(program: Command): void {
       oneOf('--ack', ['durable', 'written', 'admitted']),
       'durable',
     )
+    .option('--if-offset <offset>', 'write only if the log still ends there: an offset, or PARTITION:OFFSET,...')
+    .option('--idempotency-key <key>', 'write once, however often this command is repeated with the same input')
     .addHelpText('after', EXAMPLES)
     .action(produce);
 }
@@ -67,10 +71,20 @@ async function produce(topic: string, files: readonly string[], options: Options
   checkOptions(options);
   const inputs = files.length === 0 ? [STDIN] : files;
   await withClient(options, async (client) => {
-    const writer = new RecordWriter(client, topic, { ack: options.ack, partition: options.partition });
+    const { ack, partition } = options;
+    const writer = new RecordWriter(client, topic, { ack, partition }, conditions(options));
     await (options.whole ? sendWhole(writer, inputs, options) : sendLines(writer, inputs, options));
     await report(writer, topic, options);
   });
+}
+
+/** Headers of a write that is one request, and all of the input. */
+function conditions({ ifOffset, idempotencyKey }: Options): Record<string, string> | undefined {
+  if (ifOffset === undefined && idempotencyKey === undefined) return undefined;
+  return {
+    ...(ifOffset === undefined ? {} : { 'if-offset-match': ifOffset }),
+    ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+  };
 }
 
 function checkOptions(options: Options): void {
@@ -111,7 +125,7 @@ async function sendLines(writer: RecordWriter, inputs: readonly string[], option
           await writer.write(convert(line, block.firstLine + index));
         }
         // A person or a slow program at the other end of stdin wants each line to arrive, not the batch to fill.
-        if (input === STDIN) await writer.flush();
+        if (input === STDIN && conditions(options) === undefined) await writer.flush();
         bytesRead = block.bytesRead;
         progress.update(bytesBefore + bytesRead, plural(writer.count, 'record'));
       }

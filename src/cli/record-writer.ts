@@ -4,6 +4,7 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import { type ApiClient, type RequestOptions, topicPath } from './api-client.ts';
+import { UsageError } from './failure.ts';
 
 /** Well below the listener's limit of 8 MiB, and enough that the cost of a request vanishes. */
 const MAX_REQUEST_BYTES = 1024 * 1024;
@@ -31,16 +32,25 @@ export class RecordWriter {
   readonly #client: ApiClient;
   readonly #path: string;
   readonly #query: { readonly ack: string; readonly partition: number | undefined };
+  readonly #headers: Readonly<Record<string, string>> | undefined;
+  #sent = false;
   readonly #ranges = new Map<number, WrittenRange>();
   #lines: string[] = [];
   #lineBytes = 0;
   #count = 0;
   #topic: string | undefined;
 
-  constructor(client: ApiClient, topic: string, query: { ack: string; partition: number | undefined }) {
+  /** @param headers of the one request that there may be then: what they ask for cannot hold for several. */
+  constructor(
+    client: ApiClient,
+    topic: string,
+    query: { ack: string; partition: number | undefined },
+    headers?: Readonly<Record<string, string>>,
+  ) {
     this.#client = client;
     this.#path = topicPath(topic, 'records');
     this.#query = query;
+    this.#headers = headers;
   }
 
   /** Records acknowledged so far. */
@@ -76,7 +86,12 @@ export class RecordWriter {
 
   /** Sends one request as it is. @throws MillraceError as the broker refused; what was acknowledged before stays. */
   async send(request: RequestOptions): Promise<void> {
-    const options = { ...request, query: { ...this.#query, ...request.query } };
+    if (this.#headers !== undefined && this.#sent) {
+      throw new UsageError('The input is more than one request takes; --if-offset and --idempotency-key are for one.');
+    }
+    this.#sent = true;
+    const headers = { ...request.headers, ...this.#headers };
+    const options = { ...request, headers, query: { ...this.#query, ...request.query } };
     for (let attempt = 1; ; attempt++) {
       try {
         this.#note((await this.#client.json('POST', this.#path, options)) as WriteAnswer);

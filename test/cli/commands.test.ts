@@ -134,6 +134,27 @@ test('bytes and JSON values are stored as they are', TIMEOUT, async () => {
   assert.equal(await ok(['consume', 'values']), '{"id": 12345678901234567890}\ntext\n\n');
 });
 
+test('writes on a condition, writes that happen once, and several topics in one commit', TIMEOUT, async () => {
+  await ok(['produce', 'conditional', '--if-offset', '0'], 'a\nb\n');
+  const lost = await millrace(['produce', 'conditional', '--if-offset', '1'], 'c\n');
+  assert.equal(lost.code, 1);
+  assert.match(lost.stderr, /ends at offset 2 and not at 1.*BROKER_OFFSET_CONFLICT/);
+  for (let i = 0; i < 2; i++) {
+    const written = await ok(['produce', 'conditional', '--idempotency-key', 'k', '--if-offset', '0:2'], 'c\n');
+    assert.equal(written, 'wrote 1 record to conditional (partition 0 offsets 2-2)\n');
+  }
+  const commit =
+    '{"writes":[{"topic":"conditional","records":{"value":"d"}},{"topic":"other","records":[],"ifOffsetMatch":0}]}';
+  assert.equal(
+    await ok(['commit'], commit),
+    'wrote 1 record to conditional (0:3)\nwrote 0 records to other (nowhere)\n',
+  );
+  assert.deepEqual(jsonLines(await ok(['commit', '--json', '--idempotency-key', 'c'], '{"writes":[]}')), [
+    { writes: [] },
+  ]);
+  assert.equal(await ok(['consume', 'conditional']), 'a\nb\nc\n"d"\n');
+});
+
 test('a follower gets what was there and what comes, until it is stopped or has enough', TIMEOUT, async () => {
   await ok(['produce', 'followed'], 'one\n');
   const follower = startMillrace(['consume', 'followed', '--from', 'earliest', '--follow', '--http', broker.http]);

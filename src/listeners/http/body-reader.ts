@@ -3,8 +3,10 @@
  * arrive and given back when the answer is done or the client is gone.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { MillraceError } from '../../base/errors.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import { codingOf, decoder } from './content-coding.ts';
 
 export interface BodyLimits {
   readonly maxBodyBytes: number;
@@ -16,15 +18,31 @@ export interface BodyHolder {
   heldBytes: number;
 }
 
-/** @throws HTTP_BODY_TOO_LARGE, HTTP_OVERLOADED, HTTP_MEDIA_TYPE_UNSUPPORTED, CLIENT_ABORTED; the rest is not read. */
+/**
+ * A body in gzip or zstd is opened as it arrives; the limits are for what it opens to, so that a few kilobytes which
+ * stand for gigabytes are refused when they pass them.
+ *
+ * @throws HTTP_BODY_TOO_LARGE, HTTP_OVERLOADED, HTTP_MEDIA_TYPE_UNSUPPORTED, HTTP_REQUEST_INVALID (the coding is broken),
+ *   CLIENT_ABORTED; the rest is not read.
+ */
 export function readBody(request: IncomingMessage, holder: BodyHolder, limits: BodyLimits): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? Number.NaN);
-  const refusal = declaredRefusal(request, declared, limits);
-  if (refusal !== undefined) return Promise.reject(refusal);
+  const coding = codingOf(request.headers['content-encoding']);
+  if (coding === null) return Promise.reject(codingRefusal(request));
+  if (declared > limits.maxBodyBytes) return Promise.reject(tooLarge(limits.maxBodyBytes, declared));
+  const opened = coding === undefined ? undefined : decoder(coding);
+  const source: Readable = opened ?? request;
   return new Promise<Buffer>((resolve, reject) => {
     const pieces: Buffer[] = [];
     const finish = (error: MillraceError | undefined) => {
-      request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
+      request.off('close', onClose).off('error', onClose);
+      source.off('data', onData).off('end', onEnd);
+      if (opened !== undefined) {
+        request.unpipe(opened);
+        // What comes after this is of no interest, and must not end the process.
+        opened.on('error', () => {});
+        opened.destroy();
+      }
       if (error === undefined)
         resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, holder.heldBytes));
       else {
@@ -41,22 +59,34 @@ export function readBody(request: IncomingMessage, holder: BodyHolder, limits: B
       }
     };
     const onEnd = () => finish(undefined);
-    const onClose = () =>
-      finish(new MillraceError('CLIENT_ABORTED', 'The client went away before its request was whole.'));
-    request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+    const onClose = () => {
+      // A request that came whole closes too, and what it holds may still be being opened.
+      if (opened === undefined || !request.complete) finish(clientGone());
+    };
+    source.on('data', onData).on('end', onEnd);
+    request.on('close', onClose).on('error', onClose);
+    if (opened === undefined) return;
+    opened.on('error', () => finish(brokenCoding(coding)));
+    request.pipe(opened);
   });
 }
 
-/** What the headers alone rule out, before a byte of the body is taken. */
-function declaredRefusal(request: IncomingMessage, declared: number, limits: BodyLimits): MillraceError | undefined {
-  const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') {
-    return new MillraceError(
-      'HTTP_MEDIA_TYPE_UNSUPPORTED',
-      `Content-Encoding ${JSON.stringify(encoding.slice(0, 40))} is not understood. Send the body without one.`,
-    );
-  }
-  return declared > limits.maxBodyBytes ? tooLarge(limits.maxBodyBytes, declared) : undefined;
+function codingRefusal(request: IncomingMessage): MillraceError {
+  const shown = JSON.stringify((request.headers['content-encoding'] ?? '').slice(0, 40));
+  return new MillraceError(
+    'HTTP_MEDIA_TYPE_UNSUPPORTED',
+    `Content-Encoding ${shown} is not understood. Send gzip, zstd, or the body without one.`,
+  );
+}
+
+function brokenCoding(coding: string | undefined): MillraceError {
+  return new MillraceError('HTTP_REQUEST_INVALID', `The body is not what Content-Encoding says: ${coding}.`, {
+    details: { in: 'headers', name: 'content-encoding' },
+  });
+}
+
+function clientGone(): MillraceError {
+  return new MillraceError('CLIENT_ABORTED', 'The client went away before its request was whole.');
 }
 
 function tooLarge(maxBytes: number, sizeBytes?: number): MillraceError {

@@ -18,6 +18,7 @@ const EXPOSED = [
   'millrace-next-offsets',
   'millrace-high-watermark',
   'millrace-log-start-offset',
+  'idempotent-replayed',
   ...EXPOSED_STREAM_HEADERS,
 ].join(', ');
 /** How long a browser may remember a preflight, seconds; browsers cap it themselves. */

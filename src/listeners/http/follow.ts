@@ -50,7 +50,13 @@ export async function follow(
     await stream(room, reading, response, plan);
     if (reading.ended === 'stopping') throw new MillraceError('HTTP_STOPPING', 'The broker is stopping.');
   } catch (error) {
-    if (reading.ended !== 'gone') response.write(plan.framing.failure(problemOf(fromForeign(error))));
+    if (reading.ended === 'gone') return;
+    const words = plan.framing.failure(problemOf(fromForeign(error)));
+    if (words === undefined) {
+      response.destroy();
+      return;
+    }
+    response.write(words);
   }
   if (reading.ended === 'gone') return;
   room.watchStall(response);
@@ -74,7 +80,7 @@ async function sendPiece(
   room: ReadingRoom,
   reading: Reading,
   response: ServerResponse,
-  { source }: FollowPlan,
+  { source, framing }: FollowPlan,
   left: number,
 ): Promise<number> {
   const { followPieceBytes } = room.settings;
@@ -94,7 +100,8 @@ async function sendPiece(
     room.budget.force(excess);
     chargedBytes += excess;
     room.counters.recordsRead += collector.parts.length;
-    if (!response.write(collector.parts.join(''))) await room.drained(reading, response);
+    const text = collector.parts.join('');
+    if (!response.write(text, framing.encoding ?? 'utf8')) await room.drained(reading, response);
     return collector.parts.length;
   } finally {
     room.budget.give(chargedBytes);
@@ -108,5 +115,6 @@ async function idle(
   { source, framing }: FollowPlan,
 ): Promise<void> {
   const outcome = await source.wait(reading, room.settings.heartbeatMs);
-  if (outcome === 'empty' && !response.write(framing.heartbeat(source.cursor))) await room.drained(reading, response);
+  const words = outcome === 'empty' ? framing.heartbeat(source.cursor) : '';
+  if (words !== '' && !response.write(words)) await room.drained(reading, response);
 }

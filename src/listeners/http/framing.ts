@@ -5,12 +5,14 @@ import type { Problem } from './problem.ts';
 
 export interface Framing {
   readonly contentType: string;
+  /** `latin1`: the texts are bytes, one character each. Default: UTF-8. */
+  readonly encoding?: 'utf8' | 'latin1';
   /** @param json one object without a line break. @param id where to go on behind it. */
   record(json: string, id: string): string;
-  /** Tells a dead connection from a quiet one, and where to go on. */
+  /** Tells a dead connection from a quiet one, and where to go on. Empty: there is no way to say so. */
   heartbeat(id: string | undefined): string;
-  /** The last thing that is written. */
-  failure(problem: Problem): string;
+  /** The last thing that is written. Undefined: nothing can be said, and the connection is cut instead. */
+  failure(problem: Problem): string | undefined;
 }
 
 export const NDJSON_FRAMING: Framing = {

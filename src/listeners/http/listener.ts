@@ -23,10 +23,12 @@ import { HttpCounters } from './counters.ts';
 import { MethodTable } from './method-table.ts';
 import { fromForeign, problemHeaders, problemOf, refuseSocket } from './problem.ts';
 import { ReadingRoom } from './reading.ts';
+import { RECORD_MEDIA_TYPES } from './record-media.ts';
+import { commitRoutes } from './routes/commit.ts';
 import { groupOffsetRoutes } from './routes/group-offsets.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { healthRoutes, WATCH_PATHS } from './routes/health.ts';
-import { produceRoutes, RECORD_MEDIA_TYPES } from './routes/produce.ts';
+import { produceRoutes } from './routes/produce.ts';
 import { quotaRoutes } from './routes/quotas.ts';
 import { readRoutes } from './routes/read.ts';
 import { subscribeRoutes } from './routes/subscribe.ts';
@@ -192,6 +194,10 @@ function createApp(context: HttpContext): FastifyInstance {
     produceRoutes(scope, context);
     readRoutes(scope, context);
     subscribeRoutes(scope, context);
+  });
+  app.register(async (scope) => {
+    parseRecordBodies(scope, context, ['application/json']);
+    commitRoutes(scope, context);
   });
   app.register(async (scope) => streamRoutes(scope, context));
   return app;

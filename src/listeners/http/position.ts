@@ -21,7 +21,7 @@ export const PARTITION_FORM = '^(?:all|\\d{1,10})$';
 export const OFFSET_FORM = '^(?:earliest|latest|\\d{1,16})$';
 export const OFFSETS_FORM = '^\\d{1,10}:\\d{1,16}(?:,\\d{1,10}:\\d{1,16})*$';
 
-const STARTS = ['offset', 'timestamp', 'first', 'last', 'offsets'] as const;
+const STARTS = ['offset', 'timestamp', 'first', 'last', 'offsets', 'group'] as const;
 
 /** @throws HTTP_REQUEST_INVALID for parameters that exclude each other. */
 export function checkReadQuery(query: ReadQuery): void {
@@ -31,11 +31,13 @@ export function checkReadQuery(query: ReadQuery): void {
     ['first', 'limit'],
     ['wait', 'follow'],
     ['offsets', 'partition'],
+    ['commit', 'follow'],
   ] as const) {
     if (query[one] !== undefined && query[other] !== undefined && query[other] !== false) {
       throw refuse(`${quote(one)} and ${quote(other)} do not go together.`);
     }
   }
+  if (query.commit === true && query.group === undefined) throw refuse('`commit` goes with `group`: say for whom.');
 }
 
 /** @throws HTTP_REQUEST_INVALID, BROKER_PARTITION_NOT_FOUND, and what a search by time gives. */

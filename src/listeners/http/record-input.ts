@@ -29,13 +29,23 @@ export function bodyText(body: Buffer): string {
   throw new MillraceError('HTTP_JSON_INVALID', 'The body is not UTF-8, which JSON must be. Send bytes as valueBase64.');
 }
 
-/** One record object, or an array of them. @throws HTTP_JSON_INVALID, HTTP_REQUEST_INVALID naming the record. */
-export function* jsonRecords(text: string, format: ValueFormat): Generator<ProducedRecord, void, undefined> {
+/**
+ * One record object, or an array of them.
+ *
+ * @param within what they are part of, for refusals.
+ * @throws HTTP_JSON_INVALID, HTTP_REQUEST_INVALID naming the record.
+ */
+export function* jsonRecords(
+  text: string,
+  format: ValueFormat,
+  within?: string,
+): Generator<ProducedRecord, void, undefined> {
   const scan = new JsonScan(text);
+  const before = within === undefined ? '' : `${within}.`;
   if (scan.isArray) {
     let index = 0;
-    for (const _ of scan.elements()) yield readRecord(scan, format, `records[${index++}]`);
-  } else yield readRecord(scan, format, 'the record');
+    for (const _ of scan.elements()) yield readRecord(scan, format, `${before}records[${index++}]`);
+  } else yield readRecord(scan, format, within === undefined ? 'the record' : `${before}records`);
   scan.finish();
 }
 

@@ -2,11 +2,15 @@
 import { setImmediate } from 'node:timers/promises';
 import { type ErrorCode, MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
-import type { ProduceItem } from '../../broker/produce.ts';
+import type { WrittenTopic } from '../../broker/idempotency/idempotency-keys-state.ts';
+import type { ExpectedEnd, KeyedRequest, WriteCondition } from '../../broker/idempotency/write-condition.ts';
+import { ProduceItem } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { Degree } from '../../journal/journal.ts';
+import { batchError, recordCount } from '../../model/record-batch.ts';
 import type { HttpContext } from './context.ts';
 import { autoCreatedTopic, topicNotFound } from './find-topic.ts';
+import { onlyPartition, partitionOf } from './position.ts';
 import type { ProducedRecord } from './record-input.ts';
 import { RequestBatches } from './request-batches.ts';
 import type { ProduceAnswer } from './schemas.ts';
@@ -18,32 +22,45 @@ export interface RecordsCall {
   readonly records: () => Iterable<ProducedRecord>;
   /** Of records that name none. */
   readonly partition: number | undefined;
-  readonly degree: Degree;
   /** Whether the answer lists the place of every record. */
   readonly eachOffset: boolean;
+  /** Optimistic append: where the partitions of the topic must end. */
+  readonly ends?: ((topic: Topic) => readonly ExpectedEnd[]) | undefined;
+}
+
+/** A record batch v2 that goes into the log as it is. */
+export interface BatchCall {
+  readonly batch: Uint8Array;
+  readonly partition: number | undefined;
+  readonly ends?: RecordsCall['ends'];
+}
+
+/** How a write is done, whatever it writes. */
+export interface WriteOptions {
+  readonly degree: Degree;
+  readonly keyed?: KeyedRequest | undefined;
 }
 
 /** Records encoded in one turn of the event loop: a millisecond or two. */
 const RECORDS_PER_TURN = 2_000;
 
-async function encode({ records }: RecordsCall, batches: RequestBatches): Promise<void> {
-  let count = 0;
-  for (const record of records()) {
-    batches.add(record);
-    count += 1;
-    if (count % RECORDS_PER_TURN === 0) await setImmediate();
-  }
+/** What goes to one topic. */
+interface TopicWrite {
+  readonly topic: Topic;
+  /** One for each partition, in the order in which the records first named them. */
+  readonly parts: readonly { readonly index: number; readonly count: number; readonly items: readonly ProduceItem[] }[];
+  readonly recordCount: number;
+  readonly ends: readonly ExpectedEnd[];
+  /** Partition of each record where the answer lists them; else undefined. A repeat is spread over as many as it was first. */
+  readonly placesOf: ((partitionCount: number) => readonly number[]) | undefined;
 }
 
 /** A request that has its place in the log, whenever it is acknowledged. */
-export interface StagedRecords {
-  readonly topic: Topic;
-  readonly batches: RequestBatches;
-  readonly parts: ReturnType<RequestBatches['finish']>;
-  readonly items: readonly ProduceItem[];
+export interface StagedWrites {
+  readonly writes: readonly TopicWrite[];
+  readonly condition: WriteCondition | undefined;
   /** In an object, so that nobody waits for it by waiting for the stage. */
   readonly appended: Promise<void>;
-  readonly eachOffset: boolean;
 }
 
 /**
@@ -52,7 +69,49 @@ export interface StagedRecords {
  * @param name canonical.
  * @throws BROKER_TOPIC_NOT_FOUND, HTTP_BODY_TOO_LARGE, MODEL_BATCH_TOO_LARGE, and what reading the records gives.
  */
-export async function stageRecords(context: WritingContext, name: string, call: RecordsCall): Promise<StagedRecords> {
+export async function stageRecords(
+  context: WritingContext,
+  name: string,
+  call: RecordsCall,
+  options: WriteOptions,
+): Promise<StagedWrites> {
+  return await stageWrites(context, [await encodeWrite(context, name, call, options)], options);
+}
+
+/** Appends one batch as it is. @throws BROKER_TOPIC_NOT_FOUND, BROKER_PARTITION_NOT_FOUND, and why the batch is none. */
+export async function stageBatch(
+  context: WritingContext,
+  name: string,
+  call: BatchCall,
+  options: WriteOptions,
+): Promise<StagedWrites> {
+  const { broker } = context;
+  const fault = batchError(call.batch, Number.POSITIVE_INFINITY);
+  const refuse = (): void => {
+    if (fault !== undefined) throw fault;
+  };
+  const topic = broker.topics.find(name) ?? (await autoCreatedTopic(broker, name, refuse));
+  const tooLarge = fault ?? batchError(call.batch, topic.limits.maxBatchBytes);
+  if (tooLarge !== undefined) throw tooLarge;
+  const partition = call.partition === undefined ? onlyPartition(topic, '') : partitionOf(topic, call.partition);
+  const count = recordCount(call.batch, 0);
+  const write = {
+    topic,
+    parts: [{ index: partition.index, count, items: [new ProduceItem(topic, partition, call.batch)] }],
+    recordCount: count,
+    ends: call.ends?.(topic) ?? [],
+    placesOf: undefined,
+  };
+  return await stageWrites(context, [write], options);
+}
+
+/** Encodes what goes to one topic; the topic is made where it is not there and topics make themselves. */
+export async function encodeWrite(
+  context: WritingContext,
+  name: string,
+  call: RecordsCall,
+  { keyed }: WriteOptions,
+): Promise<TopicWrite> {
   const { broker, settings } = context;
   const topic = broker.topics.find(name) ?? (await autoCreatedTopic(broker, name, () => readAll(call)));
   const batches = new RequestBatches(topic, {
@@ -60,6 +119,7 @@ export async function stageRecords(context: WritingContext, name: string, call: 
     now: broker.clock.now(),
     maxRecords: settings.maxRecordsPerRequest,
     remembersPartitions: call.eachOffset,
+    keylessSeed: keyed?.fingerprint,
   });
   try {
     await encode(call, batches);
@@ -68,13 +128,49 @@ export async function stageRecords(context: WritingContext, name: string, call: 
     throw error;
   }
   const parts = batches.finish();
-  const items = parts.flatMap((part) => part.items);
-  checkSizes(topic, items);
+  checkSizes(
+    topic,
+    parts.flatMap((part) => part.items),
+  );
+  const { recordPartitions } = batches;
+  const placesOf = (count: number): readonly number[] =>
+    count === topic.partitions.length ? recordPartitions : [...batches.choicesOf(call.records(), count)];
+  return {
+    topic,
+    parts,
+    recordCount: batches.recordCount,
+    ends: call.ends?.(topic) ?? [],
+    placesOf: call.eachOffset ? placesOf : undefined,
+  };
+}
+
+/** Appends what was encoded, in one commit: all of it or nothing. */
+export async function stageWrites(
+  { broker }: WritingContext,
+  writes: readonly TopicWrite[],
+  { degree, keyed }: WriteOptions,
+): Promise<StagedWrites> {
+  const items = writes.flatMap(({ parts }) => parts.flatMap((part) => part.items));
+  const ends = writes.flatMap((write) => write.ends);
+  const condition =
+    keyed === undefined && ends.length === 0
+      ? undefined
+      : broker.writeCondition({ ends, keyed, written: () => writes.map(writtenOf) });
+  const isEmpty = items.length === 0 && condition === undefined;
   const empty = { appended: Promise.resolve(), placed: undefined };
-  const { appended, placed } = items.length === 0 ? empty : append(broker, call.degree, items);
+  const { appended, placed } = isEmpty ? empty : append(broker, degree, items, condition);
   // What comes behind on this connection must not overtake.
   await placed;
-  return { topic, batches, parts, items, appended, eachOffset: call.eachOffset };
+  return { writes, condition, appended };
+}
+
+async function encode({ records }: RecordsCall, batches: RequestBatches): Promise<void> {
+  let count = 0;
+  for (const record of records()) {
+    batches.add(record);
+    count += 1;
+    if (count % RECORDS_PER_TURN === 0) await setImmediate();
+  }
 }
 
 /** A request that is refused must not leave a topic behind, so its records are read before one is made for them. */
@@ -91,28 +187,52 @@ function checkSizes(topic: Topic, items: readonly ProduceItem[]): void {
   });
 }
 
-/** Resolves when the records are acknowledged. @throws what the journal refuses with, or what became of the topic. */
-export async function answerTo(staged: StagedRecords): Promise<ProduceAnswer> {
-  const { topic, batches, parts, items } = staged;
+function writtenOf({ topic, parts }: TopicWrite): WrittenTopic {
+  const places = parts.map(({ index, count, items: [first] }) => ({
+    partition: index,
+    baseOffset: (first as ProduceItem).baseOffset,
+    count,
+  }));
+  return { topicId: topic.id, partitionCount: topic.partitions.length, places };
+}
+
+/**
+ * Resolves when the records are acknowledged, with an answer for each write.
+ *
+ * @throws what the journal refuses with, what the condition refuses with, or what became of a topic.
+ */
+export async function answersTo(staged: StagedWrites): Promise<ProduceAnswer[]> {
   await staged.appended;
-  const refused = items.find((item) => item.error !== undefined);
-  if (refused !== undefined) throw itemError(topic, refused.error as ErrorCode);
-  const partitions = parts
-    .map(({ index, count, items: [first] }) => ({
-      partition: index,
-      baseOffset: (first as ProduceItem).baseOffset,
-      count,
-    }))
-    .sort((one, other) => one.partition - other.partition);
-  const answer = { topic: topic.name, count: batches.recordCount, partitions };
-  if (!staged.eachOffset) return answer;
-  return { ...answer, records: placeOfEach(partitions, batches.recordPartitions) };
+  const { writes, condition } = staged;
+  const { refused } = condition ?? {};
+  if (refused !== undefined) throw refused;
+  for (const { topic, parts } of writes) {
+    for (const { error } of parts.flatMap(({ items }) => items)) {
+      if (error !== undefined) throw itemError(topic, error);
+    }
+  }
+  const replayed = condition?.replayed?.writes;
+  return writes.map((write, index) => answerOf(write, replayed?.[index] ?? writtenOf(write)));
+}
+
+/** Of a request that writes to one topic. */
+export async function answerTo(staged: StagedWrites): Promise<ProduceAnswer> {
+  const [answer] = await answersTo(staged);
+  return answer as ProduceAnswer;
+}
+
+function answerOf({ topic, recordCount: count, placesOf }: TopicWrite, written: WrittenTopic): ProduceAnswer {
+  const partitions = written.places.toSorted((one, other) => one.partition - other.partition);
+  const answer = { topic: topic.name, count, partitions };
+  if (placesOf === undefined) return answer;
+  return { ...answer, records: placeOfEach(partitions, placesOf(written.partitionCount)) };
 }
 
 export function append(
   broker: Broker,
   degree: Degree,
   items: readonly ProduceItem[],
+  condition?: WriteCondition,
 ): { readonly appended: Promise<void>; readonly placed: Promise<void> | undefined } {
   const { promise: appended, resolve, reject } = Promise.withResolvers<void>();
   const placed = broker.produce({
@@ -120,6 +240,7 @@ export function append(
     items,
     lease: undefined,
     allOrNone: true,
+    condition,
     settled: (error) => (error === undefined ? resolve() : reject(error)),
   });
   // Nobody listens while the request waits for its place; whoever answers does later.

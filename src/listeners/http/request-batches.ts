@@ -21,6 +21,8 @@ export interface RequestDefaults {
   readonly maxRecords: number;
   /** Whether the partition of each record is remembered. */
   readonly remembersPartitions: boolean;
+  /** Decides where records without a key go, so that a repeat sends them there too; undefined: requests take turns. */
+  readonly keylessSeed?: Uint8Array | undefined;
 }
 
 /** Which partition the keyless records of the next request go to; requests take turns in each topic. */
@@ -59,8 +61,8 @@ export class RequestBatches {
         details: { maxRecords },
       });
     }
-    const key = typeof record.key === 'string' ? Buffer.from(record.key) : record.key;
-    const index = this.#choose(record.partition, key);
+    const key = keyBytes(record);
+    const index = this.#choose(record.partition, key, this.#topic.partitions.length);
     const target = this.#target(index);
     const { value, headers, timestamp = now } = record;
     const input = { key, value, headers, timestamp };
@@ -84,6 +86,12 @@ export class RequestBatches {
     return result;
   }
 
+  /** Where these records went when the topic had so many partitions. */
+  *choicesOf(records: Iterable<ProducedRecord>, partitionCount: number): Generator<number, void, undefined> {
+    this.#keylessPartition = -1;
+    for (const record of records) yield this.#choose(record.partition, keyBytes(record), partitionCount);
+  }
+
   /** Gives the builders back; also after an error. */
   release(): void {
     const maxBytes = this.#topic.limits.maxBatchBytes;
@@ -94,18 +102,21 @@ export class RequestBatches {
     this.#partitions.clear();
   }
 
-  #choose(named: number | undefined, key: Uint8Array | null): number {
-    const { partitions } = this.#topic;
+  #choose(named: number | undefined, key: Uint8Array | null, partitionCount: number): number {
     const asked = named ?? this.#defaults.partition;
     if (asked !== undefined) return partitionOf(this.#topic, asked).index;
-    if (partitions.length === 1) return 0;
-    if (key !== null) return partitionOfKey(key, partitions.length);
-    if (this.#keylessPartition < 0) {
-      const turn = turns.get(this.#topic) ?? 0;
-      turns.set(this.#topic, (turn + 1) % partitions.length);
-      this.#keylessPartition = turn % partitions.length;
-    }
+    if (partitionCount === 1) return 0;
+    if (key !== null) return partitionOfKey(key, partitionCount);
+    if (this.#keylessPartition < 0) this.#keylessPartition = this.#keylessTurn(partitionCount);
     return this.#keylessPartition;
+  }
+
+  #keylessTurn(partitionCount: number): number {
+    const { keylessSeed } = this.#defaults;
+    if (keylessSeed !== undefined) return partitionOfKey(keylessSeed, partitionCount);
+    const turn = turns.get(this.#topic) ?? 0;
+    turns.set(this.#topic, (turn + 1) % partitionCount);
+    return turn % partitionCount;
   }
 
   #target(index: number): PartitionBatches {
@@ -115,6 +126,10 @@ export class RequestBatches {
     this.#partitions.set(index, created);
     return created;
   }
+}
+
+function keyBytes({ key }: ProducedRecord): Uint8Array | null {
+  return typeof key === 'string' ? Buffer.from(key) : key;
 }
 
 function takeBuilder(maxBytes: number): BatchBuilder {

@@ -74,7 +74,8 @@ function rotated(positions: readonly PartitionPosition[]): readonly PartitionPos
   return [...positions.slice(first), ...positions.slice(0, first)];
 }
 
-function itemError(position: PartitionPosition, item: FetchItem): MillraceError {
+/** Why a partition cannot be read from its position. */
+export function itemError(position: PartitionPosition, item: FetchItem): MillraceError {
   const { topic, partition, nextOffset } = position;
   const place = { topic: topic.name, partition: partition.index, offset: nextOffset };
   if (partition.deleted) {

@@ -181,6 +181,9 @@ export const ProduceQuery = object(
 );
 export type ProduceQuery = XStatic<typeof ProduceQuery>;
 
+export const CommitQuery = object({ ack: oneOf('durable', 'written', 'admitted'), offsets: oneOf('each') }, []);
+export type CommitQuery = XStatic<typeof CommitQuery>;
+
 export const ProduceAnswer = object(
   {
     topic: STRING,
@@ -213,6 +216,8 @@ export function readQuery(settings: HttpSettings) {
       timestamp: Timestamp,
       first: whole(1, settings.maxLimit),
       last: whole(1, MAX_INTEGER),
+      group: { type: 'string', expected: 'a group id' },
+      commit: { type: 'boolean', expected: 'true or false' },
       offsets: text(OFFSETS_FORM, 'partition:offset pairs like 0:17,2:5'),
       limit: whole(1, settings.maxLimit),
       maxBytes: whole(1, settings.maxAnswerBytes),

@@ -14,7 +14,7 @@ import { autoCreatedTopic } from '../http/find-topic.ts';
 import { partitionOf } from '../http/position.ts';
 import { fromForeign, problemOf } from '../http/problem.ts';
 import { jsonRecords } from '../http/record-input.ts';
-import { answerTo, append, type RecordsCall, type StagedRecords, stageRecords } from '../http/record-stage.ts';
+import { answerTo, append, type RecordsCall, type StagedWrites, stageRecords } from '../http/record-stage.ts';
 import { AckLine } from './ack-line.ts';
 import { binaryId, decodeProduce, encodeAck } from './binary-frames.ts';
 import { CLOSE } from './close-codes.ts';
@@ -150,17 +150,16 @@ export class WebSocketConnection {
     const call: RecordsCall = {
       records: () => jsonRecords(records, format ?? 'json'),
       partition,
-      degree: ack ?? 'durable',
       eachOffset: false,
     };
     this.#produce(id, sizeBytes, async () => {
-      const staged = await stageRecords(this.#context.http, name, call);
+      const staged = await stageRecords(this.#context.http, name, call, { degree: ack ?? 'durable' });
       const acknowledged = this.#answered(staged, id, offsets === true);
       return { acknowledged };
     });
   }
 
-  async #answered(staged: StagedRecords, id: number, wantsPlaces: boolean): Promise<void> {
+  async #answered(staged: StagedWrites, id: number, wantsPlaces: boolean): Promise<void> {
     const answer = await answerTo(staged);
     this.#context.http.counters.recordsProduced += answer.count;
     if (wantsPlaces) this.#outbox.send(reply.produced(id, answer));

@@ -60,6 +60,27 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     read: (broker) => broker.producePath.counters.duplicates,
   },
   {
+    name: 'millrace_produce_replayed_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Writes whose idempotency key was used before by the same request: answered, not written again.',
+    read: (broker) => broker.idempotency.replayed,
+  },
+  {
+    name: 'millrace_produce_conflicts_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Writes refused because the log did not end where they expected.',
+    read: (broker) => broker.idempotency.conflicts,
+  },
+  {
+    name: 'millrace_idempotency_keys',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Idempotency keys remembered: a day, 100,000 at most.',
+    read: (broker) => broker.idempotencyKeys,
+  },
+  {
     name: 'millrace_produce_refused_total',
     kind: 'counter',
     unit: 'count',

@@ -2,11 +2,19 @@
 import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
-import type { GroupPhase, OffsetCommitAnswer, OffsetFetchAnswer, OffsetToCommit } from '../../../broker/groups/api.ts';
+import type { OffsetFetchAnswer, OffsetToCommit } from '../../../broker/groups/api.ts';
 import { planReset, type ResetPlace, type ResetTarget } from '../../../broker/groups/offset-reset.ts';
 import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
 import { groupNotFound, groupRefusal } from '../group-errors.ts';
+import {
+  committedOffsets,
+  firstError,
+  type GroupOffsetChanges,
+  phaseOf,
+  refuseMembers,
+  storeOffsets,
+} from '../group-offset-store.ts';
 import {
   CommitOffsetsBody,
   DeleteOffsetsQuery,
@@ -21,15 +29,12 @@ import { GROUPS_PATH } from './groups.ts';
 
 const PATH = `${GROUPS_PATH}/:group/offsets`;
 
-/** By topic, in the order they were named. */
-type Offsets = ReadonlyMap<string, readonly OffsetToCommit[]>;
-
 export function groupOffsetRoutes(app: FastifyInstance, { broker }: HttpContext): void {
   const params = GroupParams;
   app.get<{ Params: GroupParams }>(PATH, { schema: { params } }, async (request, reply) => {
     const { group } = request.params;
     if (phaseOf(broker, group) === undefined) throw groupNotFound(group);
-    return reply.send(viewOf(broker, group, await committed(broker, group)));
+    return reply.send(viewOf(broker, group, await committedOffsets(broker, group)));
   });
 
   app.post<{ Params: GroupParams; Body: CommitOffsetsBody }>(
@@ -38,8 +43,8 @@ export function groupOffsetRoutes(app: FastifyInstance, { broker }: HttpContext)
     async (request, reply) => {
       const { group } = request.params;
       const offsets = groupByTopic(request.body.offsets.map((asked) => checked(broker, asked)));
-      await store(broker, group, offsets);
-      return reply.send(viewOf(broker, group, await committed(broker, group)));
+      await storeOffsets(broker, group, offsets);
+      return reply.send(viewOf(broker, group, await committedOffsets(broker, group)));
     },
   );
 
@@ -51,7 +56,7 @@ export function groupOffsetRoutes(app: FastifyInstance, { broker }: HttpContext)
       const { topic, partition } = request.query;
       // Not looked up among the topics: offsets of a name may be removed whatever became of it.
       const name = topic.replaceAll('/', '.');
-      const all = (await committed(broker, group)).find((each) => each.topic === name)?.partitions ?? [];
+      const all = (await committedOffsets(broker, group)).find((each) => each.topic === name)?.partitions ?? [];
       const there = all.map((each) => each.partition);
       const partitions = partition === undefined ? there : there.filter((each) => each === partition);
       const answer = await broker.groups.deleteOffsets({ groupId: group, topics: [{ topic: name, partitions }] });
@@ -73,7 +78,7 @@ async function reset(broker: Broker, group: string, body: ResetOffsetsBody): Pro
   if (body.topics === undefined && phaseOf(broker, group) === undefined) throw groupNotFound(group);
   const dryRun = body.dryRun ?? false;
   if (!dryRun) refuseMembers(broker, group);
-  const places = placesOf(broker, await committed(broker, group), body.topics);
+  const places = placesOf(broker, await committedOffsets(broker, group), body.topics);
   const offsets = await planReset(places, target, (partition, timestamp) =>
     broker.offsetForTimestamp(partition, timestamp),
   );
@@ -82,7 +87,7 @@ async function reset(broker: Broker, group: string, body: ResetOffsetsBody): Pro
       topic,
       offset: { partition, offset: after, leaderEpoch: -1, metadata: null },
     }));
-    await store(broker, group, groupByTopic(changes));
+    await storeOffsets(broker, group, groupByTopic(changes));
   }
   return { group, dryRun, offsets };
 }
@@ -161,7 +166,9 @@ function checked(broker: Broker, asked: CommitOffsetsBody['offsets'][number]) {
   return { topic: topic.name, offset };
 }
 
-function groupByTopic(offsets: readonly { readonly topic: string; readonly offset: OffsetToCommit }[]): Offsets {
+function groupByTopic(
+  offsets: readonly { readonly topic: string; readonly offset: OffsetToCommit }[],
+): GroupOffsetChanges {
   const byTopic = new Map<string, OffsetToCommit[]>();
   for (const { topic, offset } of offsets) {
     const there = byTopic.get(topic);
@@ -169,45 +176,6 @@ function groupByTopic(offsets: readonly { readonly topic: string; readonly offse
     else there.push(offset);
   }
   return byTopic;
-}
-
-/** @throws BROKER_GROUP_NOT_EMPTY, also when somebody joins while this runs; then nothing is stored. */
-async function store(broker: Broker, group: string, offsets: Offsets): Promise<void> {
-  refuseMembers(broker, group);
-  const answer = await broker.groups.commitOffsets({
-    groupId: group,
-    memberId: '',
-    instanceId: null,
-    generation: -1,
-    retentionMs: -1,
-    topics: Array.from(offsets, ([topic, partitions]) => ({ topic, partitions })),
-  });
-  const refusal = firstError(answer.topics);
-  if (refusal === undefined) return;
-  throw groupRefusal(refusal === 'BROKER_MEMBER_UNKNOWN' ? 'BROKER_GROUP_NOT_EMPTY' : refusal, group);
-}
-
-function refuseMembers(broker: Broker, group: string): void {
-  if ((phaseOf(broker, group) ?? 'empty') !== 'empty') throw groupRefusal('BROKER_GROUP_NOT_EMPTY', group);
-}
-
-/** Undefined: there is no such group, of either type. */
-function phaseOf({ groups }: Broker, group: string): GroupPhase | undefined {
-  return groups.describe(group)?.phase ?? groups.describeConsumer(group)?.phase;
-}
-
-function firstError(topics: OffsetCommitAnswer['topics']) {
-  for (const { partitions } of topics) {
-    const error = partitions.find((partition) => partition.error !== undefined)?.error;
-    if (error !== undefined) return error;
-  }
-  return undefined;
-}
-
-async function committed(broker: Broker, group: string): Promise<OffsetFetchAnswer['topics']> {
-  const answer = await broker.groups.fetchOffsets({ groupId: group, topics: null });
-  if (answer.error !== undefined) throw groupRefusal(answer.error, group);
-  return answer.topics;
 }
 
 function viewOf(broker: Broker, group: string, topics: OffsetFetchAnswer['topics']): GroupOffsets {

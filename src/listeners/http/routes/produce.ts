@@ -1,79 +1,113 @@
 /** `POST /v1/topics/{name}/records`: one request, one atomic commit. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
 import { foldTopicName } from '../../../model/topic-name.ts';
-import { mediaType } from '../accept.ts';
 import { ConnectionOrder } from '../connection-order.ts';
 import type { HttpContext } from '../context.ts';
+import { lineRecords, sizedRecords } from '../delimited-input.ts';
 import { readRawRecord } from '../raw-input.ts';
 import { bodyText, jsonRecords, ndjsonRecords, type ProducedRecord } from '../record-input.ts';
-import { answerTo, type RecordsCall, stageRecords } from '../record-stage.ts';
+import { lineEndingOf, mediaOf, RECORD_MEDIA_TYPES, type RecordMedia } from '../record-media.ts';
+import { answerTo, type StagedWrites, stageBatch, stageRecords } from '../record-stage.ts';
 import { ProduceQuery, TopicParams } from '../schemas.ts';
 import { TOPICS_PATH } from '../topic-path.ts';
-
-/** How the body of a media type becomes records. */
-const READERS: Readonly<Record<string, 'json' | 'ndjson' | 'raw'>> = {
-  'application/json': 'json',
-  'application/x-ndjson': 'ndjson',
-  'application/jsonl': 'ndjson',
-  'application/octet-stream': 'raw',
-  'text/plain': 'raw',
-};
-
-export const RECORD_MEDIA_TYPES: readonly string[] = Object.keys(READERS);
+import { countWritten, REPLAYED_HEADER } from '../write-answer.ts';
+import { expectedEnds, keyedRequest } from '../write-headers.ts';
 
 interface ProduceCall {
   readonly body: Buffer;
-  readonly type: 'json' | 'ndjson' | 'raw';
+  readonly media: RecordMedia;
   readonly query: ProduceQuery;
+  readonly contentType: string | undefined;
   readonly rawHeaders: readonly string[];
 }
 
+type ProduceRequest = FastifyRequest<{ Params: TopicParams; Querystring: ProduceQuery; Body: Buffer | undefined }>;
+
 export function produceRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { broker, counters } = context;
   const schema = { params: TopicParams, querystring: ProduceQuery };
   const order = new ConnectionOrder();
-  app.post<{ Params: TopicParams; Querystring: ProduceQuery; Body: Buffer | undefined }>(
-    `${TOPICS_PATH}/:name/records`,
-    { schema },
-    async (request, reply) => {
-      const startedAt = broker.clock.monotonic();
-      const { body, query } = request;
-      const type = READERS[mediaType(request.headers['content-type'])];
-      if (type === undefined || body === undefined) {
-        throw new MillraceError('HTTP_MEDIA_TYPE_UNSUPPORTED', 'The request has no body. Send records.');
-      }
-      const call = { body, type, query, rawHeaders: request.raw.rawHeaders };
-      checkCall(call);
-      const name = foldTopicName(request.params.name);
-      const records: RecordsCall = {
-        records: () => readRecords(call),
-        partition: query.partition,
-        degree: query.ack ?? 'durable',
-        eachOffset: query.offsets === 'each',
-      };
-      const staged = await order.run(request.raw.socket, () => stageRecords(context, name, records));
-      const answer = await answerTo(staged);
-      counters.recordsProduced += answer.count;
-      counters.produceLatency.addMs(broker.clock.monotonic() - startedAt);
-      return reply.code(query.ack === 'admitted' ? 202 : 200).send(answer);
-    },
-  );
+  app.post(`${TOPICS_PATH}/:name/records`, { schema }, async (request: ProduceRequest, reply) => {
+    const startedAt = context.broker.clock.monotonic();
+    const call = callOf(request);
+    const stage = stager(context, request, call);
+    const staged = await order.run(request.raw.socket, stage);
+    const answer = await answerTo(staged);
+    countWritten(context, startedAt, answer.count);
+    if (staged.condition?.replayed !== undefined) reply.header(REPLAYED_HEADER, 'true');
+    return reply.code(request.query.ack === 'admitted' ? 202 : 200).send(answer);
+  });
 }
 
+function callOf({ body, query, headers, raw }: ProduceRequest): ProduceCall {
+  const contentType = headers['content-type'];
+  const media = mediaOf(contentType);
+  if (media === undefined || body === undefined) {
+    const types = RECORD_MEDIA_TYPES.join(', ');
+    throw new MillraceError('HTTP_MEDIA_TYPE_UNSUPPORTED', `The request has no body. Send records as ${types}.`);
+  }
+  const call = { body, media, query, contentType, rawHeaders: raw.rawHeaders };
+  checkCall(call);
+  return call;
+}
+
+/** Parameters that are for some bodies only. */
+const FOR_JSON = ['format'] as const;
+const FOR_BYTES = ['key', 'keyBase64', 'timestamp'] as const;
+const NOT_FOR_BATCHES = ['format', 'key', 'keyBase64', 'timestamp', 'offsets'] as const;
+
 /** @throws HTTP_REQUEST_INVALID for parameters that the body's type does not take. */
-function checkCall({ type, query }: ProduceCall): void {
-  const [names, of] =
-    type === 'raw' ? ([['format'], 'JSON'] as const) : ([['key', 'keyBase64', 'timestamp'], 'raw'] as const);
-  const given = names.find((name) => query[name as keyof ProduceQuery] !== undefined);
+function checkCall({ media, query }: ProduceCall): void {
+  const isJson = media === 'json' || media === 'ndjson';
+  const refused = media === 'batch' ? NOT_FOR_BATCHES : isJson ? FOR_BYTES : FOR_JSON;
+  const given = refused.find((name) => query[name] !== undefined);
   if (given === undefined) return;
-  throw new MillraceError('HTTP_REQUEST_INVALID', `Query parameter \`${given}\` is for ${of} bodies only.`, {
+  const why = media === 'batch' ? 'does not go with a record batch' : `is for ${isJson ? 'raw' : 'JSON'} bodies only`;
+  throw new MillraceError('HTTP_REQUEST_INVALID', `Query parameter \`${given}\` ${why}.`, {
     details: { in: 'query', name: given },
   });
 }
 
-function readRecords({ body, type, query, rawHeaders }: ProduceCall): Iterable<ProducedRecord> {
+/** Everything that can be wrong with the request alone is refused here. */
+function stager(context: HttpContext, request: ProduceRequest, call: ProduceCall): () => Promise<StagedWrites> {
+  const name = foldTopicName(request.params.name);
+  const { partition, ack, offsets } = request.query;
+  const { headers } = request;
+  const ends = expectedEnds(headers, partition);
+  const { body, rawHeaders } = call;
+  const keyed = keyedRequest(name, { url: request.originalUrl, headers, rawHeaders, body });
+  const options = { degree: ack ?? 'durable', keyed };
+  const { media } = call;
+  if (media === 'batch') return () => stageBatch(context, name, { batch: body, partition, ends }, options);
+  const records = recordsOf(call, media);
+  return () => stageRecords(context, name, { records, partition, eachOffset: offsets === 'each', ends }, options);
+}
+
+/** @param media none that has its own way into the log. */
+function recordsOf(
+  { body, query, contentType, rawHeaders }: ProduceCall,
+  media: Exclude<RecordMedia, 'batch'>,
+): () => Iterable<ProducedRecord> {
   const format = query.format ?? 'json';
-  if (type === 'raw') return [readRawRecord(body, rawHeaders, query)];
-  return type === 'json' ? jsonRecords(bodyText(body), format) : ndjsonRecords(bodyText(body), format);
+  switch (media) {
+    case 'json':
+      return () => jsonRecords(bodyText(body), format);
+    case 'ndjson':
+      return () => ndjsonRecords(bodyText(body), format);
+    case 'lines': {
+      const lineEnding = lineEndingOf(contentType, 'content-type');
+      const template = readRawRecord(body, rawHeaders, query);
+      return () => lineRecords(body, lineEnding, template);
+    }
+    case 'sized': {
+      const template = readRawRecord(body, rawHeaders, query);
+      return () => sizedRecords(body, template);
+    }
+    case 'raw': {
+      const record = readRawRecord(body, rawHeaders, query);
+      return () => [record];
+    }
+    default:
+      return media satisfies never;
+  }
 }

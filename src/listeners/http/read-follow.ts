@@ -1,0 +1,81 @@
+/** A read that does not end: records as they come, as NDJSON, Server-Sent Events, or values and nothing else. */
+import type { FastifyReply } from 'fastify';
+import { MillraceError } from '../../base/errors.ts';
+import type { RecordCursor } from '../../model/record-codec.ts';
+import { mediaType, negotiate } from './accept.ts';
+import { beginStream, follow } from './follow.ts';
+import { EVENT_FRAMING, type Framing, NDJSON_FRAMING } from './framing.ts';
+import { formatOffsets, type PartitionPosition } from './position.ts';
+import { positionsOf, type ReadCall } from './read-request.ts';
+import { MEDIA } from './record-media.ts';
+import { recordJson } from './record-output.ts';
+import type { PartitionWalk } from './record-walk.ts';
+import { jsonLines, SIZED_VALUES, valueFraming, valueLines } from './representation.ts';
+import { TopicSource } from './topic-source.ts';
+
+const VALUES = Object.entries(MEDIA).filter(([, media]) => media === 'lines' || media === 'sized');
+const STREAM_TYPES = [
+  NDJSON_FRAMING.contentType,
+  'application/jsonl',
+  EVENT_FRAMING.contentType,
+  ...VALUES.map(([type]) => type),
+];
+
+interface StreamForm {
+  readonly framing: Framing;
+  readonly render: (walk: PartitionWalk) => string;
+}
+
+export async function followRead(call: ReadCall): Promise<FastifyReply> {
+  const { context, request, reply, query } = call;
+  if (request.method === 'HEAD') {
+    throw new MillraceError('HTTP_REQUEST_INVALID', 'HEAD does not go with `follow`, which has no end.');
+  }
+  let positions: PartitionPosition[] = [];
+  const { framing, render } = streamForm(call, () => positions);
+  // Before the first await: a client that leaves during it must be noticed.
+  const reading = context.room.enter(reply.raw, true);
+  positions = await positionsOf(call);
+  const allPartitions = query.partition === 'all' || (query.group !== undefined && query.partition === undefined);
+  const source = new TopicSource(context.room, { positions, allPartitions, render });
+  const limit = query.limit ?? query.first ?? Number.POSITIVE_INFINITY;
+  beginStream(reply, framing);
+  await follow(context.room, reading, reply.raw, { source, framing, limit });
+  return reply;
+}
+
+/** @throws HTTP_NOT_ACCEPTABLE. */
+function streamForm({ request, query, topic }: ReadCall, positions: () => readonly PartitionPosition[]): StreamForm {
+  const { accept } = request.headers;
+  const type = negotiate(accept, STREAM_TYPES);
+  if (type === undefined) {
+    throw new MillraceError('HTTP_NOT_ACCEPTABLE', `A follow is ${STREAM_TYPES.join(', ')}. Accept one of them.`);
+  }
+  if (type === EVENT_FRAMING.contentType) {
+    const topicJson = JSON.stringify(topic.name);
+    return { framing: EVENT_FRAMING, render: (walk) => eventOf(walk, topicJson, query.format ?? 'text', positions()) };
+  }
+  const media = MEDIA[mediaType(type)];
+  if (media === 'lines' || media === 'sized') {
+    const values = media === 'lines' ? valueLines(accept) : SIZED_VALUES;
+    return { framing: valueFraming(values), render: values.render };
+  }
+  return { framing: NDJSON_FRAMING, render: jsonLines(topic.name, query.format).render };
+}
+
+/** NDJSON says with its members where a record stands; an event says it in its id, for the browser to send back. */
+function eventOf(
+  { record, position }: PartitionWalk,
+  topicJson: string,
+  format: Parameters<typeof recordJson>[3],
+  positions: readonly PartitionPosition[],
+): string {
+  const cursor = record as RecordCursor;
+  const json = recordJson(cursor, topicJson, position.partition.index, format);
+  return EVENT_FRAMING.record(json, nextOffsets(positions, position, cursor.offset + 1));
+}
+
+/** Where to go on behind a record that is about to be delivered, as `offsets` takes it. */
+function nextOffsets(positions: readonly PartitionPosition[], moving: PartitionPosition, nextOffset: number): string {
+  return formatOffsets(positions.map((position) => (position === moving ? { ...position, nextOffset } : position)));
+}
