@@ -80,6 +80,8 @@ export class RecordCursor {
   #valueEnd = 0;
   #headerCount = 0;
   #headersPosition = 0;
+  /** Where the current record's key begins, with its length. */
+  #bodyPosition = 0;
   /** The records' memory again, for header keys; made once per batch that has headers. */
   #text: Buffer | undefined;
 
@@ -132,6 +134,11 @@ export class RecordCursor {
 
   get hasValue(): boolean {
     return this.#valuePosition !== NULL_FIELD;
+  }
+
+  /** Key, value and headers as they are encoded: what stands behind the deltas, which depend on the batch. A view. */
+  get body(): Uint8Array {
+    return this.#reader.bytes.subarray(this.#bodyPosition, this.#reader.end);
   }
 
   get headerCount(): number {
@@ -196,6 +203,7 @@ export class RecordCursor {
       this.#fail(`a length of ${length}`);
     reader.end = reader.position + length;
     this.#readTimes();
+    this.#bodyPosition = reader.position;
     this.#keyEnd = this.#skipField('key', true);
     this.#keyPosition = this.#fieldPosition;
     this.#valueEnd = this.#skipField('value', true);
