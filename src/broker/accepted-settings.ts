@@ -3,17 +3,7 @@
  * that describe how Kafka keeps files or copies take any value that Kafka takes, because no promise depends on them;
  * those that would change what a topic does take only the value that is true here.
  */
-import {
-  fraction,
-  INT_MAX,
-  integer,
-  LONG_MAX,
-  listOf,
-  long,
-  only,
-  type SettingDefinition,
-  truth,
-} from './setting-forms.ts';
+import { INT_MAX, integer, LONG_MAX, listOf, long, only, type SettingDefinition, truth } from './setting-forms.ts';
 
 /** Every topic lies in the shared journal; how it is cut into files is a matter of the broker. */
 const SHARED_FILES = 'Accepted, without effect: topics share the files of the journal';
@@ -21,13 +11,6 @@ const NO_REPLICAS = 'Accepted, without effect: there are no replicas to move';
 const THROTTLED = listOf(/^(?:\*|\d{1,10}:\d{1,10})$/, '* or a list of partition:broker');
 
 export const ACCEPTED_SETTINGS = {
-  'delete.retention.ms': {
-    type: 'long',
-    defaultValue: () => '86400000',
-    refuse: long(0),
-    broker: 'log.cleaner.delete.retention.ms',
-    documentation: 'How long a compacted topic keeps tombstones; without effect where cleanup.policy is delete.',
-  },
   'file.delete.delay.ms': {
     type: 'long',
     defaultValue: () => '60000',
@@ -98,13 +81,6 @@ export const ACCEPTED_SETTINGS = {
         : { code: 'BROKER_CONFIG_UNSUPPORTED', expected: '0.11.0 or later: records are kept in message format 2' },
     broker: 'log.message.format.version',
     documentation: 'Accepted, without effect: records are kept in message format 2.',
-  },
-  'min.cleanable.dirty.ratio': {
-    type: 'double',
-    defaultValue: () => '0.5',
-    refuse: fraction(),
-    broker: 'log.cleaner.min.cleanable.ratio',
-    documentation: 'Accepted, without effect: when a compacted topic is cleaned is a matter of the broker.',
   },
   'min.insync.replicas': {
     type: 'int',

@@ -8,6 +8,7 @@ import type { BatchRun, CommitNumber, Fold } from '../journal/journal.ts';
 import { LogStore } from '../store/log-store.ts';
 import { ChunksState } from './chunks/chunks-state.ts';
 import { ClusterState } from './cluster-state.ts';
+import { CompactionState } from './compaction/compaction-state.ts';
 import { GroupState } from './groups/group-state.ts';
 import { IdempotencyKeysState } from './idempotency/idempotency-keys-state.ts';
 import { QuotasState } from './quotas/quotas-state.ts';
@@ -35,6 +36,7 @@ export class BrokerState implements Fold {
   readonly idempotencyKeys = new IdempotencyKeysState();
   readonly topics: TopicsState;
   readonly chunks: ChunksState;
+  readonly compaction: CompactionState;
   readonly transactions: TransactionsState;
   /** Told after readers can see what was published. */
   onPublished: (() => void) | undefined;
@@ -51,13 +53,16 @@ export class BrokerState implements Fold {
       this.transactions.topicDeleted(topic.name);
       this.streams.topicDeleted(topic);
       this.subscriptions.topicDeleted(topic);
+      this.compaction.topicDeleted(topic);
     });
-    this.chunks = new ChunksState(this.store);
+    this.compaction = new CompactionState(this.store);
+    this.chunks = new ChunksState(this.store, this.compaction);
     this.streams = new StreamsState(this.topics);
     for (const part of [
       this.cluster,
       this.topics,
       this.chunks,
+      this.compaction,
       this.groups,
       this.transactions,
       this.streams,
@@ -83,6 +88,7 @@ export class BrokerState implements Fold {
         optional: true,
       },
       { ...sectionOf(this.chunks), optional: true },
+      { ...sectionOf(this.compaction), optional: true },
       sectionOf(this.topics),
       {
         id: CHECKPOINT_SECTION.PRODUCERS,

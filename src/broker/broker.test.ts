@@ -265,7 +265,7 @@ test('topics: creation, settings, partitions, deletion and re-creation, and what
     refusedWith('BROKER_CONFIG_INVALID'),
   );
   await assert.rejects(
-    broker.topics.create({ name: 'c', config: { 'cleanup.policy': 'compact' } }),
+    broker.topics.create({ name: 'c', config: { 'remote.storage.enable': 'true' } }),
     refusedWith('BROKER_CONFIG_UNSUPPORTED'),
   );
   assert.equal(await broker.topics.create({ name: 'c' }, { validateOnly: true }), undefined);

@@ -38,6 +38,8 @@ import { removeLeftovers } from './checkpoints/leftovers.ts';
 import type { WorkerStart } from './checkpoints/messages.ts';
 import { swapIn } from './chunks/swap-in.ts';
 import { clusterCommands } from './cluster-state.ts';
+import { type CompactionWorker, Compactor } from './compaction/compactor.ts';
+import type { CompactionStart } from './compaction/messages.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
 import { DiskGuard } from './disk-guard.ts';
 import { FetchPath, type FetchRequest } from './fetch.ts';
@@ -75,6 +77,8 @@ export interface BrokerOptions {
   readonly random?: (() => number) | undefined;
   /** For tests: stands in for the checkpoint worker's thread. */
   readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
+  /** For tests: stands in for the compaction worker's thread. */
+  readonly startCompaction?: ((start: CompactionStart) => CompactionWorker) | undefined;
 }
 
 export interface Health {
@@ -112,6 +116,7 @@ interface Parts {
   readonly files: DataFiles;
   readonly directory: string;
   readonly disk: Disk;
+  readonly startCompaction: BrokerOptions['startCompaction'];
 }
 
 export class Broker {
@@ -143,6 +148,8 @@ export class Broker {
   readonly commits = new CommitWatch();
   /** Deletes what the topics' limits no longer keep. */
   readonly retention: Sweeper;
+  /** Keeps the newest record of each key of compacted topics. */
+  readonly compactor: Compactor;
   /** Refuses writes before the disk is full. */
   readonly diskGuard: DiskGuard;
   readonly files: DataFiles;
@@ -229,6 +236,25 @@ export class Broker {
       logger: parts.logger,
       intervalMs: settings.retentionCheckMs,
       swept: (references) => reclaimer.reclaim(references),
+    });
+    this.compactor = new Compactor({
+      directory,
+      settings,
+      journal,
+      state: state.compaction,
+      store: state.store,
+      topics: () => this.topics.list(),
+      clock,
+      logger: parts.logger,
+      space: () => parts.disk.space(directory),
+      firstCommit: async () => {
+        await parts.map.loadOlder();
+        return parts.map.firstCommit;
+      },
+      written: (chunks) => {
+        for (const { chunk, sizeBytes } of chunks) parts.files.added(chunkFile(chunk), sizeBytes);
+      },
+      startWorker: parts.startCompaction,
     });
     this.producers = new Producers(journal, state.cluster);
     this.fetchPath = new FetchPath({
@@ -389,6 +415,7 @@ export class Broker {
     await this.#countFiles();
     for (const file of journal.recovery.files.slice(0, -1)) checkpointer.add(file.file, file.sizeBytes);
     this.retention.start();
+    this.compactor.start();
     await this.diskGuard.start();
     this.groups.start();
     this.transactions.start();
@@ -401,6 +428,7 @@ export class Broker {
     this.#expiry?.cancel();
     this.diskGuard.stop();
     const swept = this.retention.stop();
+    const compacted = this.compactor.stop();
     this.groups.stop();
     this.transactions.stop();
     this.streams.stop();
@@ -411,6 +439,7 @@ export class Broker {
     } finally {
       await this.checkpointer.close();
       await swept;
+      await compacted;
       await this.decompressor.close();
       await this.recompressor.close();
       await this.handles.close();
@@ -579,5 +608,6 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     fresh,
     files: dataFiles,
     directory,
+    startCompaction: options.startCompaction,
   };
 }

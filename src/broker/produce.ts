@@ -10,6 +10,7 @@ import type { CommitBuilder, Degree, Journal, Transaction } from '../journal/jou
 import {
   baseSequence,
   baseTimestamp,
+  CODEC,
   codec,
   isTransactional,
   lastOffsetDelta,
@@ -21,6 +22,7 @@ import {
   stampLogAppendTime,
   validateBatch,
 } from '../model/record-batch.ts';
+import { findRecordFault, recordBytes } from '../model/record-codec.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS, type SequenceCheck } from '../store/producer-table.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
@@ -134,8 +136,9 @@ export class ProducePath {
 
   /**
    * Order: requests are appended in call order, and settle in call order per degree. Only where a topic stores another
-   * codec than the batch has, the request is appended later: then the answer is a promise that resolves (and never
-   * rejects) when it has its place, and who must keep an order sends nothing more before.
+   * codec than the batch has, or is compacted and the batch is compressed, the request is appended later: then the answer
+   * is a promise that resolves (and never rejects) when it has its place, and who must keep an order sends nothing more
+   * before.
    */
   produce(request: ProduceRequest): Promise<void> | undefined {
     const now = this.#clock.now();
@@ -145,7 +148,7 @@ export class ProducePath {
     for (const item of request.items) {
       this.#check(item, now);
       if (item.error === undefined) sizeBytes += item.batch.length;
-      if (targetOf(item) !== undefined) recompresses = true;
+      if (targetOf(item) !== undefined || mustOpen(item)) recompresses = true;
     }
     // All of a request or nothing: callers rely on one commit.
     if (this.#disk?.admits(sizeBytes) === false) {
@@ -168,8 +171,10 @@ export class ProducePath {
       request.items.map(async (item) => {
         if (item.error !== undefined) return;
         const target = targetOf(item);
+        const opens = mustOpen(item);
         if (target === undefined) item.batch = new Uint8Array(item.batch);
         else await this.#recompressOne(item, target);
+        if (opens) await this.#checkKeys(item);
       }),
     );
     this.#append(request, undefined, now);
@@ -186,6 +191,17 @@ export class ProducePath {
     }
   }
 
+  /** Of a compressed batch for a compacted topic: every record has a key. */
+  async #checkKeys(item: ProduceItem): Promise<void> {
+    if (item.error !== undefined) return;
+    try {
+      const records = await this.#recompressor.open(item.batch, 0);
+      item.error = findRecordFault(item.batch, records, true)?.code;
+    } catch (error) {
+      item.error = asMillraceError(error).code;
+    }
+  }
+
   /** What can be judged by the batch alone; the checksum is most of the work. */
   #check(item: ProduceItem, now: number): void {
     if (item.error !== undefined) return;
@@ -194,6 +210,10 @@ export class ProducePath {
     else item.error = validateBatch(batch, topic.limits.maxBatchBytes);
     if (item.error !== undefined) return;
     const { limits } = topic as Topic;
+    if (limits.compaction !== undefined && codec(batch, 0) === CODEC.none) {
+      item.error = findRecordFault(batch, recordBytes(batch, 0), true)?.code;
+      if (item.error !== undefined) return;
+    }
     if (!limits.logAppendTime && isOutOfTime(batch, limits, now)) {
       item.error = 'BROKER_TIMESTAMP_INVALID';
     } else if (limits.logAppendTime) {
@@ -215,6 +235,11 @@ function isOutOfTime(batch: Uint8Array, { timestampBeforeMs, timestampAfterMs }:
 function targetOf({ topic, batch, error }: ProduceItem): TargetCodec | undefined {
   const target = topic?.limits.codec;
   return target === undefined || error !== undefined || codec(batch, 0) === target.codec ? undefined : target;
+}
+
+/** A compacted topic takes no record without a key, and a compressed batch has to be opened to see. */
+function mustOpen({ topic, batch, error }: ProduceItem): boolean {
+  return topic?.limits.compaction !== undefined && error === undefined && codec(batch, 0) !== CODEC.none;
 }
 
 function refuseAllWithOne(items: readonly ProduceItem[]): void {

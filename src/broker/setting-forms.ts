@@ -53,6 +53,16 @@ export function oneOf(...values: readonly string[]): Check {
   return (value) => (values.includes(value) ? undefined : invalid(values.join(' or ')));
 }
 
+/** A comma-separated list of some of the values, one at least. */
+export function someOf(...values: readonly string[]): Check {
+  return (value) => {
+    const elements = elementsOf(value);
+    return elements.length > 0 && elements.every((each) => values.includes(each))
+      ? undefined
+      : invalid(`${values.join(', ')}, or several of them`);
+  };
+}
+
 /** A comma-separated list, each element of which the pattern matches; may be empty. */
 export function listOf(pattern: RegExp, expected: string): Check {
   return (value) => (elementsOf(value).every((each) => pattern.test(each)) ? undefined : invalid(expected));

@@ -47,6 +47,12 @@ export interface BrokerSettings {
   readonly sealBacklogBytes: number;
   /** Size that chunks are made of, and the memory that making one takes. */
   readonly chunkBytes: number;
+  /** `log.cleaner.backoff.ms`: how often compacted topics are looked at. */
+  readonly compactionCheckMs: number;
+  /** `log.cleaner.dedupe.buffer.size`: memory for the keys of one partition, 24 bytes each; more keys take more rounds. */
+  readonly compactionKeyBytes: number;
+  /** `log.cleaner.io.max.bytes.per.second`: what compaction reads and writes; 0: no limit. */
+  readonly compactionBytesPerSecond: number;
   /** `disk.min.free.bytes`: with less free space writes are refused, while there is still room to clean up; 0: never. */
   readonly minFreeBytes: number;
   /** Largest fetch answer, however much the client asks for (`fetch.max.bytes`). */
@@ -98,6 +104,10 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   sealBytes: 512 * 1024 * 1024,
   sealMinRemainingMs: 60 * 60 * 1000,
   ownChunkBytes: 8 * 1024 * 1024,
+  compactionCheckMs: 15_000,
+  compactionKeyBytes: 128 * 1024 * 1024,
+  // Half of what one core hashes and copies: a round must not be felt by producers.
+  compactionBytesPerSecond: 64 * 1024 * 1024,
   sealBacklogBytes: 8 * 1024 * 1024 * 1024,
   chunkBytes: 32 * 1024 * 1024,
   fetchMaxBytes: 55 * 1024 * 1024,

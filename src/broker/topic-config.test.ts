@@ -25,7 +25,10 @@ function refusal(name: string, value: string): string | undefined {
 test('values are accepted and refused as the table says', () => {
   const cases: [string, string, string | undefined][] = [
     ['cleanup.policy', 'delete', undefined],
-    ['cleanup.policy', 'compact', 'BROKER_CONFIG_UNSUPPORTED'],
+    ['cleanup.policy', 'compact', undefined],
+    ['cleanup.policy', 'compact,delete', undefined],
+    ['cleanup.policy', 'compact, shred', 'BROKER_CONFIG_INVALID'],
+    ['cleanup.policy', '', 'BROKER_CONFIG_INVALID'],
     ['compression.type', 'producer', undefined],
     ['compression.type', 'gzip', undefined],
     ['compression.type', 'none', 'BROKER_CONFIG_INVALID'],
@@ -130,6 +133,7 @@ test('limits follow the overrides, and descriptions say where a value comes from
     timestampBeforeMs: Number.POSITIVE_INFINITY,
     timestampAfterMs: Number.POSITIVE_INFINITY,
     codec: undefined,
+    compaction: undefined,
   };
   const retention = { maxAgeMs: 604_800_000, maxBytes: -1, maxRecords: -1 };
   const none = { ...unlimited, retention };
@@ -144,6 +148,16 @@ test('limits follow the overrides, and descriptions say where a value comes from
     ...unlimited,
     retention: { ...retention, maxBytes: 9 },
   });
+  const compacted = topicLimits(
+    applyChanges(set('cleanup.policy', 'compact'), [{ name: 'max.compaction.lag.ms', op: 'set', value: '60000' }]),
+    settings,
+  );
+  assert.deepEqual(compacted.retention, { maxAgeMs: -1, maxBytes: -1, maxRecords: -1 });
+  const rules = { minDirtyRatio: 0.5, minLagMs: 0, maxLagMs: 60_000, deleteRetentionMs: 86_400_000 };
+  assert.deepEqual(compacted.compaction, rules);
+  const both = topicLimits(set('cleanup.policy', 'compact,delete'), settings);
+  assert.deepEqual(both.retention, retention);
+  assert.deepEqual(both.compaction, { ...rules, maxLagMs: Number.POSITIVE_INFINITY });
   const entries = describeTopicConfig(set('max.message.bytes', '5'), settings);
   assert.deepEqual(
     entries.map(({ name }) => name),

@@ -11,7 +11,18 @@ import type { RetentionLimits } from '../store/retention.ts';
 import { ACCEPTED_SETTINGS } from './accepted-settings.ts';
 import type { ConfigEntry, ConfigSynonym } from './config-entry.ts';
 import type { TargetCodec } from './decompressor/recompress.ts';
-import { elementsOf, INT_MAX, integer, LONG_MAX, long, oneOf, only, type SettingDefinition } from './setting-forms.ts';
+import {
+  elementsOf,
+  fraction,
+  INT_MAX,
+  integer,
+  LONG_MAX,
+  long,
+  oneOf,
+  only,
+  type SettingDefinition,
+  someOf,
+} from './setting-forms.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
 
 /** What a topic does. Settings that Kafka has and that have nothing to act on here stand in accepted-settings.ts. */
@@ -20,9 +31,10 @@ export const TOPIC_SETTINGS = {
   'cleanup.policy': {
     type: 'list',
     defaultValue: () => 'delete',
-    refuse: only('delete'),
+    refuse: someOf('delete', 'compact'),
     broker: 'log.cleanup.policy',
-    documentation: 'What happens to old records: delete (by retention) is supported.',
+    documentation:
+      'What happens to old records: delete (by retention), compact (the newest of each key stays), or both.',
   },
   'compression.type': {
     type: 'string',
@@ -52,12 +64,20 @@ export const TOPIC_SETTINGS = {
     broker: 'compression.zstd.level',
     documentation: 'Level of compression.type zstd.',
   },
+  'delete.retention.ms': {
+    type: 'long',
+    defaultValue: () => '86400000',
+    refuse: long(0),
+    broker: 'log.cleaner.delete.retention.ms',
+    documentation:
+      'How long a compacted topic keeps tombstones, from the first round of compaction on that has seen them.',
+  },
   'max.compaction.lag.ms': {
     type: 'long',
     defaultValue: () => LONG_MAX,
-    refuse: only(LONG_MAX),
+    refuse: long(1),
     broker: 'log.cleaner.max.compaction.lag.ms',
-    documentation: 'Longest that a record may stay uncompacted.',
+    documentation: 'Longest that a record of a compacted topic may stay uncompacted.',
   },
   'max.message.bytes': {
     type: 'int',
@@ -94,12 +114,19 @@ export const TOPIC_SETTINGS = {
     broker: 'log.message.timestamp.type',
     documentation: "Whether a record's timestamp is the producer's (CreateTime) or the broker's (LogAppendTime).",
   },
+  'min.cleanable.dirty.ratio': {
+    type: 'double',
+    defaultValue: () => '0.5',
+    refuse: fraction(),
+    broker: 'log.cleaner.min.cleanable.ratio',
+    documentation: 'Share of a partition that is not compacted yet from which a compacted topic is compacted.',
+  },
   'min.compaction.lag.ms': {
     type: 'long',
     defaultValue: () => '0',
-    refuse: only('0'),
+    refuse: long(0),
     broker: 'log.cleaner.min.compaction.lag.ms',
-    documentation: 'Shortest that a record stays uncompacted.',
+    documentation: 'Shortest that a record of a compacted topic stays uncompacted.',
   },
   'retention.bytes': {
     type: 'long',
@@ -147,7 +174,22 @@ export interface TopicLimits {
   readonly timestampAfterMs: number;
   /** Codec that batches are stored in; undefined: the producer's. */
   readonly codec: TargetCodec | undefined;
+  /** Without limits where the topic is only compacted. */
   readonly retention: RetentionLimits;
+  /** Undefined: the topic is not compacted. */
+  readonly compaction: CompactionRules | undefined;
+}
+
+/** How a topic is compacted (`src/broker/compaction`). */
+export interface CompactionRules {
+  /** Share of bytes not compacted yet from which it is worth a round. */
+  readonly minDirtyRatio: number;
+  /** Records younger than this stay as they are, milliseconds. */
+  readonly minLagMs: number;
+  /** Older ones are compacted whatever the share; infinite: no limit. */
+  readonly maxLagMs: number;
+  /** Tombstones stay so long after the first round that has seen them. */
+  readonly deleteRetentionMs: number;
 }
 
 export function topicLimits(overrides: TopicOverrides | undefined, settings: BrokerSettings): TopicLimits {
@@ -157,18 +199,48 @@ export function topicLimits(overrides: TopicOverrides | undefined, settings: Bro
     timestampBeforeMs: timestampLimit(overrides, 'message.timestamp.before.max.ms'),
     timestampAfterMs: timestampLimit(overrides, 'message.timestamp.after.max.ms'),
     codec: targetCodec(overrides),
-    retention: {
-      maxAgeMs: Number(overrides?.get('retention.ms') ?? settings.retentionMs),
-      maxBytes: Number(overrides?.get('retention.bytes') ?? settings.retentionBytes),
-      maxRecords: Number(overrides?.get('retention.records') ?? -1),
-    },
+    retention: deletes(overrides)
+      ? {
+          maxAgeMs: Number(overrides?.get('retention.ms') ?? settings.retentionMs),
+          maxBytes: Number(overrides?.get('retention.bytes') ?? settings.retentionBytes),
+          maxRecords: Number(overrides?.get('retention.records') ?? -1),
+        }
+      : NO_RETENTION,
+    compaction: compactionRules(overrides),
   };
+}
+
+const NO_RETENTION: RetentionLimits = { maxAgeMs: -1, maxBytes: -1, maxRecords: -1 };
+
+function policies(overrides: TopicOverrides | undefined): readonly string[] {
+  return elementsOf(overrides?.get('cleanup.policy') ?? 'delete');
+}
+
+function deletes(overrides: TopicOverrides | undefined): boolean {
+  return policies(overrides).includes('delete');
+}
+
+function compactionRules(overrides: TopicOverrides | undefined): CompactionRules | undefined {
+  if (!policies(overrides).includes('compact')) return undefined;
+  return {
+    minDirtyRatio: Number(overrides?.get('min.cleanable.dirty.ratio') ?? 0.5),
+    minLagMs: msLimit(overrides?.get('min.compaction.lag.ms') ?? '0'),
+    maxLagMs: msLimit(overrides?.get('max.compaction.lag.ms') ?? LONG_MAX),
+    deleteRetentionMs: Math.min(msLimit(overrides?.get('delete.retention.ms') ?? '86400000'), MAX_DELETE_RETENTION_MS),
+  };
+}
+
+/** A horizon beyond what a record's timestamp can be would say nothing: this is 2,800 years. */
+const MAX_DELETE_RETENTION_MS = 2 ** 46;
+
+/** Beyond what a double holds exactly there is no such time. */
+function msLimit(value: string): number {
+  return Number(value) > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : Number(value);
 }
 
 function timestampLimit(overrides: TopicOverrides | undefined, name: TopicSettingName): number {
   const value = overrides?.get(name) ?? overrides?.get('message.timestamp.difference.max.ms') ?? LONG_MAX;
-  // Beyond what a double holds exactly there is no such time.
-  return Number(value) > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : Number(value);
+  return msLimit(value);
 }
 
 const CODEC_NAMES: Readonly<Record<string, CodecName | undefined>> = {

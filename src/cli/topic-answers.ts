@@ -30,6 +30,15 @@ export interface PartitionDetail extends PartitionState {
   readonly oldestTimestamp: string | null;
   /** When the oldest records go by age; null where they do not. */
   readonly expiresAt: string | null;
+  /** Null where the topic is not compacted. */
+  readonly compaction: {
+    /** Of the records before this offset the newest of each key are left. */
+    readonly compactedThrough: number;
+    /** What a round of compaction would take up. */
+    readonly dirtyBytes: number;
+    /** Their share: a round comes at min.cleanable.dirty.ratio. */
+    readonly dirtyRatio: number;
+  } | null;
 }
 
 export interface TopicDetail extends TopicSummary {

@@ -10,7 +10,9 @@ Example:
   $ millrace topics describe demo/earthquakes
 
 BYTES counts the batches that hold readable records. GOES AFTER is when the oldest of them have outlived retention.ms: the
-next pass of retention then deletes them, all records that stand with them in one commit or file together.`;
+next pass of retention then deletes them, all records that stand with them in one commit or file together. Of a compacted
+topic COMPACTED TO is the offset before which the newest record of each key is left, and DIRTY the share that is not compacted
+yet and could be: a round comes at min.cleanable.dirty.ratio. What the open journal file holds is not counted.`;
 
 export function registerDescribe(topics: Command): void {
   withClientOptions(topics.command('describe <name...>').description('show partitions, offsets and settings of topics'))
@@ -31,11 +33,19 @@ async function describe(names: readonly string[], options: ClientOptions): Promi
   });
 }
 
+function formatShare(ratio: number | undefined): string {
+  return ratio === undefined ? '-' : `${Math.round(ratio * 100)} %`;
+}
+
 function formatTopic(topic: TopicDetail, partitions: readonly PartitionDetail[]): string {
   const records = partitions.reduce((sum, partition) => sum + partition.highWatermark - partition.logStartOffset, 0);
   const settings = Object.entries(topic.config).map(([name, value]) => `  ${name}=${value}\n`);
+  const compacted = partitions.some(({ compaction }) => compaction !== null);
   const table = formatTable(
-    ['PARTITION', 'FIRST OFFSET', 'END OFFSET', 'OFFSETS', 'BYTES', 'OLDEST RECORD', 'GOES AFTER'],
+    [
+      ...['PARTITION', 'FIRST OFFSET', 'END OFFSET', 'OFFSETS', 'BYTES', 'OLDEST RECORD', 'GOES AFTER'],
+      ...(compacted ? ['COMPACTED TO', 'DIRTY'] : []),
+    ],
     partitions.map((p) => [
       p.partition,
       p.logStartOffset,
@@ -44,6 +54,7 @@ function formatTopic(topic: TopicDetail, partitions: readonly PartitionDetail[])
       p.sizeBytes,
       p.oldestTimestamp ?? '-',
       p.expiresAt ?? '-',
+      ...(compacted ? [p.compaction?.compactedThrough ?? '-', formatShare(p.compaction?.dirtyRatio)] : []),
     ]),
   );
   const head = `${topic.name}  (id ${topic.id}, ${plural(topic.partitionCount, 'partition')}, ${plural(records, 'offset')})\n`;

@@ -128,6 +128,25 @@ export const SETTINGS: readonly Setting[] = [
       'once closed journal files of this size have come, their records are rewritten side by side by topic; 0: never',
   },
   {
+    name: 'log.cleaner.backoff.ms',
+    key: 'compactionCheckMs',
+    form: { type: 'integer', min: 100, max: 86_400_000 },
+    documentation: 'how often compacted topics are looked at',
+  },
+  {
+    name: 'log.cleaner.dedupe.buffer.size',
+    key: 'compactionKeyBytes',
+    form: { type: 'integer', min: 1024 * 1024, max: 4 * GIB },
+    documentation:
+      'memory for the keys of the partition that is compacted, 24 bytes each; with more keys it takes more rounds',
+  },
+  {
+    name: 'log.cleaner.io.max.bytes.per.second',
+    key: 'compactionBytesPerSecond',
+    form: { type: 'integer', min: 0, max: 64 * GIB },
+    documentation: 'what compaction reads and writes; 0: no limit',
+  },
+  {
     name: 'disk.min.free.bytes',
     key: 'minFreeBytes',
     form: { type: 'integer', min: 0, max: 1024 * GIB },

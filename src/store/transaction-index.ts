@@ -24,6 +24,8 @@ const STABLE_OFFSET = 3;
 export interface AbortedTransaction {
   readonly producerId: number;
   readonly firstOffset: number;
+  /** Of its marker. Inclusive. */
+  readonly lastOffset: number;
 }
 
 interface Ended {
@@ -94,7 +96,10 @@ export class TransactionIndex {
     const found: AbortedTransaction[] = [];
     for (let at = this.#firstEndingAt(offset); at < this.#aborted.length; at += STRIDE) {
       const firstOffset = this.#aborted[at + FIRST_OFFSET] as number;
-      if (firstOffset < endOffset) found.push({ producerId: this.#aborted[at] as number, firstOffset });
+      if (firstOffset < endOffset) {
+        const lastOffset = this.#aborted[at + LAST_OFFSET] as number;
+        found.push({ producerId: this.#aborted[at] as number, firstOffset, lastOffset });
+      }
       if ((this.#aborted[at + STABLE_OFFSET] as number) >= endOffset) break;
     }
     return found;

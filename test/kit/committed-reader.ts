@@ -5,8 +5,13 @@
 import { markerCommits } from '../../src/broker/transactions/marker.ts';
 import { isControl, isTransactional, lastOffset, producerId } from '../../src/model/record-batch.ts';
 import { readRecords } from '../../src/model/record-codec.ts';
-import type { AbortedTransaction } from '../../src/store/transaction-index.ts';
 import { splitBatches } from './broker-kit.ts';
+
+/** As it comes with an answer. */
+interface Aborted {
+  readonly producerId: number;
+  readonly firstOffset: number;
+}
 
 export interface ReadRecord {
   readonly offset: number;
@@ -14,17 +19,13 @@ export interface ReadRecord {
 }
 
 /** @param from records before this offset are dropped, as a consumer drops what it did not ask for. */
-export function committedRecords(
-  bytes: Buffer,
-  aborted: readonly AbortedTransaction[],
-  from: number,
-): readonly ReadRecord[] {
+export function committedRecords(bytes: Buffer, aborted: readonly Aborted[], from: number): readonly ReadRecord[] {
   const waiting = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset);
   const dropped = new Set<number>();
   const records: ReadRecord[] = [];
   for (const batch of splitBatches(bytes)) {
     while (waiting[0] !== undefined && waiting[0].firstOffset <= lastOffset(batch, 0)) {
-      dropped.add((waiting.shift() as AbortedTransaction).producerId);
+      dropped.add((waiting.shift() as Aborted).producerId);
     }
     const id = producerId(batch, 0);
     if (isControl(batch, 0)) {

@@ -11,6 +11,7 @@ import type { Topic } from '../../src/broker/topic.ts';
 import { lastOffset } from '../../src/model/record-batch.ts';
 import { batchOf, fetchOnce, produce, splitBatches } from './broker-kit.ts';
 import type { FakeDisk } from './fake-disk.ts';
+import { inProcessCompaction } from './in-process-compaction.ts';
 import { inProcessWorker } from './in-process-worker.ts';
 import { ManualClock } from './manual-clock.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -27,6 +28,7 @@ export const SEALING_SETTINGS: Partial<BrokerSettings> = {
   sealMinRemainingMs: 5_000,
   reclaimBytes: 4 * 1024,
   minFreeBytes: 0,
+  compactionBytesPerSecond: 0,
 };
 
 /** Batches by topic and offset; `ackedAt` counts the disk's operations. */
@@ -57,6 +59,7 @@ export async function openOn(
     logger,
     settings: { ...SEALING_SETTINGS, ...settings },
     startWorker: inProcessWorker(disk),
+    startCompaction: inProcessCompaction(disk),
   });
 }
 

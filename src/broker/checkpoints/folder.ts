@@ -22,6 +22,7 @@ import { IndexBuilder } from '../../store/index-file.ts';
 import { BrokerState } from '../broker-state.ts';
 import type { SealPace } from '../chunks/seal-pace.ts';
 import { NOTHING_SEALED, type SealedRound, sealRound } from '../chunks/seal-round.ts';
+import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 
@@ -162,7 +163,7 @@ export class Folder {
     const removed: FileNumber[] = [];
     const folder = chunkDirectory(this.#directory);
     for (const chunk of numberedFiles(await this.#disk.list(folder), 'chunk')) {
-      if (chunk >= state.chunks.removableBefore || referenced.has(chunkFile(chunk))) continue;
+      if (!isToldWhole(state, chunk) || referenced.has(chunkFile(chunk))) continue;
       await this.#disk.remove(chunkPath(this.#directory, chunk));
       removed.push(chunkFile(chunk));
     }
@@ -220,6 +221,11 @@ export class Folder {
       await handle.close();
     }
   }
+}
+
+/** The round that wrote the chunk is folded: partitions that it has batches of refer to it. */
+function isToldWhole({ chunks, compaction }: BrokerState, chunk: number): boolean {
+  return chunk < (chunk < FIRST_COMPACTED_CHUNK ? chunks.removableBefore : compaction.nextChunk);
 }
 
 /** The oldest journal file that a partition has readable batches in; infinite where there is none. */

@@ -12,6 +12,7 @@ import { chunkFile } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import { checkBodyVersion } from '../body-version.ts';
+import type { CompactionState } from '../compaction/compaction-state.ts';
 import { CHECKPOINT_SECTION, COMMAND, type StatePart } from '../state-part.ts';
 
 const BODY_VERSION = 1;
@@ -48,6 +49,7 @@ export class ChunksState implements StatePart {
   readonly section = CHECKPOINT_SECTION.CHUNKS;
   readonly commands = [COMMAND.JOURNAL_ROLLED, COMMAND.BATCHES_SEALED];
   readonly #store: LogStore;
+  readonly #compaction: CompactionState;
   /** Number of the next chunk. */
   nextChunk = 1;
   /** Chunks before this one that no partition has batches in may go: their round is told whole. */
@@ -55,8 +57,9 @@ export class ChunksState implements StatePart {
   /** Last journal file that a round has looked at. */
   sealedThrough = 0;
 
-  constructor(store: LogStore) {
+  constructor(store: LogStore, compaction: CompactionState) {
     this.#store = store;
+    this.#compaction = compaction;
   }
 
   apply(type: number, body: Uint8Array): void {
@@ -88,8 +91,11 @@ export class ChunksState implements StatePart {
     this.nextChunk = Math.max(this.nextChunk, reader.u32());
     if (reader.bool()) this.removableBefore = this.nextChunk;
     reader.list(() => {
-      const partition = this.#store.partition(reader.u32());
+      const number = reader.u32();
+      const partition = this.#store.partition(number);
       const ranges = reader.list(() => readRange(reader));
+      // Compacted between the decision and the commit: what was sealed is older than what is there.
+      if ((ranges[0]?.baseOffset ?? 0) < (this.#compaction.of(number)?.endOffset ?? 0)) return;
       // Deleted between the decision and the commit: nobody reads these batches any more.
       partition?.sealed(ranges);
     });

@@ -44,7 +44,9 @@ export function planSeal(
   for (const topic of state.topics.list()) {
     const retention = retentionOf(topic);
     for (const partition of topic.partitions) {
-      const part = partOf(partition, through, merge);
+      // What compaction wrote is left to it.
+      const merges = merge && state.compaction.of(partition.number) === undefined;
+      const part = partOf(partition, through, merges);
       if (part !== undefined && pays(part, retention, settings.sealMinRemainingMs, now)) parts.push(part);
     }
   }

@@ -112,6 +112,13 @@ export const TopicList = object({ topics: array(TopicSummary), nextCursor: { typ
 ]);
 export type TopicList = XStatic<typeof TopicList>;
 
+/** How far a partition of a compacted topic is compacted. */
+const CompactionView = object({ compactedThrough: INTEGER, dirtyBytes: INTEGER, dirtyRatio: { type: 'number' } }, [
+  'compactedThrough',
+  'dirtyBytes',
+  'dirtyRatio',
+]);
+
 export const PartitionList = object(
   {
     partitions: array(
@@ -123,8 +130,9 @@ export const PartitionList = object(
           sizeBytes: INTEGER,
           oldestTimestamp: { type: ['string', 'null'] },
           expiresAt: { type: ['string', 'null'] },
+          compaction: { anyOf: [CompactionView, { type: 'null' }] },
         },
-        ['partition', 'logStartOffset', 'highWatermark', 'sizeBytes', 'oldestTimestamp', 'expiresAt'],
+        ['partition', 'logStartOffset', 'highWatermark', 'sizeBytes', 'oldestTimestamp', 'expiresAt', 'compaction'],
       ),
     ),
   },

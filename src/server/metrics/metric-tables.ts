@@ -11,6 +11,7 @@ import type { KafkaMetrics } from '../../listeners/kafka/metrics.ts';
 import type { WebSocketCounters } from '../../listeners/ws/counters.ts';
 import type { DiskCounters } from '../metered-disk.ts';
 import { BROKER_METRICS } from './broker-metrics.ts';
+import { COMPACTION_METRICS } from './compaction-metrics.ts';
 import { DISK_METRICS } from './disk-metrics.ts';
 import { GROUP_METRICS } from './group-metrics.ts';
 import { HTTP_METRICS } from './http-metrics.ts';
@@ -41,6 +42,7 @@ export interface MetricTable {
 export const METRIC_TABLES: readonly MetricTable[] = [
   table('Broker', BROKER_METRICS, 'broker'),
   table('Storage', STORAGE_METRICS, 'broker'),
+  table('Compaction', COMPACTION_METRICS, 'broker'),
   table('Consumer groups', GROUP_METRICS, 'broker'),
   table('Transactions', TRANSACTION_METRICS, 'transactions'),
   table('Streams', STREAM_METRICS, 'broker'),

@@ -2,7 +2,7 @@
 import { collectDefaultMetrics, type Metric, Registry } from '@prometheus-io/client';
 import { LATENCY_BUCKETS_SECONDS, type LatencyHistogram } from '../../base/latency-histogram.ts';
 
-export type MetricUnit = 'requests' | 'records' | 'bytes' | 'seconds' | 'count';
+export type MetricUnit = 'requests' | 'records' | 'bytes' | 'seconds' | 'count' | 'ratio';
 
 /** One value of a metric with several. */
 export interface LabelledValue {

@@ -4,6 +4,7 @@ import type { Broker } from '../../../broker/broker.ts';
 import { retentionOf } from '../../../broker/retention/topic-retention.ts';
 import type { Topic } from '../../../broker/topic.ts';
 import { TopicPattern } from '../../../model/topic-pattern.ts';
+import type { Partition } from '../../../store/partition.ts';
 import { nextExpiry } from '../../../store/retention.ts';
 import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
@@ -107,9 +108,22 @@ async function partitionList(broker: Broker, topic: Topic): Promise<PartitionLis
       sizeBytes: partition.sizeBytes,
       oldestTimestamp: isoTime(oldest),
       expiresAt: isoTime(expiresAt),
+      compaction: compactionOf(broker, topic, partition),
     });
   }
   return { partitions };
+}
+
+/** Null where the topic is not compacted. */
+function compactionOf(
+  broker: Broker,
+  topic: Topic,
+  partition: Partition,
+): PartitionList['partitions'][number]['compaction'] {
+  const cleanable = broker.compactor.cleanable(topic, partition);
+  if (cleanable === undefined) return null;
+  const { dirtyFrom, dirtyBytes, dirtyRatio } = cleanable;
+  return { compactedThrough: dirtyFrom, dirtyBytes, dirtyRatio: Math.round(dirtyRatio * 1000) / 1000 };
 }
 
 /** Null too for times that no date can tell: `retention.ms` may be as long as it likes. */

@@ -1,0 +1,160 @@
+/**
+ * Writes chunks whose batches come in their final order (`chunk-file.ts`): what is appended is gathered and written on
+ * `drain`, so memory holds no chunk whole. A chunk is there whole or not at all (temporary name, sync, rename), and is
+ * durable under its name once `finish` has resolved.
+ *
+ * ```
+ *  append, append ──► drain ──► temporary file ──(large enough)──► footer, sync, rename ──► next chunk
+ * ```
+ */
+import { MillraceError } from '../base/errors.ts';
+import type { Disk, DiskFile } from '../journal/disk.ts';
+import { chunkDirectory, chunkPath } from '../journal/paths.ts';
+import { type ChunkEntry, ChunkIndex, encodeChunkHeader } from './chunk-file.ts';
+
+/** Synced in steps of this size: one large sync would hold up the journal's. */
+const SYNC_BYTES = 8 * 1024 * 1024;
+
+export interface WrittenChunkFile {
+  readonly chunk: number;
+  readonly sizeBytes: number;
+}
+
+export interface ChunkOutputOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  /** Number of the first chunk. */
+  readonly firstChunk: number;
+  /** A chunk of this size is ended. */
+  readonly chunkBytes: number;
+}
+
+interface OpenChunk {
+  readonly chunk: number;
+  readonly index: ChunkIndex;
+  readonly file: DiskFile;
+  written: number;
+  unsynced: number;
+}
+
+export class ChunkOutput {
+  readonly chunks: WrittenChunkFile[] = [];
+  /** Of all partitions, in the order in which they were appended. */
+  readonly entries: ChunkEntry[] = [];
+  readonly #options: ChunkOutputOptions;
+  #next: number;
+  #open: OpenChunk | undefined;
+  #gathered: { readonly partition: number; readonly batch: Uint8Array; readonly place: Place }[] = [];
+  /** Bytes of chunks so far; for throttling. */
+  bytesWritten = 0;
+
+  constructor(options: ChunkOutputOptions) {
+    this.#options = options;
+    this.#next = options.firstChunk;
+  }
+
+  /** Whole batches that follow what the partition has so far; partitions in ascending order. `batch` is copied. */
+  append(partition: number, batch: Uint8Array, place: Place): void {
+    this.#gathered.push({ partition, batch: new Uint8Array(batch), place });
+  }
+
+  /** Writes what was appended. @throws JOURNAL_NO_SPACE, STORE_IO; then only `abandon` may follow. */
+  async drain(): Promise<void> {
+    if (this.#gathered.length === 0) return;
+    const pieces = this.#gathered;
+    this.#gathered = [];
+    await this.#guarded(async () => {
+      const open = this.#open ?? (await this.#begin());
+      for (const { partition, batch, place } of pieces) {
+        open.index.add(partition, place.baseOffset, place.endOffset, batch.length, place.maxTimestamp);
+      }
+      await this.#write(
+        open,
+        pieces.map(({ batch }) => batch),
+      );
+      if (open.written >= this.#options.chunkBytes) await this.#end(open);
+    });
+  }
+
+  /** Everything is durable when it resolves. */
+  async finish(): Promise<void> {
+    await this.drain();
+    await this.#guarded(async () => {
+      if (this.#open !== undefined) await this.#end(this.#open);
+      if (this.chunks.length > 0) await this.#options.disk.syncDirectory(chunkDirectory(this.#options.directory));
+    });
+  }
+
+  /** Gives up the chunk that is being written. Those that are finished stay, and nothing refers to them. */
+  async abandon(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    this.#gathered = [];
+    if (open === undefined) return;
+    await open.file.close().catch(() => undefined);
+    await this.#options.disk.remove(this.#temporary(open.chunk)).catch(() => undefined);
+  }
+
+  async #begin(): Promise<OpenChunk> {
+    const { disk, directory } = this.#options;
+    const chunk = this.#next++;
+    await disk.makeDirectory(chunkDirectory(directory));
+    await disk.remove(this.#temporary(chunk));
+    const file = await disk.open(this.#temporary(chunk), 'create');
+    const open: OpenChunk = { chunk, index: new ChunkIndex(chunk), file, written: 0, unsynced: 0 };
+    this.#open = open;
+    await this.#write(open, [encodeChunkHeader(chunk)]);
+    return open;
+  }
+
+  async #write(open: OpenChunk, pieces: readonly Uint8Array[]): Promise<void> {
+    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    await open.file.write(pieces, open.written);
+    open.written += sizeBytes;
+    open.unsynced += sizeBytes;
+    this.bytesWritten += sizeBytes;
+    if (open.unsynced < SYNC_BYTES) return;
+    await open.file.sync();
+    open.unsynced = 0;
+  }
+
+  async #end(open: OpenChunk): Promise<void> {
+    const { footer, entries } = open.index.finish();
+    await this.#write(open, [footer]);
+    await open.file.sync();
+    this.#open = undefined;
+    await open.file.close();
+    const { disk, directory } = this.#options;
+    await disk.rename(this.#temporary(open.chunk), chunkPath(directory, open.chunk));
+    this.entries.push(...entries);
+    this.chunks.push({ chunk: open.chunk, sizeBytes: open.written });
+  }
+
+  async #guarded(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof MillraceError) throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      const path = chunkPath(this.#options.directory, this.#open?.chunk ?? this.#next);
+      throw new MillraceError(
+        code === 'ENOSPC' ? 'JOURNAL_NO_SPACE' : 'STORE_IO',
+        `Chunk ${path} cannot be written: ${String(error)}.`,
+        { details: { path }, cause: error },
+      );
+    }
+  }
+
+  #temporary(chunk: number): string {
+    return `${chunkPath(this.#options.directory, chunk)}.tmp`;
+  }
+}
+
+/** Which offsets a run of batches has. */
+export interface Place {
+  readonly baseOffset: number;
+  /** Exclusive. */
+  readonly endOffset: number;
+  /** -1: they have no timestamps. */
+  readonly maxTimestamp: number;
+}
