@@ -70,6 +70,8 @@ export const ERROR_KINDS = {
   // broker: produce and fetch
   BROKER_ACKS_INVALID: 'fix-request',
   BROKER_TIMESTAMP_INVALID: 'fix-request',
+  BROKER_MESSAGE_ID_INVALID: 'fix-request',
+  BROKER_MESSAGE_ID_PENDING: 'retry',
   BROKER_SEQUENCE_GAP: 'fix-request',
   BROKER_PRODUCER_EPOCH_OLD: 'fenced',
   BROKER_PRODUCER_UNKNOWN: 'fix-request',

@@ -11,6 +11,7 @@ import { ClusterState } from './cluster-state.ts';
 import { CompactionState } from './compaction/compaction-state.ts';
 import { GroupState } from './groups/group-state.ts';
 import { IdempotencyKeysState } from './idempotency/idempotency-keys-state.ts';
+import { MessageIdsState } from './message-ids/message-ids-state.ts';
 import { QuotasState } from './quotas/quotas-state.ts';
 import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, type StatePart } from './state-part.ts';
@@ -38,6 +39,7 @@ export class BrokerState implements Fold {
   readonly chunks: ChunksState;
   readonly compaction: CompactionState;
   readonly transactions: TransactionsState;
+  readonly messageIds: MessageIdsState;
   /** Told after readers can see what was published. */
   onPublished: (() => void) | undefined;
   readonly streams: StreamsState;
@@ -47,10 +49,12 @@ export class BrokerState implements Fold {
   readonly #sections: readonly Section[];
 
   constructor(settings: BrokerSettings) {
-    this.transactions = new TransactionsState(this.store);
+    this.messageIds = new MessageIdsState(this.store);
+    this.transactions = new TransactionsState(this.store, this.messageIds);
     this.topics = new TopicsState(this.store, settings, (topic) => {
       this.groups.topicDeleted(topic.name);
       this.transactions.topicDeleted(topic.name);
+      this.messageIds.topicDeleted(topic);
       this.streams.topicDeleted(topic);
       this.subscriptions.topicDeleted(topic);
       this.compaction.topicDeleted(topic);
@@ -65,6 +69,7 @@ export class BrokerState implements Fold {
       this.compaction,
       this.groups,
       this.transactions,
+      this.messageIds,
       this.streams,
       this.subscriptions,
       this.quotas,
@@ -97,6 +102,7 @@ export class BrokerState implements Fold {
       },
       sectionOf(this.groups),
       { ...sectionOf(this.transactions), optional: true },
+      { ...sectionOf(this.messageIds), optional: true },
       { ...sectionOf(this.streams), optional: true },
       { ...sectionOf(this.subscriptions), optional: true },
       { ...sectionOf(this.quotas), optional: true },

@@ -46,6 +46,7 @@ import { FetchPath, type FetchRequest } from './fetch.ts';
 import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type IdempotencyCounters, WriteCondition, type WriteConditionOptions } from './idempotency/write-condition.ts';
+import { MessageIds } from './message-ids/message-ids.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
 import { Quotas } from './quotas/quotas.ts';
@@ -128,6 +129,8 @@ export class Broker {
   readonly producers: Producers;
   readonly groups: GroupCoordinator;
   readonly transactions: TransactionCoordinator;
+  /** Of topics that store a message once. */
+  readonly messageIds: MessageIds;
   readonly streams: Streams;
   readonly streamReader: StreamReader;
   readonly subscriptions: StreamSubscriptions;
@@ -288,7 +291,13 @@ export class Broker {
       groups: this.groups,
       logger: parts.logger,
     });
-    const rules = { state: state.transactions, joining: this.transactions.joining };
+    this.messageIds = new MessageIds({
+      state: state.messageIds,
+      opener: this.recompressor,
+      maxBytes: settings.messageIdMaxBytes,
+    });
+    const { messageIds } = this;
+    const rules = { state: state.transactions, joining: this.transactions.joining, messageIds };
     this.producePath = new ProducePath(journal, clock, rules, this.recompressor, this.diskGuard);
     this.streams = new Streams({
       journal,
@@ -463,6 +472,7 @@ export class Broker {
   #scheduleExpiry(): void {
     this.#expiry = this.clock.schedule(EXPIRE_PRODUCERS_EVERY_MS, () => {
       this.#parts.state.store.expireProducers(this.clock.now() - PRODUCER_EXPIRATION_MS);
+      this.#parts.state.messageIds.expire(this.clock.now());
       this.#scheduleExpiry();
     });
   }

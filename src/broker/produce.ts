@@ -28,6 +28,8 @@ import { PRODUCER_EXPIRATION_MS, type SequenceCheck } from '../store/producer-ta
 import { Decompressor } from './decompressor/decompressor.ts';
 import type { TargetCodec } from './decompressor/recompress.ts';
 import type { DiskGuard } from './disk-guard.ts';
+import type { BatchIds } from './message-ids/batch-ids.ts';
+import type { MessageIds } from './message-ids/message-ids.ts';
 import type { Topic } from './topic.ts';
 import type { TopicLimits } from './topic-config.ts';
 import type { Joining } from './transactions/joining.ts';
@@ -70,9 +72,16 @@ export class ProduceItem {
   readonly partition: Partition | undefined;
   /** Exactly one batch. Offsets are written into it in place. Replaced where the topic stores another codec. */
   batch: Uint8Array;
+  /** Where the topic remembers message ids: what the batch brings of them. */
+  messageIds: BatchIds | undefined;
+  /**
+   * By place in the batch: where records stand that were stored before, NaN for those that were stored now, each behind
+   * `baseOffset` by its place. Undefined: all were stored now, or the whole batch was repeated by its producer.
+   */
+  offsets: Float64Array | undefined;
   /** Set beforehand (unknown topic...) the item is skipped. */
   error: ErrorCode | undefined;
-  /** Offset of the first record; -1 with an error. A repeated batch has the offset of its first arrival. */
+  /** Offset of the first record; -1 with an error. A repeated batch or record has the offset of its first arrival. */
   baseOffset = -1;
   /** Time the broker gave the batch, milliseconds; -1 where the producer's timestamps stay. */
   logAppendTimeMs = -1;
@@ -96,10 +105,11 @@ export interface ProduceCounters {
   recompressed: number;
 }
 
-/** What the append path needs of transactions. */
-export interface TransactionRules {
+/** What the append path needs of transactions and of message ids. */
+export interface AppendRules {
   readonly state: TransactionsState;
   readonly joining: Joining;
+  readonly messageIds: MessageIds;
 }
 
 export class ProducePath {
@@ -115,7 +125,7 @@ export class ProducePath {
   readonly #journal: Journal;
   readonly #clock: Clock;
 
-  readonly #rules: TransactionRules;
+  readonly #rules: AppendRules;
   readonly #recompressor: Decompressor;
   readonly #disk: DiskGuard | undefined;
 
@@ -123,7 +133,7 @@ export class ProducePath {
   constructor(
     journal: Journal,
     clock: Clock,
-    rules: TransactionRules,
+    rules: AppendRules,
     recompressor: Decompressor = new Decompressor(),
     disk?: DiskGuard,
   ) {
@@ -136,44 +146,58 @@ export class ProducePath {
 
   /**
    * Order: requests are appended in call order, and settle in call order per degree. Only where a topic stores another
-   * codec than the batch has, or is compacted and the batch is compressed, the request is appended later: then the answer
-   * is a promise that resolves (and never rejects) when it has its place, and who must keep an order sends nothing more
-   * before.
+   * codec than the batch has, or a compressed batch has to be opened (for its keys where the topic is compacted, for its
+   * message ids), the request is appended later: then the answer is a promise that resolves (and never rejects) when it
+   * has its place, and who must keep an order sends nothing more before.
    */
   produce(request: ProduceRequest): Promise<void> | undefined {
     const now = this.#clock.now();
     this.counters.requests += 1;
-    let recompresses = false;
+    let waits = false;
     let sizeBytes = 0;
     for (const item of request.items) {
       this.#check(item, now);
       if (item.error === undefined) sizeBytes += item.batch.length;
-      if (targetOf(item) !== undefined || mustOpen(item)) recompresses = true;
+      if (targetOf(item) !== undefined || mustOpen(item)) waits = true;
+      if (item.topic?.limits.messageIds !== undefined && item.error === undefined) {
+        if (!this.#rules.messageIds.read(item)) waits = true;
+      }
     }
     // All of a request or nothing: callers rely on one commit.
     if (this.#disk?.admits(sizeBytes) === false) {
       for (const item of request.items) item.error ??= 'BROKER_DISK_FULL';
-      recompresses = false;
+      waits = false;
     }
-    if (recompresses) return this.#recompress(request, now);
+    if (waits) return this.#prepare(request, now);
     this.#append(request, request.lease, now);
     return undefined;
   }
 
   #append(request: ProduceRequest, lease: Lease | undefined, now: number): void {
+    for (const item of request.items) {
+      if (item.messageIds !== undefined) item.error ??= this.#rules.messageIds.refuse(item, now);
+    }
     if (request.allOrNone === true) refuseAllWithOne(request.items);
     this.#journal.transact(new Append(request, lease, now, this.counters, this.#rules));
   }
 
   /** The request's memory is borrowed for the call, so what is not sent to a thread is copied before the first wait. */
-  async #recompress(request: ProduceRequest, now: number): Promise<void> {
+  async #prepare(request: ProduceRequest, now: number): Promise<void> {
     await Promise.all(
       request.items.map(async (item) => {
         if (item.error !== undefined) return;
-        const target = targetOf(item);
+        let target = targetOf(item);
         const opens = mustOpen(item);
-        if (target === undefined) item.batch = new Uint8Array(item.batch);
-        else await this.#recompressOne(item, target);
+        const remembersIds = item.topic?.limits.messageIds !== undefined;
+        if (target === undefined || remembersIds) item.batch = new Uint8Array(item.batch);
+        if (remembersIds) {
+          const sent = codec(item.batch, 0);
+          await this.#rules.messageIds.settle(item, now);
+          // Without its repeats it is not compressed.
+          if (codec(item.batch, 0) !== sent) target = item.topic?.limits.codec ?? { codec: sent, level: undefined };
+          if (target?.codec === codec(item.batch, 0)) target = undefined;
+        }
+        if (target !== undefined && item.error === undefined) await this.#recompressOne(item, target);
         if (opens) await this.#checkKeys(item);
       }),
     );
@@ -263,7 +287,7 @@ class Append implements Transaction {
   readonly #lease: Lease | undefined;
   readonly #now: number;
   readonly #counters: ProduceCounters;
-  readonly #rules: TransactionRules;
+  readonly #rules: AppendRules;
   /** Transactional ids whose transactions got partitions by this. */
   #joined: Set<string> | undefined;
 
@@ -273,7 +297,7 @@ class Append implements Transaction {
     lease: Lease | undefined,
     now: number,
     counters: ProduceCounters,
-    rules: TransactionRules,
+    rules: AppendRules,
   ) {
     this.degree = request.degree;
     this.#request = request;
@@ -314,13 +338,45 @@ class Append implements Transaction {
       return;
     }
     if (producerId(batch, 0) >= 0 && !this.#isProducersNext(commit, item, partition)) return;
+    if (item.messageIds === undefined) this.#store(commit, item, partition, batch, this.#lease);
+    else this.#storeOnce(commit, item, partition);
+  }
+
+  #store(
+    commit: CommitBuilder,
+    item: ProduceItem,
+    partition: Partition,
+    batch: Uint8Array,
+    lease: Lease | undefined,
+  ): void {
     const offset = partition.endOffset;
     stampBatch(batch, 0, offset, LEADER_EPOCH);
     item.baseOffset = offset;
-    commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch, this.#lease);
+    commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch, lease);
     this.#counters.batches += 1;
     this.#counters.records += recordCount(batch, 0);
     this.#counters.bytes += batch.length;
+  }
+
+  /** What of the batch is not stored yet, by its message ids. */
+  #storeOnce(commit: CommitBuilder, item: ProduceItem, partition: Partition): void {
+    const { messageIds } = this.#rules;
+    const judgement = messageIds.judge(item, this.#now);
+    if (judgement?.kind === 'refuse') {
+      item.error = judgement.error;
+      this.#counters.refused += 1;
+      return;
+    }
+    item.offsets = judgement === undefined ? item.messageIds?.offsets : judgement.offsets;
+    if (judgement?.kind === 'repeat') {
+      item.baseOffset = judgement.offsets[0] as number;
+      messageIds.stageRepeat(commit, item, this.#now);
+    } else {
+      const batch = judgement?.batch ?? item.batch;
+      this.#store(commit, item, partition, batch, batch === item.batch ? this.#lease : undefined);
+      if (judgement !== undefined) messageIds.stageSeen(commit, item, judgement.kept, this.#now);
+    }
+    for (const offset of item.offsets ?? []) if (!Number.isNaN(offset)) messageIds.counters.repeats += 1;
   }
 
   /** Whether this batch is what its producer may append now; otherwise the item says what became of it. */

@@ -134,6 +134,7 @@ test('limits follow the overrides, and descriptions say where a value comes from
     timestampAfterMs: Number.POSITIVE_INFINITY,
     codec: undefined,
     compaction: undefined,
+    messageIds: undefined,
   };
   const retention = { maxAgeMs: 604_800_000, maxBytes: -1, maxRecords: -1 };
   const none = { ...unlimited, retention };
@@ -158,6 +159,9 @@ test('limits follow the overrides, and descriptions say where a value comes from
   const both = topicLimits(set('cleanup.policy', 'compact,delete'), settings);
   assert.deepEqual(both.retention, retention);
   assert.deepEqual(both.compaction, { ...rules, maxLagMs: Number.POSITIVE_INFINITY });
+  const window = (value: string) => topicLimits(set('dedup.window.ms', value), settings).messageIds;
+  assert.deepEqual([window('0'), window('500')], [undefined, { windowMs: 500, maxEntries: 100_000 }]);
+  assert.equal(window('9223372036854775807')?.windowMs, 2 ** 44, 'for ever, in exact numbers');
   const entries = describeTopicConfig(set('max.message.bytes', '5'), settings);
   assert.deepEqual(
     entries.map(({ name }) => name),

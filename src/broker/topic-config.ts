@@ -11,6 +11,7 @@ import type { RetentionLimits } from '../store/retention.ts';
 import { ACCEPTED_SETTINGS } from './accepted-settings.ts';
 import type { ConfigEntry, ConfigSynonym } from './config-entry.ts';
 import type { TargetCodec } from './decompressor/recompress.ts';
+import type { MessageIdLimits } from './message-ids/message-id-table.ts';
 import {
   elementsOf,
   fraction,
@@ -24,6 +25,13 @@ import {
   someOf,
 } from './setting-forms.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
+
+/** Some 16 MB of UUIDs in each partition. */
+const DEFAULT_DEDUP_ENTRIES = 100_000;
+/** What one map holds with ease; a typing error must not cost more. */
+const MAX_DEDUP_ENTRIES = 10_000_000;
+/** Five hundred years: times stay exact when it is subtracted. */
+const MAX_WINDOW_MS = 2 ** 44;
 
 /** What a topic does. Settings that Kafka has and that have nothing to act on here stand in accepted-settings.ts. */
 export const TOPIC_SETTINGS = {
@@ -63,6 +71,20 @@ export const TOPIC_SETTINGS = {
     refuse: integer(-131_072, 22),
     broker: 'compression.zstd.level',
     documentation: 'Level of compression.type zstd.',
+  },
+  'dedup.max.entries': {
+    type: 'int',
+    defaultValue: () => String(DEFAULT_DEDUP_ENTRIES),
+    refuse: integer(1, MAX_DEDUP_ENTRIES),
+    documentation: 'Newest message ids that each partition remembers, with dedup.window.ms.',
+  },
+  'dedup.window.ms': {
+    type: 'long',
+    defaultValue: () => '0',
+    refuse: long(0),
+    documentation:
+      'A record with a header message-id that came to its partition so recently is not stored again; its answer has the ' +
+      'offset of the first. 0: ids are not looked at.',
   },
   'delete.retention.ms': {
     type: 'long',
@@ -176,6 +198,8 @@ export interface TopicLimits {
   readonly codec: TargetCodec | undefined;
   /** Without limits where the topic is only compacted. */
   readonly retention: RetentionLimits;
+  /** Undefined: message ids are not looked at. */
+  readonly messageIds: MessageIdLimits | undefined;
   /** Undefined: the topic is not compacted. */
   readonly compaction: CompactionRules | undefined;
 }
@@ -207,6 +231,7 @@ export function topicLimits(overrides: TopicOverrides | undefined, settings: Bro
         }
       : NO_RETENTION,
     compaction: compactionRules(overrides),
+    messageIds: messageIdLimits(overrides),
   };
 }
 
@@ -236,6 +261,13 @@ const MAX_DELETE_RETENTION_MS = 2 ** 46;
 /** Beyond what a double holds exactly there is no such time. */
 function msLimit(value: string): number {
   return Number(value) > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : Number(value);
+}
+
+function messageIdLimits(overrides: TopicOverrides | undefined): MessageIdLimits | undefined {
+  // Beyond what a double holds exactly: for ever.
+  const windowMs = Math.min(Number(overrides?.get('dedup.window.ms') ?? 0), MAX_WINDOW_MS);
+  if (windowMs === 0) return undefined;
+  return { windowMs, maxEntries: Number(overrides?.get('dedup.max.entries') ?? DEFAULT_DEDUP_ENTRIES) };
 }
 
 function timestampLimit(overrides: TopicOverrides | undefined, name: TopicSettingName): number {

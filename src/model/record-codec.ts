@@ -173,6 +173,30 @@ export class RecordCursor {
     return headers;
   }
 
+  /**
+   * Value of the last header of this name, as Kafka's clients look one up; undefined where there is none. Allocates a view.
+   * @param name UTF-8.
+   */
+  lastHeader(name: Uint8Array): Uint8Array | null | undefined {
+    const { bytes } = this.#reader;
+    const reader = new VarintReader(bytes, this.#headersPosition);
+    let found: Uint8Array | null | undefined;
+    for (let i = 0; i < this.#headerCount; i++) {
+      const keyLength = reader.varint();
+      const isIt = keyLength === name.length && startsWith(bytes, reader.position, name);
+      reader.position += keyLength;
+      const valueLength = reader.varint();
+      if (isIt) found = valueLength < 0 ? null : bytes.subarray(reader.position, reader.position + valueLength);
+      reader.position += Math.max(valueLength, 0);
+    }
+    return found;
+  }
+
+  /** Where the current record ends in the records, exclusive; the next one begins there. */
+  get endPosition(): number {
+    return this.#reader.position;
+  }
+
   /** The current record as an object of its own; key, value and header values are views. */
   record(): StoredRecord {
     return {
@@ -268,6 +292,11 @@ export class RecordCursor {
   }
 }
 
+function startsWith(bytes: Uint8Array, position: number, wanted: Uint8Array): boolean {
+  for (let i = 0; i < wanted.length; i++) if (bytes[position + i] !== wanted[i]) return false;
+  return true;
+}
+
 /**
  * The records of one batch, in order, opened on the calling thread when the first is asked for.
  * Control batches hold no data: skip them (`isControl`) before calling this.
@@ -284,8 +313,8 @@ export function* readRecords(
 }
 
 /**
- * The deep check of a produced batch that `validateBatch` has passed: every record can be read, offsets are dense, and,
- * for compacted topics, every record has a key.
+ * The deep check of a produced batch that `validateBatch` has passed: every record can be read, offsets are dense (unless
+ * the header says that records were left out of it since), and, for compacted topics, every record has a key.
  *
  * @returns undefined for a good batch, else why not: MODEL_RECORD_INVALID, or what opening the batch gave.
  */
@@ -296,8 +325,10 @@ export function findRecordFault(
 ): MillraceError | undefined {
   try {
     const cursor = new RecordCursor(bytes, 0, records);
+    const isDense = cursor.recordCount === lastOffsetDelta(bytes, 0) + 1;
     while (cursor.next()) {
-      if (cursor.offsetDelta !== cursor.index) return refuse(cursor.index, `has offset delta ${cursor.offsetDelta}`);
+      if (isDense && cursor.offsetDelta !== cursor.index)
+        return refuse(cursor.index, `has offset delta ${cursor.offsetDelta}`);
       if (requireKeys && !cursor.hasKey) return refuse(cursor.index, 'has no key, which a compacted topic needs');
     }
     return undefined;

@@ -64,6 +64,7 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     const sources = {
       broker,
       transactions: broker.transactions,
+      messageIds: broker.messageIds,
       disk: disk.counters,
       kafka: kafka.metrics,
       http: counters,

@@ -2,9 +2,20 @@
 import assert from 'node:assert/strict';
 import { CODEC } from '../../src/model/record-batch.ts';
 import { RawClient } from '../kit/raw-client.ts';
+import type { ClientRecord } from './driver.ts';
 import { assertSame, texts } from './scenario-data.ts';
 import type { Scenarios } from './scenarios.ts';
 import { storedBatches } from './wire-view.ts';
+
+function message(id: number): ClientRecord {
+  return {
+    key: null,
+    value: Buffer.from(`value ${id}`),
+    headers: [['message-id', Buffer.from(`id-${id}`)]],
+    timestamp: 1_700_000_000_000,
+    partition: 0,
+  };
+}
 
 export function settingScenarios(kit: Scenarios): void {
   const { driver, scenario, send, receive } = kit;
@@ -30,6 +41,25 @@ export function settingScenarios(kit: Scenarios): void {
       assert.deepEqual([...new Set(batches.map((batch) => batch.codec))], [CODEC[codec]]);
       const expected = codecs.flatMap(() => records);
       if (driver.codecs.includes(codec)) assertSame(await receive(topic, expected.length), expected);
+    });
+  }
+
+  for (const codec of driver.codecs.slice(0, 2)) {
+    scenario(`dedup.window.ms: repeats of a message-id are stored once, gaps are read over (${codec})`, async () => {
+      const topic = `once.${codec}`;
+      await createWith(topic, 'dedup.window.ms', '600000');
+      const idempotent = driver.can.idempotent;
+      // Gaps in front, between, and behind everything; and sends that are nothing but repeats.
+      const sends = [[0, 1, 2], [1, 3, 0, 4], [5, 5, 2, 1], [3, 4], [6, 0], [6]];
+      for (const ids of sends) await send(topic, ids.map(message), { codec, idempotent });
+      const received = await receive(topic, 7);
+      assert.deepEqual(
+        received.map(({ value }) => String(value)),
+        [0, 1, 2, 3, 4, 5, 6].map((id) => `value ${id}`),
+      );
+      await send(topic, [7, 7, 0].map(message), { codec, idempotent });
+      const [next] = await receive(topic, 1);
+      assert.equal(String(next?.value), 'value 7', 'the gap in front holds nobody up');
     });
   }
 

@@ -4,6 +4,8 @@
  */
 import { BufferPool } from '../../src/base/buffer-pool.ts';
 import { BrokerState } from '../../src/broker/broker-state.ts';
+import { Decompressor } from '../../src/broker/decompressor/decompressor.ts';
+import { MessageIds } from '../../src/broker/message-ids/message-ids.ts';
 import { ProduceItem, ProducePath } from '../../src/broker/produce.ts';
 import { Producers } from '../../src/broker/producers.ts';
 import type { BrokerSettings } from '../../src/broker/settings.ts';
@@ -29,6 +31,9 @@ export class History {
   readonly topics: Topics;
   readonly producers: Producers;
   readonly paths: ProducePath;
+  readonly messageIds: MessageIds;
+  /** Opens in threads what is large: to be closed by who sends that. */
+  readonly opener = new Decompressor();
   /** Closed files, in order. */
   readonly closed: JournalFile[];
 
@@ -49,9 +54,11 @@ export class History {
       newId: () => `${journal.status().headCommit}-${(ids += 1)}`.padStart(32, '0'),
     });
     this.producers = new Producers(journal, state.cluster);
+    this.messageIds = new MessageIds({ state: state.messageIds, opener: this.opener, maxBytes: 1024 * 1024 });
     this.paths = new ProducePath(journal, clock, {
       state: state.transactions,
       joining: new Joining({ state: state.transactions, clock, joined: () => undefined }),
+      messageIds: this.messageIds,
     });
   }
 

@@ -24,8 +24,10 @@
 import assert from 'node:assert/strict';
 import { type ErrorCode, MillraceError } from '../../src/base/errors.ts';
 import { BrokerState } from '../../src/broker/broker-state.ts';
+import { Decompressor } from '../../src/broker/decompressor/decompressor.ts';
 import type { OffsetCommitAnswer } from '../../src/broker/groups/api.ts';
 import { GroupCoordinator } from '../../src/broker/groups/group-coordinator.ts';
+import { MessageIds } from '../../src/broker/message-ids/message-ids.ts';
 import { ProduceItem, ProducePath } from '../../src/broker/produce.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../../src/broker/settings.ts';
 import { COMMAND } from '../../src/broker/state-part.ts';
@@ -125,6 +127,7 @@ export class TransactionWorld {
     this.paths = new ProducePath(journal, clock, {
       state: state.transactions,
       joining: this.transactions.joining,
+      messageIds: new MessageIds({ state: this.state.messageIds, opener: new Decompressor(), maxBytes: 1024 * 1024 }),
     });
     this.groups.start();
     this.transactions.start();

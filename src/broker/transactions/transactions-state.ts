@@ -59,6 +59,12 @@ export interface TransactionRecord {
   readonly groups: ReadonlyMap<string, PendingOffsets>;
 }
 
+/** Who keeps something that becomes valid with a transaction. */
+export interface TransactionEnds {
+  /** @param at wall clock, milliseconds. */
+  transactionEnded(partitions: Iterable<number>, producerId: number, committed: boolean, at: number): void;
+}
+
 class Stored implements TransactionRecord {
   readonly transactionalId: string;
   producerId = -1;
@@ -92,10 +98,13 @@ export class TransactionsState implements StatePart {
   readonly #ongoing = new Set<Stored>();
   /** Ongoing transactions with offsets of a group: every OffsetFetch asks. */
   readonly #byGroup = new Map<string, Set<Stored>>();
+  readonly #onEnd: TransactionEnds | undefined;
   #sizeBytes = 0;
 
-  constructor(store: LogStore) {
+  /** @param onEnd part of the fold, before the record is cleared. */
+  constructor(store: LogStore, onEnd?: TransactionEnds) {
     this.#store = store;
+    this.#onEnd = onEnd;
   }
 
   get size(): number {
@@ -239,6 +248,7 @@ export class TransactionsState implements StatePart {
       const transactions = this.#store.partition(partition)?.transactionsForUpdate();
       transactions?.aborted(record.producerId, firstOffset, markerOffset);
     }
+    this.#onEnd?.transactionEnded(record.partitions.keys(), record.producerId, body.committed, body.at);
     this.#clear(record);
     record.phase = body.committed ? 'committed' : 'aborted';
     if (body.previousEpoch !== undefined) record.previousEpoch = body.previousEpoch;

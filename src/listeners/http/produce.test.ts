@@ -27,6 +27,10 @@ function text(field: Uint8Array | null): string | null {
   return field === null ? null : Buffer.from(field).toString('latin1');
 }
 
+function message(id: string, value: string): string {
+  return JSON.stringify({ value, headers: { 'message-id': id } });
+}
+
 /** What is really in a partition: batches, and their records. */
 async function stored(kit: HttpKit, name: string, index = 0): Promise<{ counts: number[]; records: Stored[] }> {
   const partition = kit.broker.topics.find(name)?.partitions[index];
@@ -211,6 +215,38 @@ test('a refused request writes nothing, and makes no topic', OPTIONS, async () =
 test('auto-create off: 404', OPTIONS, async () => {
   await using kit = await HttpKit.start({ broker: { autoCreateTopics: false } });
   await kit.refused([404, 'BROKER_TOPIC_NOT_FOUND'], 'POST', '/v1/topics/none/records', { body: { value: 1 } });
+});
+
+test('repeated messages: stored once, told in the answer, keyless ones by their id', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  await kit.broker.topics.create({ name: 'once', partitions: 4, config: { 'dedup.window.ms': '60000' } });
+  const path = '/v1/topics/once/records?offsets=each';
+  const first = await kit.post(path, `[${message('a', '1')},${message('b', '2')}]`);
+  const { records } = first.json as { records: { partition: number; offset: number }[] };
+  const again = await kit.post(path, `[${message('b', '2')},${message('a', '1')}]`);
+  assert.equal(again.status, 200);
+  assert.deepEqual((again.json as { records: unknown }).records, records.toReversed());
+  const mixed = await kit.post(
+    '/v1/topics/once/records?offsets=each&partition=0',
+    ['x', 'y', 'x', 'z'].map((id) => message(id, id)).join('\n'),
+    { headers: { 'content-type': NDJSON } },
+  );
+  const base = (mixed.json as { partitions: { baseOffset: number }[] }).partitions[0]?.baseOffset as number;
+  assert.deepEqual(mixed.json, {
+    topic: 'once',
+    count: 4,
+    partitions: [{ partition: 0, baseOffset: base, count: 4, repeats: 1 }],
+    records: [0, 1, 0, 3].map((delta) => ({ partition: 0, offset: base + delta })),
+  });
+  const all = await Promise.all([0, 1, 2, 3].map((index) => stored(kit, 'once', index)));
+  const values = all.flatMap((partition) => partition.records.map(({ value }) => value));
+  assert.deepEqual(
+    values.sort((a, b) => String(a).localeCompare(String(b))),
+    ['"1"', '"2"', '"x"', '"y"', '"z"'],
+  );
+  const long = await kit.post(path, message('m'.repeat(257), '1'));
+  assert.equal(long.status, 422);
+  assert.equal((long.json as { code: string }).code, 'BROKER_MESSAGE_ID_INVALID');
 });
 
 test('acks: 200 when durable or written, 202 when admitted', OPTIONS, async () => {

@@ -7,7 +7,7 @@ import type { ExpectedEnd, KeyedRequest, WriteCondition } from '../../broker/ide
 import { ProduceItem } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { Degree } from '../../journal/journal.ts';
-import { batchError, recordCount } from '../../model/record-batch.ts';
+import { batchError, lastOffsetDelta, recordCount } from '../../model/record-batch.ts';
 import type { HttpContext } from './context.ts';
 import { autoCreatedTopic, topicNotFound } from './find-topic.ts';
 import { onlyPartition, partitionOf } from './position.ts';
@@ -212,7 +212,7 @@ export async function answersTo(staged: StagedWrites): Promise<ProduceAnswer[]> 
     }
   }
   const replayed = condition?.replayed?.writes;
-  return writes.map((write, index) => answerOf(write, replayed?.[index] ?? writtenOf(write)));
+  return writes.map((write, index) => answerOf(write, replayed?.[index]));
 }
 
 /** Of a request that writes to one topic. */
@@ -221,11 +221,33 @@ export async function answerTo(staged: StagedWrites): Promise<ProduceAnswer> {
   return answer as ProduceAnswer;
 }
 
-function answerOf({ topic, recordCount: count, placesOf }: TopicWrite, written: WrittenTopic): ProduceAnswer {
-  const partitions = written.places.toSorted((one, other) => one.partition - other.partition);
+/** @param replayed what the same request wrote when it came first. */
+function answerOf(write: TopicWrite, replayed: WrittenTopic | undefined): ProduceAnswer {
+  const { topic, parts, recordCount: count, placesOf } = write;
+  const written = replayed ?? writtenOf(write);
+  const repeats = new Map(replayed === undefined ? parts.map((part) => [part.index, repeatsIn(part)]) : []);
+  const partitions = written.places
+    .map((place) => {
+      const known = repeats.get(place.partition) ?? 0;
+      return known === 0 ? place : { ...place, repeats: known };
+    })
+    .toSorted((one, other) => one.partition - other.partition);
   const answer = { topic: topic.name, count, partitions };
   if (placesOf === undefined) return answer;
-  return { ...answer, records: placeOfEach(partitions, placesOf(written.partitionCount)) };
+  const offsets =
+    replayed === undefined
+      ? new Map(parts.map((part) => [part.index, offsetsIn(part)]))
+      : new Map(replayed.places.map(({ partition, baseOffset }) => [partition, countFrom(baseOffset)]));
+  return { ...answer, records: placeOfEach(offsets, placesOf(written.partitionCount)) };
+}
+
+type Part = TopicWrite['parts'][number];
+
+/** Records that were stored before, by their message ids. */
+function repeatsIn({ items }: Part): number {
+  let repeats = 0;
+  for (const { offsets = [] } of items) for (const offset of offsets) if (!Number.isNaN(offset)) repeats += 1;
+  return repeats;
 }
 
 export function append(
@@ -248,17 +270,28 @@ export function append(
   return { appended, placed };
 }
 
-/** Records of one partition stand one behind the other, over all of its batches: they are one commit. */
 function placeOfEach(
-  partitions: readonly { readonly partition: number; readonly baseOffset: number }[],
+  offsets: ReadonlyMap<number, Generator<number, void, undefined>>,
   recordPartitions: readonly number[],
 ): { partition: number; offset: number }[] {
-  const next = new Map(partitions.map(({ partition, baseOffset }) => [partition, baseOffset]));
-  return recordPartitions.map((partition) => {
-    const offset = next.get(partition) as number;
-    next.set(partition, offset + 1);
-    return { partition, offset };
-  });
+  return recordPartitions.map((partition) => ({
+    partition,
+    offset: offsets.get(partition)?.next().value as number,
+  }));
+}
+
+function* countFrom(first: number): Generator<number, void, undefined> {
+  for (let offset = first; ; offset++) yield offset;
+}
+
+/** Of each record of a partition: one behind the other in its batch, but for those that were stored before. */
+function* offsetsIn({ items }: Part): Generator<number, void, undefined> {
+  for (const { batch, baseOffset, offsets } of items) {
+    for (let i = 0; i <= lastOffsetDelta(batch, 0); i++) {
+      const known = offsets?.[i] ?? Number.NaN;
+      yield Number.isNaN(known) ? baseOffset + i : known;
+    }
+  }
 }
 
 /** What was encoded here a moment ago is refused only when the topic went away meanwhile, or the disk is almost full. */

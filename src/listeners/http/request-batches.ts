@@ -1,5 +1,6 @@
 /** The records of one write request as batches: one per partition, several where one would be too large. */
 import { MillraceError } from '../../base/errors.ts';
+import { MESSAGE_ID_HEADER } from '../../broker/message-ids/batch-ids.ts';
 import { ProduceItem } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
@@ -62,7 +63,7 @@ export class RequestBatches {
       });
     }
     const key = keyBytes(record);
-    const index = this.#choose(record.partition, key, this.#topic.partitions.length);
+    const index = this.#choose(record, key, this.#topic.partitions.length);
     const target = this.#target(index);
     const { value, headers, timestamp = now } = record;
     const input = { key, value, headers, timestamp };
@@ -89,7 +90,7 @@ export class RequestBatches {
   /** Where these records went when the topic had so many partitions. */
   *choicesOf(records: Iterable<ProducedRecord>, partitionCount: number): Generator<number, void, undefined> {
     this.#keylessPartition = -1;
-    for (const record of records) yield this.#choose(record.partition, keyBytes(record), partitionCount);
+    for (const record of records) yield this.#choose(record, keyBytes(record), partitionCount);
   }
 
   /** Gives the builders back; also after an error. */
@@ -102,11 +103,15 @@ export class RequestBatches {
     this.#partitions.clear();
   }
 
-  #choose(named: number | undefined, key: Uint8Array | null, partitionCount: number): number {
-    const asked = named ?? this.#defaults.partition;
+  #choose({ partition, headers }: ProducedRecord, key: Uint8Array | null, partitionCount: number): number {
+    const asked = partition ?? this.#defaults.partition;
     if (asked !== undefined) return partitionOf(this.#topic, asked).index;
     if (partitionCount === 1) return 0;
     if (key !== null) return partitionOfKey(key, partitionCount);
+    // Repeats are known in their partition, so they have to come to it.
+    const { messageIds } = this.#topic.limits;
+    const id = messageIds && headers.findLast((header) => header.key === MESSAGE_ID_HEADER)?.value;
+    if (id != null) return partitionOfKey(typeof id === 'string' ? Buffer.from(id) : id, partitionCount);
     if (this.#keylessPartition < 0) this.#keylessPartition = this.#keylessTurn(partitionCount);
     return this.#keylessPartition;
   }

@@ -197,7 +197,11 @@ export const ProduceAnswer = object(
     topic: STRING,
     count: INTEGER,
     partitions: array(
-      object({ partition: INTEGER, baseOffset: INTEGER, count: INTEGER }, ['partition', 'baseOffset', 'count']),
+      object({ partition: INTEGER, baseOffset: INTEGER, count: INTEGER, repeats: INTEGER }, [
+        'partition',
+        'baseOffset',
+        'count',
+      ]),
     ),
     records: array(object({ partition: INTEGER, offset: INTEGER }, ['partition', 'offset'])),
   },

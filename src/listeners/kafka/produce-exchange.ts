@@ -1,7 +1,9 @@
 /** Produce 3-13: from a frame to `broker.produce` and back. The hot path; encoding in wire/produce.ts. */
 import type { Lease } from '../../base/buffer-pool.ts';
 import type { ErrorCode, MillraceError } from '../../base/errors.ts';
+import { MAX_MESSAGE_ID_BYTES, MESSAGE_ID_HEADER } from '../../broker/message-ids/batch-ids.ts';
 import { ProduceItem, type ProduceRequest } from '../../broker/produce.ts';
+import type { Topic } from '../../broker/topic.ts';
 import type { Degree } from '../../journal/journal.ts';
 import { batchError, CODEC, codec } from '../../model/record-batch.ts';
 import {
@@ -21,6 +23,15 @@ const ZSTD_VERSION = 7;
 const JOINS_VERSION = 12;
 const NO_BYTES = Buffer.alloc(0);
 
+/** What the batch alone does not show. */
+const WORDS: Readonly<Partial<Record<ErrorCode, (topic: Topic) => string>>> = {
+  BROKER_TIMESTAMP_INVALID: ({ name }) =>
+    `Timestamps of the batch are further from the broker's clock than ${name} allows.`,
+  BROKER_MESSAGE_ID_INVALID: () => `A header ${MESSAGE_ID_HEADER} is longer than ${MAX_MESSAGE_ID_BYTES} bytes.`,
+  BROKER_MESSAGE_ID_PENDING: () =>
+    `An open transaction has brought a record with the same ${MESSAGE_ID_HEADER}; send again when it has ended.`,
+};
+
 class PartitionOutcome extends ProduceItem implements ProduceOutcome {
   readonly topicName: Uint8Array;
   readonly partitionIndex: number;
@@ -38,11 +49,8 @@ class PartitionOutcome extends ProduceItem implements ProduceOutcome {
   /** The batch's memory is still there: says what is wrong with it, in words. */
   explain(): void {
     if (this.error === undefined || this.topic === undefined || this.batch.length === 0) return;
-    if (this.error === 'BROKER_TIMESTAMP_INVALID') {
-      this.errorMessage = `Timestamps of the batch are further from the broker's clock than ${this.topic.name} allows.`;
-      return;
-    }
-    this.errorMessage = batchError(this.batch, this.topic.limits.maxBatchBytes)?.message ?? null;
+    this.errorMessage =
+      WORDS[this.error]?.(this.topic) ?? batchError(this.batch, this.topic.limits.maxBatchBytes)?.message ?? null;
   }
 
   /** Translates what the broker said. */

@@ -5,6 +5,7 @@
  * Names are API: append, never rename.
  */
 import type { Broker } from '../../broker/broker.ts';
+import type { MessageIds } from '../../broker/message-ids/message-ids.ts';
 import type { Transactions } from '../../broker/transactions/api.ts';
 import type { HttpCounters } from '../../listeners/http/counters.ts';
 import type { KafkaMetrics } from '../../listeners/kafka/metrics.ts';
@@ -16,6 +17,7 @@ import { DISK_METRICS } from './disk-metrics.ts';
 import { GROUP_METRICS } from './group-metrics.ts';
 import { HTTP_METRICS } from './http-metrics.ts';
 import { KAFKA_METRICS } from './kafka-metrics.ts';
+import { MESSAGE_ID_METRICS } from './message-id-metrics.ts';
 import { type BoundMetric, bindMetrics, type MetricDefinition } from './metrics.ts';
 import { STORAGE_METRICS } from './storage-metrics.ts';
 import { STREAM_METRICS } from './stream-metrics.ts';
@@ -26,6 +28,7 @@ import { WEB_SOCKET_METRICS } from './web-socket-metrics.ts';
 export interface MetricSources {
   readonly broker: Broker;
   readonly transactions: Transactions;
+  readonly messageIds: MessageIds;
   readonly disk: DiskCounters;
   readonly kafka: KafkaMetrics;
   readonly http: HttpCounters;
@@ -45,6 +48,7 @@ export const METRIC_TABLES: readonly MetricTable[] = [
   table('Compaction', COMPACTION_METRICS, 'broker'),
   table('Consumer groups', GROUP_METRICS, 'broker'),
   table('Transactions', TRANSACTION_METRICS, 'transactions'),
+  table('Repeated messages', MESSAGE_ID_METRICS, 'messageIds'),
   table('Streams', STREAM_METRICS, 'broker'),
   table('Disk', DISK_METRICS, 'disk'),
   table('Kafka', KAFKA_METRICS, 'kafka'),

@@ -70,6 +70,7 @@ test('every metric has a value while a broker works', { timeout: 20_000 }, async
     const sources = {
       broker,
       transactions: broker.transactions,
+      messageIds: broker.messageIds,
       disk: disk.counters,
       kafka,
       http,
