@@ -5,7 +5,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { AbortOptions } from './abort.ts';
 import type { ExactPosition, Place } from './position.ts';
-import type { EncodedRecord, RawRecord } from './record.ts';
+import type { EncodedRecord, RawRecord, RecordPlace } from './record.ts';
 import type { BackendUri } from './uri.ts';
 
 export interface BackendContext {
@@ -33,6 +33,8 @@ export interface Features {
   /** Committed positions that outlive the consumer. */
   readonly resumable: boolean;
   readonly loadBalanced: boolean;
+  /** Load-balanced groups hand out and acknowledge records one by one, not partitions with a position in each. */
+  readonly acknowledgesRecords: boolean;
 }
 
 export interface Backend {
@@ -106,7 +108,9 @@ export interface Reader {
    */
   read(options: ReadOptions): Promise<readonly RawRecord[] | undefined>;
   /** The record is processed; kept in memory until `commit`. Ignored where the partition now belongs to another member. */
-  mark(record: RawRecord): void;
+  mark(place: RecordPlace): void;
+  /** Partitions being read; the same object for as long as one stays with this reader, and its position is not moved by hand. */
+  partitions(): readonly Required<Place>[];
   /** Makes marks durable. Called by one caller at a time. */
   commit(): Promise<void>;
   /** Forgets marks of what it moves. */

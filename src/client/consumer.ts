@@ -17,7 +17,7 @@ import { exactPolicy } from './commit-policy.ts';
 import { Committer } from './committer.ts';
 import { RecordHeaders } from './headers.ts';
 import { exactPosition, type Place, type Position } from './position.ts';
-import type { ConsumedRecord, RawRecord } from './record.ts';
+import type { ConsumedRecord, RawRecord, RecordPlace } from './record.ts';
 
 /** What to do with a record whose key or value does not fit its codec. */
 export type Undecodable =
@@ -84,6 +84,13 @@ export type ConsumerOptions<Value, Key = string, Headers = undefined> = CommonOp
 /** Records of one read, or fewer: see `batches`. */
 export interface RecordBatch<Value, Key, Headers> {
   readonly records: readonly ConsumedRecord<Value, Key, Headers>[];
+}
+
+/** @internal Records that are processed when `markProcessed` says so, in whatever order. */
+export interface Pulled<Value, Key, Headers> {
+  readonly records: readonly ConsumedRecord<Value, Key, Headers>[];
+  /** All that the position moved over: also what `onUndecodable` took care of. */
+  readonly places: readonly RecordPlace[];
 }
 
 export interface BatchOptions extends AbortOptions {
@@ -155,6 +162,28 @@ export class Consumer<Value, Key = string, Headers = undefined>
       if (records.length === 0) return;
       yield { records };
     }
+  }
+
+  /**
+   * The records of one read, which do not count as processed when the next are asked for. Not to be mixed with the loops above.
+   * @internal For `millrace/process`.
+   * @returns undefined at the end.
+   */
+  async pull({ signal }: AbortOptions = {}): Promise<Pulled<Value, Key, Headers> | undefined> {
+    const records = await this.#nextBatch(Number.POSITIVE_INFINITY, signal);
+    const places = this.#given;
+    this.#given = [];
+    return records.length === 0 && places.length === 0 ? undefined : { records, places };
+  }
+
+  /** @internal With policy `manual`: part of the next `commit`. In `resumable` mode all records before it count, too. */
+  markProcessed(place: RecordPlace): void {
+    this.#parts.reader.mark(place);
+  }
+
+  /** @internal Partitions being read; the same object for as long as one stays with this consumer. */
+  get partitions(): readonly Required<Place>[] {
+    return this.#parts.reader.partitions();
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<Value, Key, Headers>, void, undefined> {

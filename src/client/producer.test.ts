@@ -56,6 +56,7 @@ function setUp(options: Partial<ProducerOptions<string>> = {}, partitionCount = 
     seek: true,
     resumable: true,
     loadBalanced: true,
+    acknowledgesRecords: false,
   };
   const parts = { writer, backendName: 'fake', features, clock, defaultTopic: 't', onClose: () => undefined };
   const producer = new Producer(parts, { value: string(), ...options });
@@ -225,6 +226,7 @@ test('what the back end cannot keep is refused, or dropped where that was said',
     seek: false,
     resumable: false,
     loadBalanced: false,
+    acknowledgesRecords: false,
   };
   const parts = { writer, backendName: 'pipe', features, clock, defaultTopic: 't', onClose: () => undefined };
   const strict = new Producer(parts, { value: string() });

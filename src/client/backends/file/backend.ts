@@ -31,6 +31,7 @@ export const openFile: BackendLoader = async ({ uri, clock }) => {
       seek: true,
       resumable: true,
       loadBalanced: true,
+      acknowledgesRecords: false,
     },
     admin: {
       createTopic: async () => await refuse('creates a stream with its first message'),

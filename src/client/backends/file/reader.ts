@@ -9,7 +9,7 @@ import { abortable, throwIfAborted } from '../../abort.ts';
 import type { Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
 import type { ExactPosition, Place } from '../../position.ts';
 import { covers, PositionMarks, partitionKey } from '../../position-marks.ts';
-import type { RawRecord } from '../../record.ts';
+import type { RawRecord, RecordPlace } from '../../record.ts';
 import type { Wake } from '../../wake.ts';
 import type { GroupMember } from '../memory/memory-group.ts';
 import { FileGroup } from './file-group.ts';
@@ -108,8 +108,13 @@ export class FileReader implements Reader, GroupMember {
     }
   }
 
-  mark(record: RawRecord): void {
-    if (this.#group !== undefined && this.#mine(record)) this.#marks.mark(record);
+  mark(place: RecordPlace): void {
+    if (this.#group !== undefined && this.#mine(place)) this.#marks.mark(place);
+  }
+
+  /** A file does not say what is in it before it is read. */
+  partitions(): readonly Required<Place>[] {
+    return [];
   }
 
   async commit(): Promise<void> {

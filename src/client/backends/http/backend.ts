@@ -47,6 +47,7 @@ function httpBackend(api: Api): Backend {
       seek: true,
       resumable: false,
       loadBalanced: false,
+      acknowledgesRecords: false,
     },
     admin: {
       async createTopic(topic, { partitions, config }) {

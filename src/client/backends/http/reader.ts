@@ -94,6 +94,10 @@ export class HttpReader implements Reader {
     return taken;
   }
 
+  partitions(): readonly Required<Place>[] {
+    return [...this.#cursors.values()];
+  }
+
   mark(): void {
     // Nothing is committed over HTTP.
   }

@@ -32,6 +32,7 @@ export const openKafka: BackendLoader = async (context) => {
       seek: true,
       resumable: true,
       loadBalanced: true,
+      acknowledgesRecords: false,
     },
     admin: kafkaAdmin(admin),
     openWriter: async (options) => new KafkaWriter(kafka, settings, options),

@@ -12,7 +12,7 @@ import { delay, within } from '../../abort.ts';
 import type { Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
 import type { ExactPosition, Place } from '../../position.ts';
 import { covers, PositionMarks, partitionKey } from '../../position-marks.ts';
-import type { RawRecord } from '../../record.ts';
+import type { RawRecord, RecordPlace } from '../../record.ts';
 import { Wake } from '../../wake.ts';
 import { Arrivals } from '../arrivals.ts';
 import { fromKafka, isPassing, kafkaErrorName, partsOf } from './errors.ts';
@@ -121,8 +121,12 @@ export class KafkaReader implements Reader {
     return taken;
   }
 
-  mark(record: RawRecord): void {
-    if (this.#options.mode.type !== 'real-time' && this.#cursors.has(partitionKey(record))) this.#marks.mark(record);
+  mark(place: RecordPlace): void {
+    if (this.#options.mode.type !== 'real-time' && this.#cursors.has(partitionKey(place))) this.#marks.mark(place);
+  }
+
+  partitions(): readonly Required<Place>[] {
+    return [...this.#cursors.values()];
   }
 
   async commit(): Promise<void> {

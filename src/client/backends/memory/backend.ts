@@ -32,6 +32,7 @@ function memoryBackend(log: MemoryLog): Backend {
       seek: true,
       resumable: true,
       loadBalanced: true,
+      acknowledgesRecords: false,
     },
     admin: {
       createTopic: async (topic, { partitions }) => void log.create(topic, partitions),

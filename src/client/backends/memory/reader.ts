@@ -2,13 +2,14 @@ import { MillraceError } from '../../../base/errors.ts';
 import type { Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
 import type { ExactPosition, Place } from '../../position.ts';
 import { covers, PositionMarks, partitionKey } from '../../position-marks.ts';
-import type { RawRecord } from '../../record.ts';
+import type { RawRecord, RecordPlace } from '../../record.ts';
 import type { GroupMember, MemoryGroup } from './memory-group.ts';
 import type { MemoryLog, MemoryPartition } from './memory-log.ts';
 
 /** A partition being read. */
 interface Cursor {
   readonly partition: MemoryPartition;
+  readonly place: Required<Place>;
   nextOffset: bigint;
   /** Exclusive; undefined: read on for ever. */
   readonly endOffset: bigint | undefined;
@@ -55,8 +56,12 @@ export class MemoryReader implements Reader, GroupMember {
     return ended ? undefined : records;
   }
 
-  mark(record: RawRecord): void {
-    if (this.#group !== undefined && this.#cursors.has(partitionKey(record))) this.#marks.mark(record);
+  mark(place: RecordPlace): void {
+    if (this.#group !== undefined && this.#cursors.has(partitionKey(place))) this.#marks.mark(place);
+  }
+
+  partitions(): readonly Required<Place>[] {
+    return [...this.#cursors.values()].map(({ place }) => place);
   }
 
   async commit(): Promise<void> {
@@ -105,6 +110,7 @@ export class MemoryReader implements Reader, GroupMember {
     const committed = this.#group?.committed(partition);
     return {
       partition,
+      place: { topic: partition.topic, partition: partition.partition },
       nextOffset: committed ?? opened?.start ?? partition.startOffset,
       endOffset: this.#options.untilEnd ? (opened?.end ?? 0n) : undefined,
     };

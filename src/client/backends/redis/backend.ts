@@ -31,6 +31,7 @@ export const openRedis: BackendLoader = async (context) => {
       seek: true,
       resumable: true,
       loadBalanced: true,
+      acknowledgesRecords: true,
     },
     admin: redisAdmin(redis, settings.shards),
     async openWriter() {

@@ -12,7 +12,7 @@ import { abortable, delay } from '../../abort.ts';
 import type { Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
 import type { ExactPosition, Place } from '../../position.ts';
 import { covers, type PositionMark, PositionMarks, partitionKey } from '../../position-marks.ts';
-import type { RawRecord } from '../../record.ts';
+import type { RawRecord, RecordPlace } from '../../record.ts';
 import { decodeEntry, idOfOffset, offsetOfId, offsetOfTime, streamKey } from './entry.ts';
 import { type RedisSettings, redisError } from './library.ts';
 
@@ -45,7 +45,7 @@ export class RedisReader implements Reader {
   readonly #redis: Redis;
   readonly #closed = new AbortController();
   readonly #marks = new PositionMarks();
-  readonly #acks: RawRecord[] = [];
+  readonly #acks: RecordPlace[] = [];
   #cursors = new Map<string, Cursor>();
   #all: Cursor[] = [];
   /** The read that is on the way, which an abort leaves to the next caller. */
@@ -87,10 +87,14 @@ export class RedisReader implements Reader {
     }
   }
 
-  mark(record: RawRecord): void {
+  mark(place: RecordPlace): void {
     const { type } = this.#options.mode;
-    if (type === 'resumable') this.#marks.mark(record);
-    else if (type === 'load-balanced') this.#acks.push(record);
+    if (type === 'resumable') this.#marks.mark(place);
+    else if (type === 'load-balanced') this.#acks.push(place);
+  }
+
+  partitions(): readonly Required<Place>[] {
+    return [...this.#cursors.values()];
   }
 
   async commit(): Promise<void> {
@@ -310,7 +314,7 @@ export class RedisReader implements Reader {
     }
   }
 
-  async #acknowledge(group: string, records: readonly RawRecord[]): Promise<void> {
+  async #acknowledge(group: string, records: readonly RecordPlace[]): Promise<void> {
     if (records.length === 0) return;
     const byKey = new Map<string, string[]>();
     for (const { topic, partition, offset } of records) {

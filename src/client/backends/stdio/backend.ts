@@ -26,6 +26,7 @@ export const openStdio: BackendLoader = async ({ clock, library }) => {
       seek: false,
       resumable: false,
       loadBalanced: true,
+      acknowledgesRecords: false,
     },
     admin: undefined,
     openWriter: async () => stdioWriter(output),
@@ -66,6 +67,7 @@ function stdioReader(hub: StdioHub, options: ReaderOptions): Reader {
       return records.length > 0 ? records : undefined;
     },
     mark: () => undefined,
+    partitions: () => [],
     commit: async () => undefined,
     seek: noSeek,
     async assign(places) {
