@@ -168,6 +168,10 @@ export const ERROR_KINDS = {
   CLIENT_FILE_CORRUPT: 'data-corrupt',
   CLIENT_FILE_FULL: 'fix-request',
   CLIENT_FILE_IO: 'retry',
+  // stream processing
+  PROCESS_STEP_FAILED: 'fix-request',
+  PROCESS_WORKER_DIED: 'retry',
+  PROCESS_STATE_FULL: 'fix-request',
   INTERNAL: 'internal',
 } as const satisfies Record<string, ErrorKind>;
 

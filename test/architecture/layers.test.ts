@@ -37,9 +37,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'listeners/quic',
   ],
   client: ['base', 'model', 'wire'],
+  // Stands on the client's API, whichever back end it has.
+  process: ['base', 'client'],
   // Puts the embedded broker beside the client's back ends; nothing else may know both.
   sdk: ['base', 'client', 'server'],
-  cli: ['base', 'model', 'wire', 'journal', 'store', 'broker', 'server', 'client', 'sdk'],
+  cli: ['base', 'model', 'wire', 'journal', 'store', 'broker', 'server', 'client', 'process', 'sdk'],
 };
 
 /** Started by the runtime or by programs that embed Millrace, not by another file. */

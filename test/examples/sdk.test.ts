@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { connect, raw, string } from '../../src/sdk/index.ts';
+import { connect, json, nullable, raw, string } from '../../src/sdk/index.ts';
 import { openBroker } from '../../src/server/open-broker.ts';
 import { RedisServer } from '../kit/redis-server.ts';
 import { TempDirectory } from '../kit/temp-directory.ts';
@@ -87,6 +87,46 @@ test(
     );
   },
 );
+
+/** Quakes of each network and day, and the strongest of each network, worked out here. */
+function perDay(): { days: string[]; strongest: Map<string, number> } {
+  const counts = new Map<string, number>();
+  const strongest = new Map<string, number>();
+  for (const line of QUAKES) {
+    const { net, mag, time } = JSON.parse(line) as { net: string; mag: number | null; time: number };
+    if (mag === null) continue;
+    const day = `${new Date(time).toISOString().slice(0, 10)} ${net}`;
+    counts.set(day, (counts.get(day) ?? 0) + 1);
+    strongest.set(net, Math.max(strongest.get(net) ?? mag, mag));
+  }
+  return { days: [...counts].map(([day, count]) => `${day} ${count}`).toSorted(), strongest };
+}
+
+/** The example on one back end, run twice: the second run has nothing to do. */
+async function windowsOn(uri: string): Promise<void> {
+  await fill(`${uri}/quakes`);
+  await example('process-windows.ts', uri, 'quakes');
+  await example('process-windows.ts', uri, 'quakes');
+  const expectedDays = perDay();
+  assert.deepEqual((await read(`${uri}/quakes.per-day`)).toSorted(), expectedDays.days);
+  await using client = await connect(`${uri}/quakes.strongest`);
+  await using consumer = await client.consumer({ from: 'earliest', until: 'end', value: nullable(json<number>()) });
+  const strongest = new Map<string, number>();
+  for await (const { key, value } of consumer) if (key !== null && value !== null) strongest.set(key, value);
+  assert.deepEqual(strongest, expectedDays.strongest);
+}
+
+test('windows and state, over the Kafka protocol', TIMEOUT, async () => {
+  await using broker = await openBroker();
+  await windowsOn(broker.uri);
+});
+
+test('windows and state on Redis', TIMEOUT, async (t) => {
+  const program = requireTool(t, 'redis-server');
+  if (program === undefined) return;
+  await using redis = await RedisServer.start(program);
+  await windowsOn(`redis://127.0.0.1:${redis.port}`);
+});
 
 test('the same processor on Redis', TIMEOUT, async (t) => {
   const program = requireTool(t, 'redis-server');

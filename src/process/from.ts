@@ -1,0 +1,249 @@
+/** The source that reads topics. */
+import {
+  type Client,
+  type Codec,
+  type ConsumedRecord,
+  type Consumer,
+  type ConsumerOptions,
+  type HeaderCodecs,
+  MillraceError,
+  type Place,
+  type RecordPlace,
+  type Timer,
+} from '../client/internal.ts';
+import { type Item, type OriginPlace, originKey, originOf } from './item.ts';
+import type { Chunk, GroupPositions, Held, RunningSource, Source, SourceContext } from './step.ts';
+import { Watermark } from './watermark.ts';
+
+/** A consumer's options but for `commit`: the pipeline commits, once what it read is processed. */
+export type FromOptions<Value, Key = string, Headers = undefined> = ConsumerOptions<Value, Key, Headers> & {
+  readonly commit?: never;
+  /** For metrics. Default: the topics. */
+  readonly name?: string | undefined;
+  /** Event time of a record, milliseconds since 1970. Default: its timestamp. */
+  readonly eventTime?: ((record: ConsumedRecord<Value, Key, Headers>) => number) | undefined;
+  /** How much later than its time, in event time, a record of a partition may come. Default 0: partitions are in order. */
+  readonly outOfOrdernessMs?: number | undefined;
+  /** A partition that gives nothing for so long does not hold up event time. Default 10,000. */
+  readonly idleMs?: number | undefined;
+};
+
+const DEFAULT_IDLE_MS = 10_000;
+
+/**
+ * Reads topics of a client, each record once it is there, and commits behind what is processed (not in mode `real-time`, which
+ * has nothing to commit).
+ *
+ * ```ts
+ * from(client, { topics: 'orders', mode: 'resumable', group: 'totals', value: json<Order>() })
+ * ```
+ */
+export function from<Value, Key, Headers extends HeaderCodecs | undefined = undefined>(
+  client: Client,
+  options: FromOptions<Value, Key, Headers> & { readonly key: Codec<Key, never> },
+): Source<Item<Value, Key>>;
+export function from<Value, Headers extends HeaderCodecs | undefined = undefined>(
+  client: Client,
+  options: FromOptions<Value, string, Headers>,
+): Source<Item<Value>>;
+export function from<Value, Key, Headers extends HeaderCodecs | undefined>(
+  client: Client,
+  options: FromOptions<Value, Key, Headers>,
+): Source<Item<Value, Key>> {
+  const balanced = options.mode === 'load-balanced';
+  return {
+    name: options.name ?? [options.topics ?? client.topics].flat().join(','),
+    traits: {
+      acknowledgesRecords: balanced && client.features.acknowledgesRecords,
+      partitionsMove: balanced,
+      clients: [client],
+    },
+    open: async (context) => await TopicSource.open(client, options, context),
+  };
+}
+
+/** A partition for as long as it stays with the consumer. */
+interface Tenure {
+  /** The consumer's object: another one means that the partition came anew. */
+  readonly token: object;
+  readonly place: Omit<OriginPlace, 'offset'>;
+  /** Behind the last record that was accepted; undefined before the first. */
+  nextOffset: bigint | undefined;
+}
+
+class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implements RunningSource<Item<Value, Key>> {
+  readonly #consumer: Consumer<Value, Key, Headers>;
+  readonly #options: FromOptions<Value, Key, Headers>;
+  readonly #context: SourceContext;
+  readonly #source: number;
+  readonly #watermark: Watermark;
+  readonly #tenures = new Map<string, Tenure>();
+  /** Records that were accepted and not committed, where each is acknowledged. */
+  #unacknowledged: RecordPlace[] = [];
+  readonly #acknowledgesRecords: boolean;
+  #idleTimer: Timer | undefined;
+
+  static async open<Value, Key, Headers extends HeaderCodecs | undefined>(
+    client: Client,
+    options: FromOptions<Value, Key, Headers>,
+    context: SourceContext,
+  ): Promise<TopicSource<Value, Key, Headers>> {
+    // In real-time mode a policy is refused; elsewhere the pipeline says when.
+    const isRealTime = options.mode === undefined || options.mode === 'real-time';
+    const opened = { ...options, ...(isRealTime ? {} : { commit: 'manual' }) } as ConsumerOptions<Value, Key, Headers>;
+    const consumer = await client.consumer<Value, Key, Headers>(opened);
+    const acknowledgesRecords = options.mode === 'load-balanced' && client.features.acknowledgesRecords;
+    return new TopicSource(consumer, options, context, acknowledgesRecords);
+  }
+
+  private constructor(
+    consumer: Consumer<Value, Key, Headers>,
+    options: FromOptions<Value, Key, Headers>,
+    context: SourceContext,
+    acknowledgesRecords: boolean,
+  ) {
+    this.#consumer = consumer;
+    this.#options = options;
+    this.#context = context;
+    this.#source = context.nextSource();
+    this.#acknowledgesRecords = acknowledgesRecords;
+    const { outOfOrdernessMs = 0, idleMs = DEFAULT_IDLE_MS } = options;
+    this.#watermark = new Watermark({ outOfOrdernessMs, idleMs });
+    for (const token of consumer.partitions) this.#begin(token);
+  }
+
+  async read(signal: AbortSignal): Promise<Chunk<Item<Value, Key>> | undefined> {
+    const pulled = await this.#consumer.pull({ signal });
+    if (pulled === undefined) return undefined;
+    return { accept: async () => await this.#accept(pulled.records, pulled.places) };
+  }
+
+  watermark(): number {
+    return this.#watermark.at(this.#context.clock.monotonic());
+  }
+
+  async commit(held: Held): Promise<void> {
+    const { mode } = this.#options;
+    if (mode === undefined || mode === 'real-time') return;
+    if (this.#acknowledgesRecords) {
+      for (const place of this.#unacknowledged) this.#consumer.markProcessed(place);
+      this.#unacknowledged = [];
+    } else {
+      this.#followAssignment();
+      // Every one each time: an undecodable record that was passed over has left a mark of its own, further on.
+      for (const { topic, partition, nextOffset } of this.#next(held))
+        this.#consumer.markProcessed({ topic, partition, offset: nextOffset - 1n });
+    }
+    await this.#consumer.commit();
+  }
+
+  positions(held: Held): readonly GroupPositions[] {
+    const { mode, group } = this.#options;
+    if (mode === undefined || mode === 'real-time' || group === undefined) return [];
+    this.#followAssignment();
+    return [{ group, positions: this.#next(held) }];
+  }
+
+  async close(): Promise<void> {
+    this.#idleTimer?.cancel();
+    await this.#consumer.close();
+  }
+
+  async #accept(
+    records: readonly ConsumedRecord<Value, Key, Headers>[],
+    places: readonly RecordPlace[],
+  ): Promise<readonly Item<Value, Key>[]> {
+    const nowMs = this.#context.clock.monotonic();
+    const { metrics } = this.#context;
+    metrics.in += records.length;
+    for (const token of this.#followAssignment()) await this.#context.gained(token.place);
+    for (const place of places) {
+      const tenure = this.#tenures.get(this.#key(place)) ?? (await this.#beginAndTell(place));
+      tenure.nextOffset = place.offset + 1n;
+      if (this.#acknowledgesRecords) this.#unacknowledged.push({ ...at(place), offset: place.offset });
+    }
+    const items = records.map((record) => this.#item(record, nowMs));
+    metrics.out += items.length;
+    this.#watchIdle(nowMs);
+    return items;
+  }
+
+  #item(record: ConsumedRecord<Value, Key, Headers>, nowMs: number): Item<Value, Key> {
+    const { topic, partition, offset, key, value, headers } = record;
+    const timestamp = this.#options.eventTime?.(record) ?? record.timestamp;
+    if (!Number.isFinite(timestamp))
+      throw new MillraceError(
+        'PROCESS_STEP_FAILED',
+        `eventTime gave ${timestamp} for ${topic}/${partition}/${offset}, which is no time.`,
+      );
+    const place = { source: this.#source, topic, partition, offset };
+    this.#watermark.seen(originKey(place), timestamp, nowMs);
+    return { value, key, timestamp, headers: headers, origin: originOf(place) };
+  }
+
+  /** Where to go on, in each partition that gave something. */
+  #next(held: Held): { topic: string; partition: number; nextOffset: bigint }[] {
+    const positions: { topic: string; partition: number; nextOffset: bigint }[] = [];
+    for (const [key, { place, nextOffset }] of this.#tenures) {
+      if (nextOffset === undefined) continue;
+      const heldOffset = held.get(key);
+      const next = heldOffset !== undefined && heldOffset < nextOffset ? heldOffset : nextOffset;
+      positions.push({ topic: place.topic, partition: place.partition, nextOffset: next });
+    }
+    return positions;
+  }
+
+  /** Forgets what went to others, so that nothing is committed for them. @returns what came. */
+  #followAssignment(): Tenure[] {
+    const now = this.#consumer.partitions;
+    if (now.length === 0) return [];
+    const current = new Set<string>();
+    const gained: Tenure[] = [];
+    for (const token of now) {
+      const key = this.#key(token);
+      current.add(key);
+      if (this.#tenures.get(key)?.token !== token) gained.push(this.#begin(token));
+    }
+    for (const key of this.#tenures.keys()) {
+      if (current.has(key)) continue;
+      this.#tenures.delete(key);
+      this.#watermark.remove(key);
+    }
+    return gained;
+  }
+
+  #begin(token: Required<Place>): Tenure {
+    const place = { source: this.#source, ...at(token) };
+    const tenure: Tenure = { token, place, nextOffset: undefined };
+    const key = this.#key(token);
+    this.#tenures.set(key, tenure);
+    this.#watermark.add(key, this.#context.clock.monotonic());
+    return tenure;
+  }
+
+  /** For back ends that do not say beforehand what there is. */
+  async #beginAndTell(place: RecordPlace): Promise<Tenure> {
+    const tenure = this.#begin(at(place));
+    await this.#context.gained(tenure.place);
+    return tenure;
+  }
+
+  /** A partition that falls silent moves the watermark without a record. */
+  #watchIdle(nowMs: number): void {
+    this.#idleTimer?.cancel();
+    const waitMs = this.#tenures.size < 2 ? undefined : this.#watermark.nextIdleMs(nowMs);
+    if (waitMs === undefined) return;
+    this.#idleTimer = this.#context.clock.schedule(waitMs, () => {
+      this.#context.wake();
+      this.#watchIdle(this.#context.clock.monotonic());
+    });
+  }
+
+  #key(place: Required<Place>): string {
+    return originKey({ source: this.#source, ...at(place), offset: 0n });
+  }
+}
+
+function at({ topic, partition }: Required<Place>): Required<Place> {
+  return { topic, partition };
+}

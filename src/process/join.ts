@@ -1,0 +1,190 @@
+/** Pairs of two sources that belong together: of one key, near in time. */
+import { MillraceError } from '../client/internal.ts';
+import { joinedTraits, openLanes } from './fuse.ts';
+import { type AnyItem, type Item, keyText, NO_HEADERS, OriginMerge, originKey } from './item.ts';
+import type { FromLane, Lanes } from './lanes.ts';
+import type { Held, RunningSource, Source } from './step.ts';
+
+export interface JoinOptions {
+  readonly name?: string | undefined;
+  /** Items pair whose times are at most so far apart. */
+  readonly withinMs: number;
+  /** A source that has had nothing for so long is not waited for. Default 10,000. */
+  readonly idleMs?: number | undefined;
+}
+
+const DEFAULT_IDLE_MS = 10_000;
+const LEFT = 0;
+
+/** A side that waits for partners. */
+interface Waiting {
+  readonly item: AnyItem;
+  matched: boolean;
+  /** Its lone result has gone on, or is not wanted. */
+  done: boolean;
+}
+
+/**
+ * Pairs items of equal keys whose times are at most `withinMs` apart: each pair once, when the second of it comes. Its time is
+ * the later one. Items wait in memory for their partners and stay uncommitted meanwhile; after a crash pairs may come again.
+ *
+ * ```ts
+ * join(from(client, { topics: 'orders', ... }), from(client, { topics: 'payments', ... }), { withinMs: 60_000 })
+ * ```
+ */
+export function join<L, R, Key>(
+  left: Source<Item<L, Key>>,
+  right: Source<Item<R, Key>>,
+  options: JoinOptions,
+): Source<Item<readonly [L, R], Key>> {
+  return joinSource(left, right, options, false) as Source<Item<readonly [L, R], Key>>;
+}
+
+/** As `join`; an item of the left that found no partner goes on alone once none can come any more. */
+export function leftJoin<L, R, Key>(
+  left: Source<Item<L, Key>>,
+  right: Source<Item<R, Key>>,
+  options: JoinOptions,
+): Source<Item<readonly [L, R | undefined], Key>> {
+  return joinSource(left, right, options, true) as Source<Item<readonly [L, R | undefined], Key>>;
+}
+
+function joinSource(
+  left: Source<AnyItem>,
+  right: Source<AnyItem>,
+  options: JoinOptions,
+  keepsLone: boolean,
+): Source<AnyItem> {
+  const { withinMs, idleMs = DEFAULT_IDLE_MS } = options;
+  if (!(withinMs >= 0))
+    throw new MillraceError('CLIENT_OPTION_INVALID', 'withinMs is a number of milliseconds from 0.');
+  const sources = [left, right];
+  const traits = joinedTraits(sources);
+  if (traits.acknowledgesRecords || traits.partitionsMove)
+    throw new MillraceError(
+      'CLIENT_UNSUPPORTED',
+      'A join needs all records of a key in one pipeline: use mode resumable for both sources.',
+    );
+  return {
+    name: options.name ?? `${left.name} join ${right.name}`,
+    // What waits is not kept anywhere, so a transaction cannot cover it.
+    traits: { ...traits, clients: undefined },
+    async open(context) {
+      const lanes = await openLanes(sources, { isAligned: () => true, idleMs }, context);
+      return new JoinSource(lanes, withinMs, keepsLone);
+    },
+  };
+}
+
+class JoinSource implements RunningSource<AnyItem> {
+  readonly #lanes: Lanes<AnyItem>;
+  readonly #withinMs: number;
+  readonly #keepsLone: boolean;
+  /** By side and key, in the order they came. */
+  readonly #waiting: readonly [Map<string, Waiting[]>, Map<string, Waiting[]>] = [new Map(), new Map()];
+  #watermarkMs = Number.NEGATIVE_INFINITY;
+  #ended = false;
+
+  constructor(lanes: Lanes<AnyItem>, withinMs: number, keepsLone: boolean) {
+    this.#lanes = lanes;
+    this.#withinMs = withinMs;
+    this.#keepsLone = keepsLone;
+  }
+
+  async read(signal: AbortSignal): ReturnType<RunningSource<AnyItem>['read']> {
+    if (this.#ended) return undefined;
+    const chunk = await this.#lanes.read(signal);
+    if (chunk !== undefined) return { accept: async () => this.#take(await chunk.accept()) };
+    this.#ended = true;
+    return { accept: async () => this.#expire(Number.POSITIVE_INFINITY) };
+  }
+
+  /** Lone items of the left go on when their time is over, so the output is later by that. */
+  watermark(): number {
+    return this.#lanes.watermark() - (this.#keepsLone ? this.#withinMs : 0);
+  }
+
+  async commit(held: Held): Promise<void> {
+    await this.#lanes.commit(this.#withWaiting(held));
+  }
+
+  async close(): Promise<void> {
+    await this.#lanes.close();
+  }
+
+  #take(arrived: readonly FromLane<AnyItem>[]): AnyItem[] {
+    const out: AnyItem[] = [];
+    for (const { lane, item } of arrived) this.#pair(lane, item, out);
+    out.push(...this.#expire(this.#lanes.watermark()));
+    return out;
+  }
+
+  #pair(lane: number, item: AnyItem, out: AnyItem[]): void {
+    const key = keyText(item.key);
+    const own: Waiting = { item, matched: false, done: !(this.#keepsLone && lane === LEFT) };
+    const others = this.#waiting[lane === LEFT ? 1 : 0].get(key) ?? [];
+    for (const other of item.key === null ? [] : others) {
+      if (Math.abs(other.item.timestamp - item.timestamp) > this.#withinMs) continue;
+      own.matched = true;
+      other.matched = true;
+      out.push(lane === LEFT ? pairOf(item, other.item) : pairOf(other.item, item));
+    }
+    const side = this.#waiting[lane === LEFT ? 0 : 1];
+    const waiting = side.get(key);
+    if (waiting === undefined) side.set(key, [own]);
+    else waiting.push(own);
+  }
+
+  /**
+   * Lets go of what can have no partner any more. Where lone items go on, partners are kept for twice the time: those of an item
+   * that is still uncommitted must be read again with it, or it would seem alone after a crash.
+   */
+  #expire(watermarkMs: number): AnyItem[] {
+    if (watermarkMs <= this.#watermarkMs) return [];
+    this.#watermarkMs = watermarkMs;
+    const keepMs = this.#keepsLone ? 2 * this.#withinMs : this.#withinMs;
+    const lone: AnyItem[] = [];
+    for (const side of this.#waiting) {
+      for (const [key, list] of side) {
+        for (const waiting of list) {
+          if (waiting.done || waiting.item.timestamp + this.#withinMs >= watermarkMs) continue;
+          waiting.done = true;
+          if (!waiting.matched) lone.push({ ...waiting.item, value: [waiting.item.value, undefined] });
+        }
+        const left = list.filter(({ item }) => item.timestamp + keepMs >= watermarkMs);
+        if (left.length === 0) side.delete(key);
+        else if (left.length < list.length) side.set(key, left);
+      }
+    }
+    return lone.sort((a, b) => a.timestamp - b.timestamp);
+  }
+
+  #withWaiting(held: Held): Held {
+    const all = new Map(held);
+    for (const side of this.#waiting) {
+      for (const list of side.values()) {
+        for (const { item } of list) {
+          for (const place of item.origin.oldest) {
+            const key = originKey(place);
+            const kept = all.get(key);
+            if (kept === undefined || place.offset < kept) all.set(key, place.offset);
+          }
+        }
+      }
+    }
+    return all;
+  }
+}
+
+function pairOf(left: AnyItem, right: AnyItem): AnyItem {
+  const origins = new OriginMerge();
+  origins.add(left.origin);
+  origins.add(right.origin);
+  return {
+    value: [left.value, right.value],
+    key: left.key,
+    timestamp: Math.max(left.timestamp, right.timestamp),
+    headers: NO_HEADERS,
+    origin: origins.origin,
+  };
+}
