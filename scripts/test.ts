@@ -102,13 +102,17 @@ function runTests(files: readonly string[], timeoutMs: number): Outcome {
   const first = runOnce(files, timeoutMs);
   const clients = files.filter((file) => file.startsWith(CLIENT_TESTS));
   const { failures } = first.counts;
-  const isClients = (failure: string): boolean => failure.includes(`/${CLIENT_TESTS}`);
-  if (first.passed || failures.length === 0 || clients.length === 0 || !failures.every(isClients)) return first;
+  if (first.passed || failures.length === 0 || clients.length === 0 || !failures.every(isOfClients)) return first;
   say(`\nTests with clients made by others failed; they run once more: ${failures.join(', ')}`);
   const second = runOnce(clients, timeoutMs);
   if (!second.passed) return { ...second, counts: add(first.counts, second.counts) };
   const counts = { ...first.counts, passed: first.counts.passed + first.counts.failed, failed: 0, failures: [] };
   return { passed: true, counts, notes: failures.map((failure) => `passed only when run once more: ${failure}`) };
+}
+
+/** @param failure path and name. */
+function isOfClients(failure: string): boolean {
+  return failure.includes(`/${CLIENT_TESTS}`);
 }
 
 function runOnce(files: readonly string[], timeoutMs: number): Outcome {

@@ -55,7 +55,10 @@ export class Reclaimer {
     const { journal, checkpointer } = this.#options;
     const { file } = journal.activeFile;
     journal.rollNext();
-    await transactOnce(journal, (commit) => commit.command(COMMAND.JOURNAL_ROLLED, chunkCommands.rolled()));
+    // A commit that is open already stays in its file, and ours with it: then the one after it begins the next file.
+    while (journal.activeFile.file === file) {
+      await transactOnce(journal, (commit) => commit.command(COMMAND.JOURNAL_ROLLED, chunkCommands.rolled()));
+    }
     return await checkpointer.checkpointThrough(file);
   }
 }
