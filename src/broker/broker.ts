@@ -18,6 +18,7 @@ import {
   journalDirectory,
   journalPath,
   numberedFiles,
+  orderPath,
 } from '../journal/paths.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
 import type { TopicPattern } from '../model/topic-pattern.ts';
@@ -25,10 +26,14 @@ import { CommitReader } from '../store/commit-reader.ts';
 import { FileHandles } from '../store/file-handles.ts';
 import { chunkFile, isChunk } from '../store/file-number.ts';
 import { FreshFiles } from '../store/fresh-files.ts';
+import { HistoryReader } from '../store/history-reader.ts';
 import { JournalMap } from '../store/journal-map.ts';
+import { OrderFiles } from '../store/order-files.ts';
+import { OrderReader } from '../store/order-reader.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
 import { PartitionReader } from '../store/reader.ts';
+import { RunReader } from '../store/run-reader.ts';
 import { TailCache } from '../store/tail-cache.ts';
 import { BrokerState } from './broker-state.ts';
 import { CheckpointStore } from './checkpoints/checkpoint-store.ts';
@@ -114,6 +119,7 @@ interface Parts {
   readonly checkpointer: Checkpointer;
   readonly map: JournalMap;
   readonly fresh: FreshFiles;
+  readonly orders: OrderFiles;
   readonly files: DataFiles;
   readonly directory: string;
   readonly disk: Disk;
@@ -157,6 +163,7 @@ export class Broker {
   readonly diskGuard: DiskGuard;
   readonly files: DataFiles;
   readonly #parts: Parts;
+  readonly #reader: PartitionReader;
   readonly #timestamps: Timestamps;
   #expiry: Timer | undefined;
   #closed: Promise<void> | undefined;
@@ -195,7 +202,7 @@ export class Broker {
     this.files = parts.files;
     const { journal, state, clock, settings, directory, pool } = parts;
     state.onPublished = () => this.commits.published();
-    const reader = new PartitionReader({
+    this.#reader = new PartitionReader({
       tail: parts.tail,
       handles: parts.handles,
       pool,
@@ -261,14 +268,14 @@ export class Broker {
     });
     this.producers = new Producers(journal, state.cluster);
     this.fetchPath = new FetchPath({
-      reader,
+      reader: this.#reader,
       pool,
       clock,
       maxBytes: settings.fetchMaxBytes,
       maxWaitMs: settings.fetchMaxWaitMs,
     });
     this.quotas = new Quotas({ journal, clock, state: state.quotas });
-    this.#timestamps = new Timestamps(reader, this.decompressor);
+    this.#timestamps = new Timestamps(this.#reader, this.decompressor);
     this.groups = new GroupCoordinator({
       journal,
       state: state.groups,
@@ -385,13 +392,16 @@ export class Broker {
 
   /** Topics by glob, read in the order of commits. `BROKER_CURSOR_*` come with its first `next`. */
   subscribe({ patterns, start, readCommitted }: SubscribeOptions): Subscription {
-    const { tail, handles, pool, map, state, directory } = this.#parts;
+    const { tail, handles, pool, map, orders, state, directory } = this.#parts;
     const publishedCommit = (): number => this.journal.status().publishedCommit;
+    const partitionOf = (number: number): Partition | undefined => state.store.partition(number);
+    const journal = new CommitReader({ map, tail, handles, pool, journalFile: (file) => journalPath(directory, file) });
+    const runs = new RunReader(this.#reader, pool, partitionOf);
+    const order = new OrderReader({ files: orders, handles, runs, orderFile: (file) => orderPath(directory, file) });
     return new Subscription({
-      reader: new CommitReader({ map, tail, handles, pool, journalFile: (file) => journalPath(directory, file) }),
-      map,
+      reader: new HistoryReader({ map, files: orders, journal, order }),
       filter: new TopicFilter(patterns, (partition) => this.topics.ofPartition(partition)),
-      partitionOf: (number) => state.store.partition(number),
+      partitionOf,
       publishedCommit,
       readCommitted,
       start: start === 'earliest' ? undefined : start === 'latest' ? { commit: publishedCommit() } : start,
@@ -539,7 +549,9 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     store: state.store,
     clock,
     report,
-    removed: (files) => {
+    removed: (files, removedOrders) => {
+      for (const file of removedOrders) handles.forget(orderPath(directory, file));
+      orders.changed();
       const journals = files.filter((file) => !isChunk(file));
       // An open handle would keep the space of a removed file.
       for (const file of journals) handles.forget(journalPath(directory, file));
@@ -565,6 +577,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     startWorker: options.startWorker,
   });
   const map = new JournalMap(disk, directory);
+  const orders = new OrderFiles(disk, directory);
   const journal = await LocalJournal.open({
     directory,
     disk,
@@ -616,6 +629,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     checkpointer,
     map,
     fresh,
+    orders,
     files: dataFiles,
     directory,
     startCompaction: options.startCompaction,

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 /** Ten digits keep names in numeric order in any listing. Never change: names are on disk. */
 const NUMBER_DIGITS = 10;
 
-const NUMBERED = /^(\d{10})\.(journal|index|checkpoint|chunk)$/;
+const NUMBERED = /^(\d{10})\.(journal|index|order|checkpoint|chunk)$/;
 
-export type NumberedKind = 'journal' | 'index' | 'checkpoint' | 'chunk';
+export type NumberedKind = 'journal' | 'index' | 'order' | 'checkpoint' | 'chunk';
 
 function numberedName(file: number, kind: NumberedKind): string {
   return `${String(file).padStart(NUMBER_DIGITS, '0')}.${kind}`;
@@ -38,6 +38,11 @@ export function journalPath(directory: string, file: number): string {
 /** Extents of a closed journal file, by partition. */
 export function indexPath(directory: string, file: number): string {
   return join(journalDirectory(directory), numberedName(file, 'index'));
+}
+
+/** Order of commits of a journal file that is gone. */
+export function orderPath(directory: string, file: number): string {
+  return join(journalDirectory(directory), numberedName(file, 'order'));
 }
 
 /** State folded up to the end of journal file `file`. */

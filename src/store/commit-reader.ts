@@ -1,13 +1,6 @@
 /**
  * Reads the journal in the order in which it was written: commit by commit, over all partitions. Recent commits are read
  * from the tail cache, in the same call; older ones through a window of memory, from the disk.
- *
- * ```
- *   seek(commit) ──► next(upTo) ──commit──► header, rows ──► body(row) ...
- *                        │                      ▲                │
- *                        └─end: no more         └─── next(upTo) ─┘
- * ```
- * One reader serves one caller, one call at a time. What it hands out is borrowed until the next call.
  */
 import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
@@ -20,12 +13,14 @@ import {
   emptyHeader,
   emptyRow,
   headerChecksum,
+  KIND_BATCHES,
   ROW_BYTES,
   type Row,
   tableOffset,
 } from '../journal/commit.ts';
 import { FILE_HEADER_BYTES } from '../journal/file-header.ts';
 import type { CommitNumber } from '../journal/journal.ts';
+import type { CommitRow, CommitSource, CommitStep } from './commit-source.ts';
 import type { FileHandles } from './file-handles.ts';
 import type { JournalMap } from './journal-map.ts';
 import type { TailCache } from './tail-cache.ts';
@@ -51,17 +46,11 @@ interface Window {
   readonly upTo: CommitNumber;
 }
 
-/**
- * - `commit`: the next one; `rowCount`, `row` and `body` show it.
- * - `end`: it is newer than what may be read.
- * - `gone`: the file that held it was removed.
- */
-export type CommitStep = 'commit' | 'end' | 'gone';
-
-export class CommitReader {
+export class CommitReader implements CommitSource {
   readonly #options: CommitReaderOptions;
   readonly #header: CommitHeader = emptyHeader();
   readonly #row: Row = emptyRow();
+  readonly #shown = { partition: 0, baseOffset: 0, offsetCount: 0 };
   #table: Buffer = Buffer.allocUnsafe(64 * ROW_BYTES);
   #window: Window | undefined;
   /** Of memory that the tail cache gave since the last call. */
@@ -79,7 +68,6 @@ export class CommitReader {
     this.#options = options;
   }
 
-  /** The commit that `next` moved to. */
   get commit(): CommitNumber {
     return this.#nextCommit - 1;
   }
@@ -88,18 +76,6 @@ export class CommitReader {
     return this.#header.entryCount;
   }
 
-  /** Wall clock when the current commit was opened, ms since 1970. */
-  get committedAt(): number {
-    return this.#header.createdAt;
-  }
-
-  /**
-   * Goes to the place before a commit, which may be one that is not written yet.
-   *
-   * @param upTo the newest commit that may be read; the walk to the place ends there.
-   * @returns false where the commit is gone with its file.
-   * @throws STORE_IO, STORE_CORRUPT, STORE_CLOSED.
-   */
   async seek(commit: CommitNumber, upTo: CommitNumber): Promise<boolean> {
     let mapped = this.#options.map.locate(commit);
     if (mapped === undefined) {
@@ -115,12 +91,6 @@ export class CommitReader {
     return step !== 'gone';
   }
 
-  /**
-   * Moves to the next commit.
-   *
-   * @param upTo newest commit that readers may see.
-   * @throws STORE_CORRUPT naming the place, STORE_IO, STORE_CLOSED.
-   */
   async next(upTo: CommitNumber): Promise<CommitStep> {
     this.#releaseTail();
     if (this.#nextCommit > upTo) return 'end';
@@ -157,22 +127,23 @@ export class CommitReader {
     this.#nextCommit += 1;
   }
 
-  /** Row `index` of the current commit. Rows are asked for in ascending order. Valid until the next call. */
-  row(index: number): Readonly<Row> {
+  row(index: number): CommitRow {
     for (; this.#rowAt < index; this.#rowAt++) {
       decodeRow(this.#table, this.#rowAt * ROW_BYTES, this.#row);
       this.#bodies += this.#row.bytes;
     }
     decodeRow(this.#table, index * ROW_BYTES, this.#row);
-    return this.#row;
+    const shown = this.#shown;
+    shown.partition = this.#row.partition;
+    shown.baseOffset = this.#row.baseOffset;
+    shown.offsetCount = this.#row.kind === KIND_BATCHES ? this.#row.checksumOrCount : 0;
+    return shown;
   }
 
-  /** Body of the row that `row` gave last. @param upTo as for `next`. @throws as `next`. */
   async body(upTo: CommitNumber): Promise<Uint8Array> {
     return await this.#bytes(this.#bodies, this.#row.bytes, upTo);
   }
 
-  /** Gives all memory back. The reader can go on after it. */
   release(): void {
     this.#releaseTail();
     this.#dropWindow();

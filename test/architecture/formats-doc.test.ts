@@ -52,6 +52,12 @@ test('the index', () => {
   );
 });
 
+test('the order file', () => {
+  const bytes = dumped(blockOf('### Worked example of an order file'));
+  const golden = readFileSync(new URL('../golden/order/version-1.hex', import.meta.url), 'utf8').replaceAll(/\s/g, '');
+  assert.equal(bytes.toString('hex'), golden);
+});
+
 test('the chunk', () => {
   const bytes = dumped(blockOf('### Worked example of a chunk'));
   const golden = readFileSync(new URL('../golden/chunk/version-1.hex', import.meta.url), 'utf8').replaceAll(/\s/g, '');

@@ -189,8 +189,8 @@ test('a file that is closed while a worker finishes starts another; close ends b
   clock.advance(3_000);
   checkpointer.add(2, 100);
   assert.deepEqual([workers.length, workers[1]?.folds], [2, [2]]);
-  workers[1]?.tell({ kind: 'checkpointed', file: 2, removed: [1] });
-  workers[0]?.tell({ kind: 'checkpointed', file: 1, removed: [] });
+  workers[1]?.tell({ kind: 'checkpointed', file: 2, removed: [1], removedOrders: [] });
+  workers[0]?.tell({ kind: 'checkpointed', file: 1, removed: [], removedOrders: [] });
   assert.deepEqual([checkpointer.lastCheckpoint, removed], [2, [1]]);
   await checkpointer.close();
   assert.deepEqual(

@@ -44,8 +44,8 @@ export interface CheckpointerOptions {
   readonly store: LogStore;
   readonly clock: Clock;
   readonly report: (problem: string) => void;
-  /** Journal files with their indexes, and chunks, that nothing needed any more and that are gone now. */
-  readonly removed?: ((files: readonly FileNumber[]) => void) | undefined;
+  /** Journal files with their indexes, chunks, and order files, that nothing needed any more and that are gone now. */
+  readonly removed?: ((files: readonly FileNumber[], orders: readonly number[]) => void) | undefined;
   /** Number of the next chunk, by the broker's state; undefined: nothing is sealed. */
   readonly nextChunk?: (() => number) | undefined;
   /** Chunks are written: swaps them in. Never rejects. */
@@ -157,7 +157,9 @@ export class Checkpointer {
         break;
       case 'checkpointed':
         this.lastCheckpoint = Math.max(this.lastCheckpoint, message.file);
-        if (message.removed.length > 0) this.#options.removed?.(message.removed);
+        if (message.removed.length + message.removedOrders.length > 0) {
+          this.#options.removed?.(message.removed, message.removedOrders);
+        }
         this.#answerAwaited(message.file, true);
         break;
       case 'sealed':

@@ -25,6 +25,7 @@ import { NOTHING_SEALED, type SealedRound, sealRound } from '../chunks/seal-roun
 import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
+import { OrderKeeper } from './order-keeper.ts';
 
 /** A round takes as many times `sealBytes` at most: what waits longer is done in several. */
 const MAX_ROUND = 4;
@@ -34,6 +35,7 @@ export class Folder {
   readonly #directory: string;
   readonly #settings: BrokerSettings;
   readonly #checkpoints: CheckpointStore;
+  readonly #orders: OrderKeeper;
   #state: BrokerState | undefined;
   /** Last file folded in; 0 before the first. */
   #file = 0;
@@ -51,6 +53,7 @@ export class Folder {
     this.#directory = directory;
     this.#settings = settings;
     this.#checkpoints = new CheckpointStore(disk, directory);
+    this.#orders = new OrderKeeper(disk, directory);
   }
 
   /** True when a checkpoint is worth its writing: enough has come, or files can go that were sealed. */
@@ -137,6 +140,8 @@ export class Folder {
    *
    * Chunks go when no partition has a readable batch in them, wherever they stand.
    *
+   * What is readable of a removed file stands in chunks: in which order it was written is kept in an order file.
+   *
    * @returns the files that are gone.
    */
   async removeDead(): Promise<FileNumber[]> {
@@ -147,12 +152,19 @@ export class Folder {
     const removed: number[] = [];
     for (const file of numberedFiles(await this.#disk.list(folder), 'journal')) {
       if (file >= keepFrom) break;
+      await this.#orders.keep(file, await this.#sizeOf(file), state.store);
       await this.#disk.remove(journalPath(this.#directory, file));
       await this.#disk.remove(indexPath(this.#directory, file));
       await this.#disk.syncDirectory(folder);
       removed.push(file);
     }
     return [...removed, ...(await this.#removeDeadChunks(state))];
+  }
+
+  /** @returns order files that are gone, by the numbers of their journal files. */
+  async removeDeadOrders(): Promise<number[]> {
+    const state = this.#state;
+    return state === undefined ? [] : await this.#orders.removeDead(state.store);
   }
 
   async #removeDeadChunks(state: BrokerState): Promise<FileNumber[]> {

@@ -16,7 +16,7 @@ import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts'
 import type { LogStore } from '../../store/log-store.ts';
 
 /** Only names of this form are ours: `0000000001.index.tmp`. */
-const TEMPORARY = /^\d{10}\.(index|checkpoint|chunk)\.tmp$/;
+const TEMPORARY = /^\d{10}\.(index|order|checkpoint|chunk)\.tmp$/;
 
 /**
  * Under the directory's lock, before anything writes there.

@@ -24,8 +24,16 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'indexed'; readonly file: number; readonly ranges: Float64Array }
-  /** `removed`: journal files and chunks that nothing needs any more and that were removed, with their indexes. */
-  | { readonly kind: 'checkpointed'; readonly file: number; readonly removed: readonly number[] }
+  /**
+   * `removed`: journal files and chunks that nothing needs any more and that were removed, with their indexes;
+   * `removedOrders`: order files that went the same way.
+   */
+  | {
+      readonly kind: 'checkpointed';
+      readonly file: number;
+      readonly removed: readonly number[];
+      readonly removedOrders: readonly number[];
+    }
   /** Answer to `seal`: commands for the journal, to be committed one by one in this order; none: nothing was done. */
   | {
       readonly kind: 'sealed';

@@ -76,6 +76,8 @@ export class WorkerLoop {
 
   async #checkpoint(): Promise<void> {
     const file = await this.#folder.checkpoint();
-    this.#port.say({ kind: 'checkpointed', file, removed: await this.#folder.removeDead() });
+    const removed = await this.#folder.removeDead();
+    const removedOrders = await this.#folder.removeDeadOrders();
+    this.#port.say({ kind: 'checkpointed', file, removed, removedOrders });
   }
 }

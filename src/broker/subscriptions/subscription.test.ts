@@ -5,50 +5,16 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { batchOf, openBroker, produce, splitBatches } from '../../../test/kit/broker-kit.ts';
+import { batchOf, openBroker, produce } from '../../../test/kit/broker-kit.ts';
+import { drain, places, type Seen, subscribe } from '../../../test/kit/drain-subscription.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import { TempDirectory } from '../../../test/kit/temp-directory.ts';
 import { TransactionalWriter } from '../../../test/kit/transactional-writer.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { journalPath } from '../../journal/paths.ts';
-import { baseOffset, isControl, lastOffset } from '../../model/record-batch.ts';
-import { TopicPattern } from '../../model/topic-pattern.ts';
-import type { Broker } from '../broker.ts';
-import { type Cursor, formatCursor, parseCursor } from './cursor.ts';
-import type { Subscription } from './subscription.ts';
+import { formatCursor, parseCursor } from './cursor.ts';
 
 const OPTIONS = { timeout: 60_000 } as const;
-
-interface Seen {
-  /** `topic/partition@offset`. */
-  readonly place: string;
-  readonly cursor: Cursor;
-}
-
-function subscribe(broker: Broker, match: readonly string[], start: Cursor | 'earliest' | 'latest'): Subscription {
-  return broker.subscribe({ patterns: match.map((text) => new TopicPattern(text)), start, readCommitted: true });
-}
-
-/** All records there are. */
-async function drain(subscription: Subscription): Promise<Seen[]> {
-  const seen: Seen[] = [];
-  for (;;) {
-    const step = await subscription.next();
-    if (step.kind !== 'run') return seen;
-    const { topic, partition, commit, entry, bytes, firstOffset } = step.run;
-    for (const batch of splitBatches(Buffer.from(bytes))) {
-      if (isControl(batch, 0)) continue;
-      for (let offset = baseOffset(batch, 0); offset <= lastOffset(batch, 0); offset++) {
-        if (offset < firstOffset) continue;
-        seen.push({ place: `${topic.name}/${partition.index}@${offset}`, cursor: { commit, entry, offset } });
-      }
-    }
-  }
-}
-
-function places(seen: readonly Seen[]): string[] {
-  return seen.map(({ place }) => place);
-}
 
 function isWanted(place: string): boolean {
   return place.startsWith('food.') || place.startsWith('drinks.');

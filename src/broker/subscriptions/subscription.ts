@@ -14,10 +14,8 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { MillraceError } from '../../base/errors.ts';
-import { KIND_BATCHES } from '../../journal/commit.ts';
 import type { CommitNumber } from '../../journal/journal.ts';
-import type { CommitReader } from '../../store/commit-reader.ts';
-import type { JournalMap } from '../../store/journal-map.ts';
+import type { HistoryReader } from '../../store/history-reader.ts';
 import type { Partition } from '../../store/partition.ts';
 import type { AbortedTransaction } from '../../store/transaction-index.ts';
 import type { Topic } from '../topic.ts';
@@ -53,8 +51,7 @@ export type SubscriptionStep =
   | { readonly kind: 'held' };
 
 export interface SubscriptionOptions {
-  readonly reader: CommitReader;
-  readonly map: JournalMap;
+  readonly reader: HistoryReader;
   readonly filter: TopicFilter;
   readonly partitionOf: (number: number) => Partition | undefined;
   readonly publishedCommit: () => CommitNumber;
@@ -103,7 +100,7 @@ export class Subscription {
       if (this.#entry === undefined) {
         const step = await reader.next(upTo);
         if (step === 'end') return { kind: 'end' };
-        if (step === 'gone') throw expired(this.#seen + 1, this.#options.map.firstCommit);
+        if (step === 'gone') throw expired(this.#seen + 1, await reader.firstCommit());
         this.#entry = 0;
       }
       const step = await this.#inCommit(upTo);
@@ -130,17 +127,18 @@ export class Subscription {
       this.#entry = entry;
       if (++this.#passed >= ENTRIES_PER_TURN) await this.#giveTurn();
       const row = reader.row(entry);
-      if (row.kind !== KIND_BATCHES) continue;
+      if (row.offsetCount === 0) continue;
       const topic = filter.wanted(row.partition);
       const partition = topic === undefined ? undefined : partitionOf(row.partition);
       if (topic === undefined || partition === undefined) continue;
       const firstOffset = Math.max(this.#firstOffset(entry, row.baseOffset), partition.logStartOffset);
-      const endOffset = row.baseOffset + row.checksumOrCount;
+      const endOffset = row.baseOffset + row.offsetCount;
       if (firstOffset >= endOffset) continue;
       if (this.#options.readCommitted && endOffset > partition.lastStableOffset) return { kind: 'held' };
       const abortedTransactions = partition.transactions?.abortedIn(row.baseOffset, endOffset) ?? [];
       const bytes = await reader.body(upTo);
       this.#entry = entry + 1;
+      if (bytes.length === 0) continue;
       const { commit } = reader;
       return { kind: 'run', run: { topic, partition, commit, entry, bytes, firstOffset, abortedTransactions } };
     }
@@ -156,14 +154,13 @@ export class Subscription {
   }
 
   async #place(): Promise<void> {
-    const { reader, map, start, publishedCommit } = this.#options;
+    const { reader, start, publishedCommit } = this.#options;
     const upTo = publishedCommit();
-    if (start === undefined) await map.loadOlder();
-    const { commit, entry, offset } = start ?? { commit: map.firstCommit - 1 };
+    const { commit, entry, offset } = start ?? { commit: (await reader.firstCommit()) - 1 };
     if (commit > upTo) throw aheadOf(commit, upTo);
     if (entry !== undefined && offset !== undefined) this.#inside = { commit, entry, offset };
     const first = entry === undefined ? commit + 1 : commit;
-    if (!(await reader.seek(first, upTo))) throw expired(first, map.firstCommit);
+    if (!(await reader.seek(first, upTo))) throw expired(first, await reader.firstCommit());
     this.#seen = first - 1;
     this.#placed = true;
   }
@@ -178,7 +175,7 @@ function expired(commit: CommitNumber, firstCommit: CommitNumber): MillraceError
   return new MillraceError(
     'BROKER_CURSOR_EXPIRED',
     `Commit ${commit}, where the cursor goes on, is not kept any more: the oldest is ${firstCommit}. What lies between ` +
-      `was deleted or is readable topic by topic only. Go on with cursor=${firstCommit - 1} or cursor=earliest.`,
+      `was deleted. Go on with cursor=${firstCommit - 1} or cursor=earliest.`,
     { details: { commit, firstCommit } },
   );
 }

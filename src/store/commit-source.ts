@@ -1,0 +1,53 @@
+import type { CommitNumber } from '../journal/journal.ts';
+
+/**
+ * - `commit`: the next one; `rowCount`, `row` and `body` show it.
+ * - `end`: it is newer than what may be read.
+ * - `gone`: the file that held it was removed.
+ */
+export type CommitStep = 'commit' | 'end' | 'gone';
+
+/** Batches of one partition in a commit. Other entries, and what is gone, have no offsets: `offsetCount` is 0. */
+export interface CommitRow {
+  readonly partition: number;
+  readonly baseOffset: number;
+  readonly offsetCount: number;
+}
+
+/**
+ * Commits in the order in which they were written, over all partitions. One source serves one caller, one call at a time.
+ * What it hands out is borrowed until the next call.
+ *
+ * ```
+ *   seek(commit) ──► next(upTo) ──commit──► rowCount, row ──► body() ...
+ *                        │                      ▲               │
+ *                        └─end: no more         └── next(upTo) ─┘
+ * ```
+ */
+export interface CommitSource {
+  /** The commit that `next` moved to. */
+  readonly commit: CommitNumber;
+  /** Entries of the current commit. */
+  readonly rowCount: number;
+
+  /**
+   * Goes to the place before a commit, which may be one that is not written yet.
+   *
+   * @param upTo newest commit that readers may see.
+   * @returns false where the commit is not kept any more.
+   * @throws STORE_IO, STORE_CORRUPT, STORE_CLOSED; so do `next` and `body`.
+   */
+  seek(commit: CommitNumber, upTo: CommitNumber): Promise<boolean>;
+
+  /** Moves to the next commit. */
+  next(upTo: CommitNumber): Promise<CommitStep>;
+
+  /** Entry `index` of the current commit. Entries are asked for in ascending order. Valid until the next call. */
+  row(index: number): CommitRow;
+
+  /** Whole batches of the row that `row` gave last; none where they were deleted meanwhile. */
+  body(upTo: CommitNumber): Promise<Uint8Array>;
+
+  /** Gives all memory back. The source can go on after it. */
+  release(): void;
+}
