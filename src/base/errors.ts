@@ -127,6 +127,7 @@ export const ERROR_KINDS = {
   BROKER_SUBSCRIPTION_CLAIMED: 'refresh',
   BROKER_SUBSCRIPTION_IDLE: 'refresh',
   BROKER_SUBSCRIPTION_OFFSET_INVALID: 'fix-request',
+  BROKER_PUSH_NOT_FOUND: 'refresh',
   // HTTP listener: what only HTTP can get wrong
   HTTP_REQUEST_INVALID: 'fix-request',
   HTTP_JSON_INVALID: 'fix-request',

@@ -12,6 +12,7 @@ import { CompactionState } from './compaction/compaction-state.ts';
 import { GroupState } from './groups/group-state.ts';
 import { IdempotencyKeysState } from './idempotency/idempotency-keys-state.ts';
 import { MessageIdsState } from './message-ids/message-ids-state.ts';
+import { PushesState } from './push/pushes-state.ts';
 import { QuotasState } from './quotas/quotas-state.ts';
 import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, type StatePart } from './state-part.ts';
@@ -35,6 +36,7 @@ export class BrokerState implements Fold {
   readonly groups = new GroupState();
   readonly quotas = new QuotasState();
   readonly idempotencyKeys = new IdempotencyKeysState();
+  readonly pushes = new PushesState();
   readonly topics: TopicsState;
   readonly chunks: ChunksState;
   readonly compaction: CompactionState;
@@ -58,6 +60,7 @@ export class BrokerState implements Fold {
       this.streams.topicDeleted(topic);
       this.subscriptions.topicDeleted(topic);
       this.compaction.topicDeleted(topic);
+      this.pushes.topicDeleted(topic);
     });
     this.compaction = new CompactionState(this.store);
     this.chunks = new ChunksState(this.store, this.compaction);
@@ -74,6 +77,7 @@ export class BrokerState implements Fold {
       this.subscriptions,
       this.quotas,
       this.idempotencyKeys,
+      this.pushes,
     ] satisfies StatePart[]) {
       for (const type of part.commands) this.#byCommand.set(type, part);
     }
@@ -107,6 +111,7 @@ export class BrokerState implements Fold {
       { ...sectionOf(this.subscriptions), optional: true },
       { ...sectionOf(this.quotas), optional: true },
       { ...sectionOf(this.idempotencyKeys), optional: true },
+      { ...sectionOf(this.pushes), optional: true },
       {
         id: CHECKPOINT_SECTION.PARTITION_TRANSACTIONS,
         snapshot: (writer) => store.snapshotTransactions(writer),

@@ -54,6 +54,7 @@ import { type IdempotencyCounters, WriteCondition, type WriteConditionOptions } 
 import { MessageIds } from './message-ids/message-ids.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
+import { Pushes } from './push/pushes.ts';
 import { Quotas } from './quotas/quotas.ts';
 import { DataFiles } from './retention/data-files.ts';
 import { Reclaimer } from './retention/reclaimer.ts';
@@ -140,6 +141,7 @@ export class Broker {
   readonly streams: Streams;
   readonly streamReader: StreamReader;
   readonly subscriptions: StreamSubscriptions;
+  readonly pushes: Pushes;
   /** Uniform in [0, 1); for what need not be unpredictable. */
   readonly random: () => number;
   readonly quotas: Quotas;
@@ -201,7 +203,10 @@ export class Broker {
     this.checkpointer = parts.checkpointer;
     this.files = parts.files;
     const { journal, state, clock, settings, directory, pool } = parts;
-    state.onPublished = () => this.commits.published();
+    state.onPublished = () => {
+      this.commits.published();
+      this.pushes.published();
+    };
     this.#reader = new PartitionReader({
       tail: parts.tail,
       handles: parts.handles,
@@ -325,6 +330,16 @@ export class Broker {
       newKeys: newSubscriptionKeys,
     });
     this.streams.setHooks(this.subscriptions);
+    this.pushes = new Pushes({
+      journal,
+      state: state.pushes,
+      topics: this.topics,
+      topicsVersion: () => state.topics.version,
+      reader: { fetchPath: this.fetchPath, decompressor: this.decompressor },
+      clock,
+      logger: parts.logger,
+      random: parts.random,
+    });
   }
 
   get clusterId(): string {
@@ -440,6 +455,7 @@ export class Broker {
     this.transactions.start();
     this.streams.start();
     this.subscriptions.start();
+    this.pushes.start();
     this.#scheduleExpiry();
   }
 
@@ -452,6 +468,7 @@ export class Broker {
     this.transactions.stop();
     this.streams.stop();
     this.subscriptions.stop();
+    this.pushes.stop();
     this.fetchPath.close();
     try {
       await this.journal.close();

@@ -51,6 +51,10 @@ export const COMMAND = {
   BATCHES_SEALED: 61,
   BATCHES_COMPACTED: 62,
   IDEMPOTENCY_KEY_USED: 70,
+  PUSH_CONFIGURED: 71,
+  PUSH_MOVED: 72,
+  PUSH_PAUSED: 73,
+  PUSH_DELETED: 74,
 } as const;
 
 /** Checkpoint sections. On disk: never renumber, never reuse. */
@@ -72,4 +76,5 @@ export const CHECKPOINT_SECTION = {
   CHUNKS: 61,
   COMPACTION: 62,
   IDEMPOTENCY_KEYS: 70,
+  PUSHES: 71,
 } as const;

@@ -155,6 +155,26 @@ test('writes on a condition, writes that happen once, and several topics in one 
   assert.equal(await ok(['consume', 'conditional']), 'a\nb\nc\n"d"\n');
 });
 
+test('pushes: made, shown, paused, resumed, changed, deleted', TIMEOUT, async () => {
+  await ok(['produce', 'pushed'], 'a\nb\n');
+  // Nobody listens on the discard port.
+  const set = ['push', 'set', 'p', 'pushed', 'more/**', '--url', 'http://127.0.0.1:9/'];
+  assert.equal(await ok(set), 'p delivers pushed, more/** to http://127.0.0.1:9/\n');
+  assert.equal(await ok(['push', 'pause', 'p']), 'paused p\n');
+  assert.match(await ok(['push', 'list']), /^ID +STATE +LAG +MATCH +URL\np +paused +2 +pushed, more\/\*\* +http/);
+  const described = await ok(['push', 'describe', 'p']);
+  assert.match(described, /^p \(paused, lag 2, 1 partition\)\npushed, more\/\*\* -> http:.*\n/);
+  assert.match(described, /\npushed +0 +0 +2 +2 /);
+  const changed = jsonLines(await ok([...set, '--max-attempts', '3', '--dead-letters', 'dead', '--json']));
+  assert.deepEqual([changed[0]?.['maxAttempts'], changed[0]?.['deadLetterTopic']], [3, 'dead']);
+  assert.equal(await ok(['push', 'resume', 'p']), 'resumed p\n');
+  assert.equal(await ok(['push', 'delete', 'p']), 'deleted p\n');
+  assert.equal((await millrace(['push', 'describe', 'p'])).code, 1);
+  assert.equal((await millrace(['push', 'set', 'p', 't'])).code, 2);
+  const refused = await millrace(['push', 'set', 'p', 't', '--url', 'http://10.0.0.1/']);
+  assert.match(refused.stderr, /HTTP_WEBHOOK_URL_REJECTED/);
+});
+
 test('a follower gets what was there and what comes, until it is stopped or has enough', TIMEOUT, async () => {
   await ok(['produce', 'followed'], 'one\n');
   const follower = startMillrace(['consume', 'followed', '--from', 'earliest', '--follow', '--http', broker.http]);

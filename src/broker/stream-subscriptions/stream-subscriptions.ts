@@ -127,6 +127,11 @@ export class StreamSubscriptions implements StreamHooks {
     return [(await this.#webhookKey()).jwk];
   }
 
+  /** Value of `Webhook-Signature`, for who calls out besides subscriptions. */
+  async sign(body: string): Promise<string> {
+    return (await this.#webhookKey()).signature(body, this.#options.clock.now());
+  }
+
   /** @throws BROKER_SUBSCRIPTION_NOT_FOUND. */
   get(id: string): StreamSubscription {
     const subscription = this.#options.state.find(id);

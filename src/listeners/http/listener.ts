@@ -22,6 +22,7 @@ import { applyCors } from './cors.ts';
 import { HttpCounters } from './counters.ts';
 import { MethodTable } from './method-table.ts';
 import { fromForeign, problemHeaders, problemOf, refuseSocket } from './problem.ts';
+import { pushSender } from './push/push-sender.ts';
 import { ReadingRoom } from './reading.ts';
 import { RECORD_MEDIA_TYPES } from './record-media.ts';
 import { commitRoutes } from './routes/commit.ts';
@@ -29,6 +30,7 @@ import { groupOffsetRoutes } from './routes/group-offsets.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { healthRoutes, WATCH_PATHS } from './routes/health.ts';
 import { produceRoutes } from './routes/produce.ts';
+import { pushRoutes } from './routes/pushes.ts';
 import { quotaRoutes } from './routes/quotas.ts';
 import { readRoutes } from './routes/read.ts';
 import { subscribeRoutes } from './routes/subscribe.ts';
@@ -107,6 +109,7 @@ export class HttpListener {
     // Listening first, so that start to ready does not wait for it; the first request waits if it comes earlier.
     loadValidator().catch((error: unknown) => context.logger.error(`The validator cannot be loaded: ${String(error)}`));
     options.broker.subscriptions.attach(webhookSender(options.broker.clock, state.abort.signal));
+    options.broker.pushes.attach(pushSender(context, { signal: state.abort.signal }));
     return new HttpListener(app, context, options.clock ?? options.broker.clock, state);
   }
 
@@ -137,6 +140,7 @@ export class HttpListener {
     this.#state.stopping = true;
     this.context.room.stop();
     this.context.broker.subscriptions.attach(undefined);
+    this.context.broker.pushes.attach(undefined);
     this.#state.abort.abort();
     const timer = this.#clock.schedule(deadlineMs, () => this.#app.server.closeAllConnections());
     try {
@@ -188,6 +192,7 @@ function createApp(context: HttpContext): FastifyInstance {
     groupOffsetRoutes(scope, context);
     transactionRoutes(scope, context);
     quotaRoutes(scope, context);
+    pushRoutes(scope, context);
   });
   app.register(async (scope) => {
     parseRecordBodies(scope, context, RECORD_MEDIA_TYPES);

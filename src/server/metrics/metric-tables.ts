@@ -19,6 +19,7 @@ import { HTTP_METRICS } from './http-metrics.ts';
 import { KAFKA_METRICS } from './kafka-metrics.ts';
 import { MESSAGE_ID_METRICS } from './message-id-metrics.ts';
 import { type BoundMetric, bindMetrics, type MetricDefinition } from './metrics.ts';
+import { PUSH_METRICS } from './push-metrics.ts';
 import { STORAGE_METRICS } from './storage-metrics.ts';
 import { STREAM_METRICS } from './stream-metrics.ts';
 import { TRANSACTION_METRICS } from './transaction-metrics.ts';
@@ -50,6 +51,7 @@ export const METRIC_TABLES: readonly MetricTable[] = [
   table('Transactions', TRANSACTION_METRICS, 'transactions'),
   table('Repeated messages', MESSAGE_ID_METRICS, 'messageIds'),
   table('Streams', STREAM_METRICS, 'broker'),
+  table('Push', PUSH_METRICS, 'broker'),
   table('Disk', DISK_METRICS, 'disk'),
   table('Kafka', KAFKA_METRICS, 'kafka'),
   table('HTTP', HTTP_METRICS, 'http'),

@@ -281,7 +281,7 @@ test('hostile input is refused with a reason, and disturbs nothing', OPTIONS, as
   await kit.refused([415, 'HTTP_MEDIA_TYPE_UNSUPPORTED'], 'POST', '/v1/stream/s', {
     ...TEXT,
     body: 'x',
-    headers: { 'content-encoding': 'gzip' },
+    headers: { 'content-encoding': 'br' },
   });
   assert.equal((await kit.get('/v1/stream/s')).text, 'whole');
   assert.equal((await kit.get('/v1/stream/j')).text, '[]');

@@ -1,0 +1,37 @@
+/** `millrace push pause`, `resume` and `delete`. */
+import type { Command } from 'commander';
+import { type ClientOptions, withClient, withClientOptions } from './options.ts';
+import { printJson, printLine } from './output.ts';
+import { pushPath } from './push-answers.ts';
+
+export function registerChanges(push: Command): void {
+  withClientOptions(push.command('pause <id...>').description('deliver nothing until it is resumed')).action(
+    changer('pause'),
+  );
+  withClientOptions(
+    push.command('resume <id...>').description('deliver again; what failed before is tried at once'),
+  ).action(changer('resume'));
+  withClientOptions(push.command('delete <id...>').description('end a push, and forget where it stood')).action(remove);
+}
+
+function changer(verb: 'pause' | 'resume') {
+  return async (ids: readonly string[], options: ClientOptions): Promise<void> => {
+    await withClient(options, async (client) => {
+      for (const id of ids) {
+        const push = await client.json('POST', pushPath(id, verb));
+        if (options.json) await printJson(push);
+        else await printLine(`${verb}d ${id}`);
+      }
+    });
+  };
+}
+
+async function remove(ids: readonly string[], options: ClientOptions): Promise<void> {
+  await withClient(options, async (client) => {
+    for (const id of ids) {
+      await client.json('DELETE', pushPath(id));
+      if (options.json) await printJson({ id, deleted: true });
+      else await printLine(`deleted ${id}`);
+    }
+  });
+}
