@@ -140,6 +140,13 @@ export function maxTimestamp(bytes: Uint8Array, position: number): number {
   return readInt64(bytes, position + MAX_TIMESTAMP_POSITION);
 }
 
+/** The offset behind the last of whole batches that stand back to back; `otherwise` where there are none. */
+export function endOfBatches(bytes: Uint8Array, otherwise: number): number {
+  let end = otherwise;
+  for (let at = 0; at < bytes.length; at += batchSizeBytes(bytes, at)) end = lastOffset(bytes, at) + 1;
+  return end;
+}
+
 /** -1: the producer is not idempotent. */
 export function producerId(bytes: Uint8Array, position: number): number {
   return readInt64(bytes, position + PRODUCER_ID_POSITION);

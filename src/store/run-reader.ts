@@ -3,7 +3,7 @@
  * partition is read along, within a bound over all of them.
  */
 import type { BufferPool } from '../base/buffer-pool.ts';
-import { batchSizeBytes, lastOffset } from '../model/record-batch.ts';
+import { endOfBatches } from '../model/record-batch.ts';
 import type { Partition } from './partition.ts';
 import { cutBatches, GatherBuffer, ReadResult } from './read-result.ts';
 import type { PartitionReader } from './reader.ts';
@@ -100,7 +100,7 @@ export class RunReader {
       result.finish();
       if (result.sizeBytes === 0) return { bytes: NO_BYTES, startOffset: offset, endOffset: limit };
       const bytes = Buffer.concat(result.slices);
-      return { bytes, startOffset: offset, endOffset: endOf(bytes) };
+      return { bytes, startOffset: offset, endOffset: endOfBatches(bytes, offset) };
     } finally {
       result.release();
       gather.release();
@@ -120,11 +120,4 @@ export class RunReader {
     this.#ahead.delete(partition);
     this.#heldBytes -= ahead.bytes.length;
   }
-}
-
-/** Behind the last batch. */
-function endOf(bytes: Uint8Array): number {
-  let end = 0;
-  for (let at = 0; at < bytes.length; at += batchSizeBytes(bytes, at)) end = lastOffset(bytes, at) + 1;
-  return end;
 }

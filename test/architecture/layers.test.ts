@@ -36,6 +36,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'listeners/ws',
     'listeners/quic',
   ],
+  // The broker without listeners, for programs that want its storage alone.
+  log: ['base', 'model', 'journal', 'store', 'broker'],
   client: ['base', 'model', 'wire'],
   // Stands on the client's API, whichever back end it has.
   process: ['base', 'client'],

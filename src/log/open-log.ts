@@ -1,0 +1,37 @@
+import { type Clock, systemClock } from '../base/clock.ts';
+import { type Logger, silentLogger } from '../base/logger.ts';
+import { Broker } from '../broker/broker.ts';
+import type { BrokerSettings } from '../broker/settings.ts';
+import { NodeDisk } from '../journal/node-disk.ts';
+import { Log } from './log.ts';
+
+export interface OpenLogOptions {
+  /** Data directory, made where it is missing. One process has it at a time. */
+  readonly dir: string;
+  readonly settings?: Partial<BrokerSettings> | undefined;
+  /** Default: silent. */
+  readonly logger?: Logger | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/**
+ * Opens the log in a directory: the same that a broker serves, at rest.
+ *
+ * ```ts
+ * await using log = await openLog({ dir: './data' });
+ * await log.append('orders', { key: 'k', value: 'v' });
+ * ```
+ *
+ * @throws JOURNAL_LOCKED where another process has the directory, JOURNAL_CORRUPT, STORE_CORRUPT (the place is named, nothing
+ *   was changed), JOURNAL_FORMAT_UNSUPPORTED, JOURNAL_IO, JOURNAL_NO_SPACE.
+ */
+export async function openLog({ dir, settings, logger, clock = systemClock }: OpenLogOptions): Promise<Log> {
+  const broker = await Broker.open({
+    directory: dir,
+    disk: new NodeDisk(),
+    clock,
+    settings,
+    logger: logger ?? silentLogger,
+  });
+  return new Log(broker, () => clock.now());
+}
