@@ -6,7 +6,7 @@ import { RecordCursor, recordBytes } from '../model/record-codec.ts';
 import type { AbortedTransaction } from '../store/transaction-index.ts';
 
 /**
- * The records of whole batches from an offset on, without those of aborted transactions. Large compressed batches are opened
+ * The records of whole batches from an offset on to another (exclusive), without those of aborted transactions. Large compressed batches are opened
  * on worker threads.
  *
  * @param bytes owned by the records that come of it.
@@ -15,6 +15,7 @@ import type { AbortedTransaction } from '../store/transaction-index.ts';
 export async function* openBatches(
   bytes: Uint8Array,
   fromOffset: number,
+  endOffset: number,
   aborted: readonly AbortedTransaction[],
   decompressor: Decompressor,
 ): AsyncGenerator<StoredRecord, void, undefined> {
@@ -23,6 +24,6 @@ export async function* openBatches(
     if (hidden.hides(bytes, at)) continue;
     const records = codec(bytes, at) === CODEC.none ? recordBytes(bytes, at) : await decompressor.open(bytes, at);
     const cursor = new RecordCursor(bytes, at, records);
-    while (cursor.next()) if (cursor.offset >= fromOffset) yield cursor.record();
+    while (cursor.next() && cursor.offset < endOffset) if (cursor.offset >= fromOffset) yield cursor.record();
   }
 }

@@ -53,10 +53,10 @@ async function waitForMore(
 }
 
 async function* recordsOf(run: CommitRun, broker: Broker): AsyncGenerator<SubscribedRecord, void, undefined> {
-  const { topic, partition, commit, entry, firstOffset, abortedTransactions } = run;
+  const { topic, partition, commit, entry, firstOffset, endOffset, abortedTransactions } = run;
   // The run is borrowed; the records are given away.
   const bytes = Uint8Array.from(run.bytes);
-  for await (const record of openBatches(bytes, firstOffset, abortedTransactions, broker.decompressor)) {
+  for await (const record of openBatches(bytes, firstOffset, endOffset, abortedTransactions, broker.decompressor)) {
     const cursor = formatCursor({ commit, entry, offset: record.offset });
     yield { topic: topic.name, partition: partition.index, ...record, cursor };
   }

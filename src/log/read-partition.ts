@@ -35,8 +35,8 @@ export async function* readPartition(
     const fetched = await fetch(broker, partition, offset, follow, signal);
     // Without waiting, nothing there means that the rest is gone by now.
     if (fetched === undefined || (fetched.bytes.length === 0 && !follow)) return;
-    for await (const record of openBatches(fetched.bytes, offset, fetched.aborted, broker.decompressor)) {
-      if (record.offset >= end || isAborted(signal)) return;
+    for await (const record of openBatches(fetched.bytes, offset, end, fetched.aborted, broker.decompressor)) {
+      if (isAborted(signal)) return;
       yield { topic: topic.name, partition: partition.index, ...record };
       left -= 1;
       if (left === 0) return;

@@ -1,7 +1,8 @@
 import type { Broker } from '../../src/broker/broker.ts';
 import { type Cursor } from '../../src/broker/subscriptions/cursor.ts';
 import type { Subscription } from '../../src/broker/subscriptions/subscription.ts';
-import { baseOffset, isControl, lastOffset } from '../../src/model/record-batch.ts';
+import { isControl } from '../../src/model/record-batch.ts';
+import { readRecords } from '../../src/model/record-codec.ts';
 import { TopicPattern } from '../../src/model/topic-pattern.ts';
 import { splitBatches } from './broker-kit.ts';
 
@@ -26,11 +27,11 @@ export async function drain(subscription: Subscription, limit = Number.POSITIVE_
   while (seen.length < limit) {
     const step = await subscription.next();
     if (step.kind !== 'run') return seen;
-    const { topic, partition, commit, entry, bytes, firstOffset } = step.run;
+    const { topic, partition, commit, entry, bytes, firstOffset, endOffset } = step.run;
     for (const batch of splitBatches(Buffer.from(bytes))) {
       if (isControl(batch, 0)) continue;
-      for (let offset = baseOffset(batch, 0); offset <= lastOffset(batch, 0); offset++) {
-        if (offset < firstOffset) continue;
+      for (const { offset } of readRecords(batch)) {
+        if (offset < firstOffset || offset >= endOffset) continue;
         seen.push({ place: `${topic.name}/${partition.index}@${offset}`, cursor: { commit, entry, offset } });
       }
     }

@@ -8,11 +8,14 @@ import { batchOf, produce } from '../../../test/kit/broker-kit.ts';
 import { drain, places, type Seen, subscribe } from '../../../test/kit/drain-subscription.ts';
 import { FakeDisk } from '../../../test/kit/fake-disk.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
-import { openOn, SEALING_DIRECTORY, settle } from '../../../test/kit/sealing-history.ts';
+import { openOn, readTopic, SEALING_DIRECTORY, settle } from '../../../test/kit/sealing-history.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import { TransactionalWriter } from '../../../test/kit/transactional-writer.ts';
 import { journalDirectory, numberedFiles } from '../../journal/paths.ts';
+import { BatchBuilder } from '../../model/batch-builder.ts';
+import { readRecords } from '../../model/record-codec.ts';
 import type { Broker } from '../broker.ts';
+import type { Topic } from '../topic.ts';
 import { formatCursor } from './cursor.ts';
 
 const OPTIONS = { timeout: 120_000 } as const;
@@ -167,3 +170,46 @@ test(
     await broker.close();
   },
 );
+
+// A batch that compaction has packed covers the offsets of several entries: its records came once for each of them.
+test('of compacted topics every record that is left comes once, in order', OPTIONS, async () => {
+  const scene = await Scene.start();
+  const { broker, random } = scene;
+  const config = { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.01' };
+  const topics = await Promise.all(['state.a', 'state.b'].map((name) => broker.topics.create({ name, config })));
+  const written: string[] = [];
+  while (((await scene.files('journal'))[0] ?? 0) <= 8) {
+    for (let i = 0; i < 30; i++) {
+      const topic = random.pick(topics);
+      const builder = new BatchBuilder();
+      const count = 1 + random.below(3);
+      for (let k = 0; k < count; k++) {
+        builder.add({ key: `k${random.below(12)}`, value: 'v'.repeat(200), timestamp: scene.clock.now() });
+      }
+      const item = await produce(broker, topic, 0, builder.build());
+      for (let k = 0; k < count; k++) written.push(`${topic?.name}/0@${item.baseOffset + k}`);
+    }
+    await settle(broker);
+    await broker.compactor.compact();
+    await settle(broker);
+  }
+  assert.ok(broker.compactor.counters.droppedRecords > 100);
+  const seen = await drain(subscribe(broker, ['state/*'], 'earliest'));
+  const place = new Map(written.map((each, i) => [each, i]));
+  const order = places(seen).map((each) => place.get(each) ?? Number.NaN);
+  assert.deepEqual(
+    order,
+    [...new Set(order)].sort((one, other) => one - other),
+    'each once, as they were written',
+  );
+  for (const topic of topics) {
+    const left = (await readTopic(broker, topic as Topic)).flatMap(({ bytes }) => [...readRecords(bytes)]);
+    const theirs = new Set(places(seen).filter((each) => each.startsWith(`${topic?.name}/`)));
+    for (const { offset } of left) assert.ok(theirs.has(`${topic?.name}/0@${offset}`), `offset ${offset} is there`);
+  }
+  for (let i = 0; i < 20; i++) {
+    const at = random.below(seen.length);
+    assert.deepEqual(await drain(subscribe(broker, ['state/*'], (seen[at] as Seen).cursor)), seen.slice(at + 1));
+  }
+  await broker.close();
+});

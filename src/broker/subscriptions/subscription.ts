@@ -36,6 +36,8 @@ export interface CommitRun {
   readonly bytes: Uint8Array;
   /** First offset that is to be read: behind what the cursor has seen, and what was deleted. */
   readonly firstOffset: number;
+  /** Exclusive: records behind it, which a compacted batch may hold too, are another entry's. */
+  readonly endOffset: number;
   /** Of those that overlap the batches; the reader drops their records. */
   readonly abortedTransactions: readonly AbortedTransaction[];
 }
@@ -140,7 +142,10 @@ export class Subscription {
       this.#entry = entry + 1;
       if (bytes.length === 0) continue;
       const { commit } = reader;
-      return { kind: 'run', run: { topic, partition, commit, entry, bytes, firstOffset, abortedTransactions } };
+      return {
+        kind: 'run',
+        run: { topic, partition, commit, entry, bytes, firstOffset, endOffset, abortedTransactions },
+      };
     }
     return undefined;
   }

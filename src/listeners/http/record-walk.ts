@@ -30,9 +30,19 @@ export class PartitionWalk {
   openBytes = 0;
   /** Offset behind the open batch, exclusive. */
   #batchEnd = -1;
+  readonly #endOffset: number;
 
-  /** @param aborted transactions that overlap the slices; their records are passed over. */
-  constructor(position: PartitionPosition, slices: readonly Uint8Array[], aborted: readonly AbortedTransaction[]) {
+  /**
+   * @param aborted transactions that overlap the slices; their records are passed over.
+   * @param endOffset exclusive; what batches hold from there on is passed over.
+   */
+  constructor(
+    position: PartitionPosition,
+    slices: readonly Uint8Array[],
+    aborted: readonly AbortedTransaction[],
+    endOffset = Number.POSITIVE_INFINITY,
+  ) {
+    this.#endOffset = endOffset;
     this.position = position;
     this.#aborted = new AbortedBatches(aborted);
     this.#slices = slices;
@@ -43,7 +53,9 @@ export class PartitionWalk {
     const { record } = this;
     if (record === undefined) return false;
     try {
-      while (record.next()) if (record.offset >= this.position.nextOffset) return true;
+      while (record.next() && record.offset < this.#endOffset) {
+        if (record.offset >= this.position.nextOffset) return true;
+      }
     } catch (error) {
       throw this.#unreadable(error);
     }

@@ -85,10 +85,10 @@ export class SubscriptionSource implements RecordSource {
 
   /** @returns whether the next run may follow: not where this one is left in front of a batch that cannot be opened. */
   async #collect(run: CommitRun, collector: Collector, before: number): Promise<boolean> {
-    const { topic, partition, commit, entry, bytes, firstOffset, abortedTransactions } = run;
+    const { topic, partition, commit, entry, bytes, firstOffset, endOffset, abortedTransactions } = run;
     const { highWatermark, logStartOffset } = partition;
     const position = { topic, partition, nextOffset: firstOffset, highWatermark, logStartOffset };
-    const walk = new PartitionWalk(position, [bytes], abortedTransactions);
+    const walk = new PartitionWalk(position, [bytes], abortedTransactions, endOffset);
     const topicJson = JSON.stringify(topic.name);
     try {
       let there = await walk.openNext(this.#room.broker.decompressor);
