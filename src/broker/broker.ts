@@ -21,7 +21,7 @@ import {
   orderPath,
 } from '../journal/paths.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
-import type { TopicPattern } from '../model/topic-pattern.ts';
+import { TopicPattern } from '../model/topic-pattern.ts';
 import { CommitReader } from '../store/commit-reader.ts';
 import { FileHandles } from '../store/file-handles.ts';
 import { chunkFile, isChunk } from '../store/file-number.ts';
@@ -51,11 +51,13 @@ import { FetchPath, type FetchRequest } from './fetch.ts';
 import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type IdempotencyCounters, WriteCondition, type WriteConditionOptions } from './idempotency/write-condition.ts';
+import { Lineage } from './lineage/lineage.ts';
 import { MessageIds } from './message-ids/message-ids.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
 import { Pushes } from './push/pushes.ts';
 import { Quotas } from './quotas/quotas.ts';
+import type { RecordReader } from './read-record.ts';
 import { DataFiles } from './retention/data-files.ts';
 import { Reclaimer } from './retention/reclaimer.ts';
 import { Sweeper } from './retention/sweeper.ts';
@@ -142,6 +144,9 @@ export class Broker {
   readonly streamReader: StreamReader;
   readonly subscriptions: StreamSubscriptions;
   readonly pushes: Pushes;
+  readonly lineage: Lineage;
+  /** For single records. */
+  readonly recordReader: RecordReader;
   /** Uniform in [0, 1); for what need not be unpredictable. */
   readonly random: () => number;
   readonly quotas: Quotas;
@@ -330,12 +335,20 @@ export class Broker {
       newKeys: newSubscriptionKeys,
     });
     this.streams.setHooks(this.subscriptions);
+    this.recordReader = { fetchPath: this.fetchPath, decompressor: this.decompressor };
+    this.lineage = new Lineage({
+      subscribe: (start) => this.subscribe({ patterns: [new TopicPattern('**')], start, readCommitted: true }),
+      publishedCommit: () => journal.status().publishedCommit,
+      decompressor: this.decompressor,
+      clock,
+      logger: parts.logger,
+    });
     this.pushes = new Pushes({
       journal,
       state: state.pushes,
       topics: this.topics,
       topicsVersion: () => state.topics.version,
-      reader: { fetchPath: this.fetchPath, decompressor: this.decompressor },
+      reader: this.recordReader,
       clock,
       logger: parts.logger,
       random: parts.random,
@@ -469,6 +482,7 @@ export class Broker {
     this.streams.stop();
     this.subscriptions.stop();
     this.pushes.stop();
+    this.lineage.stop();
     this.fetchPath.close();
     try {
       await this.journal.close();

@@ -155,6 +155,22 @@ test('writes on a condition, writes that happen once, and several topics in one 
   assert.equal(await ok(['consume', 'conditional']), 'a\nb\nc\n"d"\n');
 });
 
+test('what caused a record, and what it caused', TIMEOUT, async () => {
+  await ok(['produce', 'cause'], 'a\n');
+  await ok(['produce', 'effect', '--header', 'millrace-parent=cause/0/0'], 'b\n');
+  await ok(
+    ['produce', 'effect', '--header', 'millrace-parent=effect/0/0', '--header', 'millrace-parent=gone/0/1'],
+    'c\n',
+  );
+  const table = await ok(['lineage', 'effect/0/0']);
+  assert.match(table, /^DEPTH +TOPIC.*\n +-1 +cause +0 +0 +2.*Z\n +0 +effect +0 +0\n +1 +effect +0 +1 +2.*Z\n$/);
+  const [page] = jsonLines(await ok(['lineage', 'effect/0/1', '--json']));
+  const { ancestors } = (page ?? {}) as { ancestors?: unknown[] };
+  assert.equal(ancestors?.length, 3);
+  assert.equal((await millrace(['lineage', 'effect'])).code, 2);
+  assert.equal((await millrace(['lineage', 'effect/0/9'])).code, 1);
+});
+
 test('pushes: made, shown, paused, resumed, changed, deleted', TIMEOUT, async () => {
   await ok(['produce', 'pushed'], 'a\nb\n');
   // Nobody listens on the discard port.

@@ -29,6 +29,7 @@ import { commitRoutes } from './routes/commit.ts';
 import { groupOffsetRoutes } from './routes/group-offsets.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { healthRoutes, WATCH_PATHS } from './routes/health.ts';
+import { lineageRoutes } from './routes/lineage.ts';
 import { produceRoutes } from './routes/produce.ts';
 import { pushRoutes } from './routes/pushes.ts';
 import { quotaRoutes } from './routes/quotas.ts';
@@ -199,6 +200,7 @@ function createApp(context: HttpContext): FastifyInstance {
     produceRoutes(scope, context);
     readRoutes(scope, context);
     subscribeRoutes(scope, context);
+    lineageRoutes(scope, context);
   });
   app.register(async (scope) => {
     parseRecordBodies(scope, context, ['application/json']);

@@ -242,6 +242,36 @@ export function readQuery(settings: HttpSettings) {
 }
 export type ReadQuery = XStatic<ReturnType<typeof readQuery>>;
 
+export const LineageParams = object(
+  {
+    topic: STRING,
+    partition: text('^\\d{1,10}$', 'a partition number from 0'),
+    offset: text('^\\d{1,16}$', 'an offset from 0'),
+  },
+  ['topic', 'partition', 'offset'],
+);
+export type LineageParams = XStatic<typeof LineageParams>;
+
+/** Steps from a record to its farthest relative. */
+const MAX_DEPTH = 100;
+
+export function lineageQuery(settings: HttpSettings) {
+  const maxWait = settings.maxWaitMs / 1000;
+  return object(
+    {
+      direction: oneOf('both', 'ancestors', 'descendants'),
+      depth: whole(1, MAX_DEPTH),
+      limit: whole(1, 1_000),
+      maxBytes: whole(1, settings.maxAnswerBytes),
+      cursor: text('^\\d{1,15}$', 'the nextCursor of the page before'),
+      wait: { type: 'number', minimum: 0, maximum: maxWait, expected: `a number of seconds from 0 to ${maxWait}` },
+      format: oneOf('text', 'json', 'base64'),
+    },
+    [],
+  );
+}
+export type LineageQuery = XStatic<ReturnType<typeof lineageQuery>>;
+
 /** Globs of one subscription: each is matched against every topic, once. */
 const MAX_PATTERNS = 100;
 

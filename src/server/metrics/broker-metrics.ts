@@ -81,6 +81,20 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     read: (broker) => broker.idempotencyKeys,
   },
   {
+    name: 'millrace_lineage_edges',
+    kind: 'gauge',
+    unit: 'count',
+    help: 'Causes that the index of lineage holds, 200,000 at most; it is built when it is asked.',
+    read: (broker) => broker.lineage.edges,
+  },
+  {
+    name: 'millrace_lineage_scanned_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of the journal that were looked through for causes.',
+    read: (broker) => broker.lineage.scannedBytes,
+  },
+  {
     name: 'millrace_produce_refused_total',
     kind: 'counter',
     unit: 'count',

@@ -1,10 +1,12 @@
 /** `POST /v1/topics/{name}/records`: one request, one atomic commit. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
+import { PARENT_HEADER } from '../../../model/record-position.ts';
 import { foldTopicName } from '../../../model/topic-name.ts';
 import { ConnectionOrder } from '../connection-order.ts';
 import type { HttpContext } from '../context.ts';
 import { lineRecords, sizedRecords } from '../delimited-input.ts';
+import { parentOf, withParent } from '../parent-header.ts';
 import { readRawRecord } from '../raw-input.ts';
 import { bodyText, jsonRecords, ndjsonRecords, type ProducedRecord } from '../record-input.ts';
 import { lineEndingOf, mediaOf, RECORD_MEDIA_TYPES, type RecordMedia } from '../record-media.ts';
@@ -78,8 +80,15 @@ function stager(context: HttpContext, request: ProduceRequest, call: ProduceCall
   const keyed = keyedRequest(name, { url: request.originalUrl, headers, rawHeaders, body });
   const options = { degree: ack ?? 'durable', keyed };
   const { media } = call;
+  if (media === 'batch' && headers[PARENT_HEADER] !== undefined) {
+    throw new MillraceError('HTTP_REQUEST_INVALID', `Header ${PARENT_HEADER} does not go with a record batch.`, {
+      details: { in: 'headers', name: PARENT_HEADER },
+    });
+  }
   if (media === 'batch') return () => stageBatch(context, name, { batch: body, partition, ends }, options);
-  const records = recordsOf(call, media);
+  const parent = parentOf(headers[PARENT_HEADER]);
+  const read = recordsOf(call, media);
+  const records = parent === undefined ? read : () => withParent(read(), parent);
   return () => stageRecords(context, name, { records, partition, eachOffset: offsets === 'each', ends }, options);
 }
 
