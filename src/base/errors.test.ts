@@ -14,6 +14,7 @@ const PREFIXES = [
   'CLUSTER_',
   'CONFIG_',
   'CLIENT_',
+  'PROCESS_',
   'INTERNAL',
 ];
 const KINDS = ['retry', 'refresh', 'fix-request', 'fenced', 'closed', 'data-corrupt', 'internal'];
