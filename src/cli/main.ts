@@ -2,8 +2,8 @@
  * The command line, `millrace <noun> <verb>`. Only the module of the command that was asked for is imported, so that
  * `millrace --version` and shell loops over `millrace produce` start quickly.
  */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { packageVersion } from '../server/package-version.ts';
 import { EXIT_OK, EXIT_USAGE, reportFailure } from './failure.ts';
 
 interface CommandModule {
@@ -102,11 +102,6 @@ function inheritSettings(command: Command): void {
     child.copyInheritedSettings(command);
     inheritSettings(child);
   }
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** `millrace consume … | head`: the reader has seen enough, which is no failure. */

@@ -22,6 +22,7 @@ import type { ServerConfig } from './config.ts';
 import { MeteredDisk } from './metered-disk.ts';
 import { bindAllMetrics } from './metrics/metric-tables.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { packageVersion } from './package-version.ts';
 
 export interface ServerParts {
   readonly clock: Clock;
@@ -72,7 +73,7 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     };
     const metrics = new Metrics().add(bindAllMetrics(sources));
     const http = await listen('--http', [config.http], () =>
-      HttpListener.start({ broker, ...config.http, clock, logger, counters, metrics }),
+      HttpListener.start({ broker, ...config.http, clock, logger, counters, metrics, version: packageVersion() }),
     );
     steps.unshift({ name: 'HTTP listener', close: () => http.stop() });
     const ws = WebSocketListener.attach(http, { clock, counters: webSockets });

@@ -31,8 +31,8 @@ async function write(kit: HttpKit, topic: string, ...parents: readonly string[])
   return `${json.topic}/${partition}/${baseOffset}`;
 }
 
-async function lineage(kit: HttpKit, place: string, query = '') {
-  const { status, json, text } = await kit.get(`/v1/records/${place}/lineage${query}`);
+async function lineage(kit: HttpKit, at: string, query = '') {
+  const { status, json, text } = await kit.get(`/v1/records/${at}/lineage${query}`);
   assert.equal(status, 200, text);
   return json;
 }

@@ -21,6 +21,7 @@ import type { HttpContext, MetricsSource } from './context.ts';
 import { applyCors } from './cors.ts';
 import { HttpCounters } from './counters.ts';
 import { MethodTable } from './method-table.ts';
+import type { RouteFacts } from './openapi/document.ts';
 import { fromForeign, problemHeaders, problemOf, refuseSocket } from './problem.ts';
 import { pushSender } from './push/push-sender.ts';
 import { ReadingRoom } from './reading.ts';
@@ -30,6 +31,7 @@ import { groupOffsetRoutes } from './routes/group-offsets.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { healthRoutes, WATCH_PATHS } from './routes/health.ts';
 import { lineageRoutes } from './routes/lineage.ts';
+import { openApiRoutes } from './routes/openapi.ts';
 import { produceRoutes } from './routes/produce.ts';
 import { pushRoutes } from './routes/pushes.ts';
 import { quotaRoutes } from './routes/quotas.ts';
@@ -56,6 +58,8 @@ export interface HttpListenerOptions {
   readonly counters?: HttpCounters;
   /** What `/metrics` answers; without it, 404. */
   readonly metrics?: MetricsSource;
+  /** Of Millrace, for the OpenAPI document. */
+  readonly version?: string | undefined;
 }
 
 export interface StopOptions {
@@ -68,6 +72,9 @@ interface ListenerState {
   /** Ends the calls that this listener makes to others. */
   readonly abort: AbortController;
 }
+
+/** Served by another listener on this port, as an upgrade. */
+const WEB_SOCKET_ROUTE: RouteFacts = { method: 'GET', url: '/v1/ws', schema: undefined };
 
 const DEFAULT_STOP_MS = 10_000;
 /** How often node looks for connections that were too slow; its default of 30 s would stretch every timeout by that. */
@@ -100,7 +107,7 @@ export class HttpListener {
     };
     counters.bodies = context.bodies;
     counters.answers = context.room.budget;
-    const app = createApp(context);
+    const app = createApp(context, options.version ?? '0.0.0');
     try {
       await app.listen({ host: options.host, port: options.port });
     } catch (error) {
@@ -152,7 +159,7 @@ export class HttpListener {
   }
 }
 
-function createApp(context: HttpContext): FastifyInstance {
+function createApp(context: HttpContext, version: string): FastifyInstance {
   const { settings } = context;
   const app = fastify({
     logger: false,
@@ -179,7 +186,12 @@ function createApp(context: HttpContext): FastifyInstance {
   app.setSerializerCompiler(() => JSON.stringify);
   app.setErrorHandler((error, request, reply) => sendProblem(context, error, request, reply));
   const methods = new MethodTable();
-  app.addHook('onRoute', ({ method, url }) => methods.add(method, url));
+  const routes: RouteFacts[] = [WEB_SOCKET_ROUTE];
+  app.addHook('onRoute', ({ method, url, schema }) => {
+    methods.add(method, url);
+    // HEAD follows from GET, but where a route is made for it.
+    for (const each of typeof method === 'string' ? [method] : method) routes.push({ method: each, url, schema });
+  });
   app.setNotFoundHandler((request, reply) =>
     sendProblem(context, methods.refusal(request.method, pathOf(request)), request, reply),
   );
@@ -187,6 +199,7 @@ function createApp(context: HttpContext): FastifyInstance {
   app.register(async (scope) => {
     parseJsonBodies(scope, context);
     healthRoutes(scope, context);
+    openApiRoutes(scope, routes, version);
     topicRoutes(scope, context);
     topicConfigRoutes(scope, context);
     groupRoutes(scope, context);
