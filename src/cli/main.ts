@@ -38,6 +38,7 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: 'commit', summary: 'write records to several topics in one commit', load: () => import('./commit.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },
   { name: 'subscribe', summary: 'read all topics that match globs', load: () => import('./subscribe.ts') },
+  { name: 'import', summary: 'import topics from a log directory of Kafka', load: () => import('./import.ts') },
   { name: 'lineage', summary: 'show what caused a record, and what it caused', load: () => import('./lineage.ts') },
   { name: 'push', summary: 'deliver records to HTTP endpoints', load: () => import('./push.ts') },
   { name: 'relay', summary: 'copy records from one system to another', load: () => import('./relay.ts') },

@@ -15,7 +15,6 @@ import { journalDirectory, numberedFiles } from '../../journal/paths.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import { readRecords } from '../../model/record-codec.ts';
 import type { Broker } from '../broker.ts';
-import type { Topic } from '../topic.ts';
 import { formatCursor } from './cursor.ts';
 
 const OPTIONS = { timeout: 120_000 } as const;
@@ -195,15 +194,15 @@ test('of compacted topics every record that is left comes once, in order', OPTIO
   }
   assert.ok(broker.compactor.counters.droppedRecords > 100);
   const seen = await drain(subscribe(broker, ['state/*'], 'earliest'));
-  const place = new Map(written.map((each, i) => [each, i]));
-  const order = places(seen).map((each) => place.get(each) ?? Number.NaN);
+  const numbers = new Map(written.map((each, i) => [each, i]));
+  const order = places(seen).map((each) => numbers.get(each) ?? Number.NaN);
   assert.deepEqual(
     order,
     [...new Set(order)].sort((one, other) => one - other),
     'each once, as they were written',
   );
   for (const topic of topics) {
-    const left = (await readTopic(broker, topic as Topic)).flatMap(({ bytes }) => [...readRecords(bytes)]);
+    const left = (await readTopic(broker, topic)).flatMap(({ bytes }) => [...readRecords(bytes)]);
     const theirs = new Set(places(seen).filter((each) => each.startsWith(`${topic?.name}/`)));
     for (const { offset } of left) assert.ok(theirs.has(`${topic?.name}/0@${offset}`), `offset ${offset} is there`);
   }
