@@ -105,7 +105,7 @@ const PAIRS: Partial<Record<ErrorCode, number>> = {
 };
 
 /** Cannot come from anything that this listener calls. */
-const UNREACHABLE = /^(?:HTTP_|CLIENT_|CONFIG_INVALID$|INTERNAL$)/;
+const UNREACHABLE = /^(?:HTTP_|CLIENT_|PROCESS_|CONFIG_INVALID$|INTERNAL$)/;
 
 test('every code, pair by pair', () => {
   for (const code of Object.keys(ERROR_KINDS) as ErrorCode[]) {
