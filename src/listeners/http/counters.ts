@@ -14,6 +14,8 @@ export class HttpCounters {
   connectionsRefused = 0;
   recordsProduced = 0;
   recordsRead = 0;
+  /** Records rendered for followers: fewer than were sent, where many follow at one place. */
+  recordsRendered = 0;
   /** Finished answers by `METHOD route status`: bounded by routes times statuses. */
   readonly requests = new Map<string, number>();
   /** From the whole request to its acknowledgement. */

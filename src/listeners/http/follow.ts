@@ -18,6 +18,7 @@ import type { Framing } from './framing.ts';
 import { fromForeign, problemOf } from './problem.ts';
 import type { Reading, ReadingRoom } from './reading.ts';
 import type { RecordSource } from './record-source.ts';
+import type { SharedPiece } from './shared-pieces.ts';
 
 export interface FollowPlan {
   readonly source: RecordSource;
@@ -80,32 +81,64 @@ async function sendPiece(
   room: ReadingRoom,
   reading: Reading,
   response: ServerResponse,
-  { source, framing }: FollowPlan,
+  plan: FollowPlan,
   left: number,
 ): Promise<number> {
   const { followPieceBytes } = room.settings;
   if (!(await room.take(reading, followPieceBytes))) return 0;
   let chargedBytes = followPieceBytes;
   try {
-    const collector = new Collector({ records: left, bytes: followPieceBytes });
-    while (!collector.isFull) {
-      const count = collector.parts.length;
-      const outcome = await source.read(reading, followPieceBytes, collector);
-      // Positions may move without records, over control batches.
-      if (outcome !== 'read' || collector.parts.length > count) break;
-    }
-    if (collector.parts.length === 0 || reading.ended === 'gone') return 0;
+    const piece = await nextPiece(room, reading, plan, left);
+    if (piece === undefined || reading.ended === 'gone') return 0;
     // One record can be larger than a piece.
-    const excess = Math.max(0, collector.sizeBytes - chargedBytes);
+    const excess = Math.max(0, piece.bytes.length - chargedBytes);
     room.budget.force(excess);
     chargedBytes += excess;
-    room.counters.recordsRead += collector.parts.length;
-    const text = collector.parts.join('');
-    if (!response.write(text, framing.encoding ?? 'utf8')) await room.drained(reading, response);
-    return collector.parts.length;
+    room.counters.recordsRead += piece.recordCount;
+    if (!response.write(piece.bytes)) await room.drained(reading, response);
+    return piece.recordCount;
   } finally {
     room.budget.give(chargedBytes);
   }
+}
+
+/** Shared with whoever is at the same place, where that can be. Undefined: there is nothing now. */
+async function nextPiece(
+  room: ReadingRoom,
+  reading: Reading,
+  plan: FollowPlan,
+  left: number,
+): Promise<SharedPiece | undefined> {
+  const sharing = left === Number.POSITIVE_INFINITY ? plan.source.sharing : undefined;
+  if (sharing !== undefined) {
+    const taken = await room.pieces.take(sharing.key, () => readPiece(room, reading, plan, left));
+    // Nobody moved this source meanwhile: it reads one piece after the other.
+    if (taken?.isOwn === false) sharing.moveTo(taken.piece.nextOffset);
+    if (taken !== undefined || plan.source.sharing?.nextOffset !== sharing.nextOffset) return taken?.piece;
+  }
+  return await readPiece(room, reading, plan, left);
+}
+
+async function readPiece(
+  room: ReadingRoom,
+  reading: Reading,
+  { source, framing }: FollowPlan,
+  left: number,
+): Promise<SharedPiece | undefined> {
+  const { followPieceBytes } = room.settings;
+  const collector = new Collector({ records: left, bytes: followPieceBytes });
+  while (!collector.isFull) {
+    const count = collector.parts.length;
+    const outcome = await source.read(reading, followPieceBytes, collector);
+    // Positions may move without records, over control batches.
+    if (outcome !== 'read' || collector.parts.length > count) break;
+  }
+  const { parts } = collector;
+  if (parts.length === 0) return undefined;
+  room.counters.recordsRendered += parts.length;
+  const bytes = Buffer.from(parts.join(''), framing.encoding ?? 'utf8');
+  // A source that got partitions meanwhile has a mix of them, which is its own.
+  return { bytes, recordCount: parts.length, nextOffset: source.sharing?.nextOffset ?? -1 };
 }
 
 async function idle(

@@ -24,6 +24,8 @@ const STREAM_TYPES = [
 interface StreamForm {
   readonly framing: Framing;
   readonly render: (walk: PartitionWalk) => string;
+  /** Names all that the text depends on besides the record. */
+  readonly form: string;
 }
 
 export async function followRead(call: ReadCall): Promise<FastifyReply> {
@@ -32,12 +34,12 @@ export async function followRead(call: ReadCall): Promise<FastifyReply> {
     throw new MillraceError('HTTP_REQUEST_INVALID', 'HEAD does not go with `follow`, which has no end.');
   }
   let positions: PartitionPosition[] = [];
-  const { framing, render } = streamForm(call, () => positions);
+  const { framing, render, form } = streamForm(call, () => positions);
   // Before the first await: a client that leaves during it must be noticed.
   const reading = context.room.enter(reply.raw, true);
   positions = await positionsOf(call);
   const allPartitions = query.partition === 'all' || (query.group !== undefined && query.partition === undefined);
-  const source = new TopicSource(context.room, { positions, allPartitions, render });
+  const source = new TopicSource(context.room, { positions, allPartitions, render, form });
   const limit = query.limit ?? query.first ?? Number.POSITIVE_INFINITY;
   beginStream(reply, framing);
   await follow(context.room, reading, reply.raw, { source, framing, limit });
@@ -53,14 +55,17 @@ function streamForm({ request, query, topic }: ReadCall, positions: () => readon
   }
   if (type === EVENT_FRAMING.contentType) {
     const topicJson = JSON.stringify(topic.name);
-    return { framing: EVENT_FRAMING, render: (walk) => eventOf(walk, topicJson, query.format ?? 'text', positions()) };
+    const format = query.format ?? 'text';
+    const render = (walk: PartitionWalk): string => eventOf(walk, topicJson, format, positions());
+    return { framing: EVENT_FRAMING, render, form: `events ${format}` };
   }
   const media = MEDIA[mediaType(type)];
   if (media === 'lines' || media === 'sized') {
     const values = media === 'lines' ? valueLines(accept) : SIZED_VALUES;
-    return { framing: valueFraming(values), render: values.render };
+    return { framing: valueFraming(values), render: values.render, form: values.contentType };
   }
-  return { framing: NDJSON_FRAMING, render: jsonLines(topic.name, query.format).render };
+  const { render } = jsonLines(topic.name, query.format);
+  return { framing: NDJSON_FRAMING, render, form: `ndjson ${query.format ?? 'text'}` };
 }
 
 /** NDJSON says with its members where a record stands; an event says it in its id, for the browser to send back. */

@@ -9,6 +9,7 @@ import { cancelFetch, type FetchItem, type FetchRequest } from '../../broker/fet
 import { ByteBudget } from './byte-budget.ts';
 import type { HttpCounters } from './counters.ts';
 import type { HttpSettings } from './settings.ts';
+import { SharedPieces } from './shared-pieces.ts';
 
 export type EndReason = 'gone' | 'stopping';
 
@@ -61,6 +62,8 @@ export class ReadingRoom {
   readonly counters: HttpCounters;
   /** Answers made and not yet taken by their sockets. */
   readonly budget: ByteBudget;
+  /** What followers at the same place get. */
+  readonly pieces = new SharedPieces();
   readonly #readings = new Set<Reading>();
   #stopping = false;
 

@@ -21,6 +21,16 @@ export interface RecordSource {
   wait(reading: Reading, waitMs: number): Promise<ReadOutcome>;
   /** Whether the last `read` came to the end of what is there. */
   readonly isCaughtUp: boolean;
+  /** For sources whose next piece is that of every other one at the same place; undefined: this one's is its own. */
+  readonly sharing?: Sharing | undefined;
   /** Where to go on, for who takes cursors; undefined where records say it themselves. */
   readonly cursor: string | undefined;
+}
+
+export interface Sharing {
+  /** The place, and all that the rendered text depends on. */
+  readonly key: string;
+  readonly nextOffset: number;
+  /** The piece up to there was given out without reading it. */
+  moveTo(nextOffset: number): void;
 }

@@ -2,7 +2,7 @@
 import type { Collector } from './collector.ts';
 import { type PartitionPosition, positionAt } from './position.ts';
 import type { Reading, ReadingRoom } from './reading.ts';
-import type { ReadOutcome, RecordSource } from './record-source.ts';
+import type { ReadOutcome, RecordSource, Sharing } from './record-source.ts';
 import type { PartitionWalk } from './record-walk.ts';
 import { awaitRecords, readRound } from './round.ts';
 
@@ -11,6 +11,8 @@ export interface TopicSourceOptions {
   /** Whether partitions that the topic gets later are read too. */
   readonly allPartitions: boolean;
   readonly render: (walk: PartitionWalk) => string;
+  /** Names all that the text of a record depends on, for sources whose pieces may be shared. */
+  readonly form?: string | undefined;
 }
 
 export class TopicSource implements RecordSource {
@@ -19,16 +21,36 @@ export class TopicSource implements RecordSource {
   readonly #room: ReadingRoom;
   readonly #allPartitions: boolean;
   readonly #render: (walk: PartitionWalk) => string;
+  readonly #form: string | undefined;
 
-  constructor(room: ReadingRoom, { positions, allPartitions, render }: TopicSourceOptions) {
+  constructor(room: ReadingRoom, { positions, allPartitions, render, form }: TopicSourceOptions) {
     this.#room = room;
     this.positions = positions;
     this.#allPartitions = allPartitions;
     this.#render = render;
+    this.#form = form;
   }
 
   get isCaughtUp(): boolean {
     return this.positions.every((position) => position.nextOffset >= position.highWatermark);
+  }
+
+  /** Of one partition alone: a mix of several is seldom the same for two. */
+  get sharing(): Sharing | undefined {
+    const [position] = this.positions;
+    if (this.#form === undefined || position === undefined || this.positions.length > 1) return undefined;
+    const { partition, nextOffset } = position;
+    // What is not there is told by reading.
+    if (partition.deleted || nextOffset < partition.logStartOffset) return undefined;
+    return {
+      key: `${partition.number}/${nextOffset}/${this.#form}`,
+      nextOffset,
+      moveTo: (next) => {
+        position.nextOffset = next;
+        position.highWatermark = partition.highWatermark;
+        if (this.#allPartitions) this.#addNewPartitions();
+      },
+    };
   }
 
   async read(reading: Reading, maxBytes: number, collector: Collector): Promise<ReadOutcome> {

@@ -85,6 +85,13 @@ export const HTTP_METRICS: readonly MetricDefinition<HttpCounters>[] = [
     read: (http) => http.recordsRead,
   },
   {
+    name: 'millrace_http_records_rendered_total',
+    kind: 'counter',
+    unit: 'records',
+    help: 'Records rendered for followers; those that follow at one place share what is rendered.',
+    read: (http) => http.recordsRendered,
+  },
+  {
     name: 'millrace_http_produce_duration_seconds',
     kind: 'histogram',
     unit: 'seconds',
