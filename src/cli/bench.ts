@@ -15,6 +15,7 @@ import type { Address } from './bench/raw-socket.ts';
 import { formatProgress, formatReport } from './bench/report.ts';
 import { type BenchProgress, runBench } from './bench/run-bench.ts';
 import { UsageError } from './failure.ts';
+import { parseKafkaAddress } from './kafka/address.ts';
 import { print } from './output.ts';
 
 const SUMMARIES: Readonly<Record<BenchMode, string>> = {
@@ -73,7 +74,7 @@ export { register as registerBench };
 function addOptions(command: Command, mode: BenchMode): Command {
   const { size, batch, topic, topics, partitions, connections, consumers, inFlight, rate, ...rest } = defaultsOf(mode);
   const { fetchBytes, warmup, timeout, window, processes } = rest;
-  const broker = new Option('--broker <host:port>', 'Kafka address of the broker').argParser(parseAddress);
+  const broker = new Option('--broker <host:port>', 'Kafka address of the broker').argParser(parseKafkaAddress);
   command
     .addOption(broker.default({ host: '127.0.0.1', port: 9092 }, '127.0.0.1:9092'))
     .option('--topic <name>', `topics are <name>-0, <name>-1, ... (default: ${topic})`)
@@ -187,12 +188,4 @@ function parseAcks(text: string): -1 | 0 | 1 {
   if (text === '0') return 0;
   if (text === '1') return 1;
   throw new InvalidArgumentError('It must be 0, 1 or all.');
-}
-
-function parseAddress(text: string): Address {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port < 1 || port > 65_535)
-    throw new InvalidArgumentError('It must be HOST:PORT, like 127.0.0.1:9092.');
-  return { host: match[1] ?? (match[2] as string), port };
 }
