@@ -2,7 +2,8 @@
  * Exactly once under fire: for each client a pipeline of three workers (exactly-once-worker.ts) consumes an input topic,
  * changes each record and produces it to an output topic, in transactions with its offsets. Meanwhile the broker is
  * killed with kill -9 again and again, and workers are killed, or stopped for so long that others take their partitions
- * over, and woken again. In the end the output, read committed, is the input transformed: each record once, in order.
+ * over, and woken again. The output, read committed, is the input transformed, each record once, in order: compared as it
+ * comes, and in the end for completeness.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -63,7 +64,8 @@ async function persist<T>(broker: MillraceProcess, run: (client: RawClient) => P
     try {
       using client = await RawClient.connect(broker.kafka);
       return await run(client);
-    } catch {
+    } catch (error) {
+      if (error instanceof Broken) throw error;
       await pause(100);
     }
   }
@@ -71,7 +73,8 @@ async function persist<T>(broker: MillraceProcess, run: (client: RawClient) => P
 
 /** Writes numbered records to the input, each once, for as long as it is told to. */
 class Feeder {
-  readonly sent: string[][] = Array.from({ length: PARTITIONS }, () => []);
+  /** Records acknowledged, by partition. */
+  readonly sent: number[] = Array.from({ length: PARTITIONS }, () => 0);
   readonly #broker: MillraceProcess;
   readonly #topic: string;
   #ended = false;
@@ -90,9 +93,9 @@ class Feeder {
     let client: RawClient | undefined;
     for (let turn = 0; !this.#ended; turn++) {
       const partition = turn % PARTITIONS;
-      const sent = this.sent[partition] as string[];
-      const values = Array.from({ length: RECORDS_PER_BATCH }, (_, i) => `p${partition}-${sent.length + i}`);
-      const producer: ProducerFields = { ...who, baseSequence: sent.length };
+      const sent = this.sent[partition] as number;
+      const values = Array.from({ length: RECORDS_PER_BATCH }, (_, i) => inputValue(partition, sent + i));
+      const producer: ProducerFields = { ...who, baseSequence: sent };
       const records = values.map((value) => ({ key: null, value, headers: [], timestamp: Date.now() }));
       for (let done = false; !done; ) {
         try {
@@ -105,7 +108,7 @@ class Feeder {
           await pause(100);
         }
       }
-      sent.push(...values);
+      this.sent[partition] = sent + values.length;
       await pause(FEED_PAUSE_MS);
     }
     client?.[Symbol.dispose]();
@@ -116,6 +119,7 @@ class Feeder {
 class Worker {
   exits = 0;
   lastError = '';
+  say: (line: string) => void = () => undefined;
   readonly #args: readonly string[];
   #child: ChildProcess | undefined;
   #stopped = false;
@@ -132,7 +136,10 @@ class Worker {
         this.lastError = text.slice(-500);
       });
       const [code] = (await once(child, 'close')) as [number | null];
-      if (code !== null) this.exits += 1;
+      if (code !== null) {
+        this.exits += 1;
+        this.say(`${this.#args[0]} worker ended by itself: ${this.lastError.split('\n')[0]}`);
+      }
       if (!this.#stopped) await pause(200);
     }
   }
@@ -162,6 +169,7 @@ class Pipeline {
   readonly feeder: Feeder;
   readonly workers: readonly Worker[];
   readonly #broker: MillraceProcess;
+  readonly #outputs: readonly Output[];
 
   constructor(broker: MillraceProcess, client: PipelineClient) {
     this.#broker = broker;
@@ -169,6 +177,7 @@ class Pipeline {
     this.group = `pipeline-${client}`;
     this.input = `in.${client}`;
     this.output = `out.${client}`;
+    this.#outputs = Array.from({ length: PARTITIONS }, (_, partition) => new Output(this.output, partition));
     this.feeder = new Feeder(broker, this.input);
     const args = [client, broker.kafka, this.group, this.input, this.output];
     this.workers = Array.from({ length: WORKERS }, () => new Worker(args));
@@ -183,7 +192,7 @@ class Pipeline {
   /** Records that the group has committed. */
   async processed(): Promise<number> {
     const lag = await this.lag();
-    return this.feeder.sent.reduce((sum, { length }) => sum + length, 0) - lag;
+    return this.feeder.sent.reduce((sum, count) => sum + count, 0) - lag;
   }
 
   /** Records that the group has not committed yet. */
@@ -193,63 +202,90 @@ class Pipeline {
       const topics = [{ name: this.input, partitionIndexes }];
       const answer = await client.request(offsetFetch, 5, { groupId: this.group, topics });
       const committed = answer.topics[0]?.partitions ?? [];
-      const ends = this.feeder.sent.map(({ length }) => length);
-      return ends.reduce((lag, end, i) => lag + end - Math.max(committed[i]?.committedOffset ?? 0, 0), 0);
+      return this.feeder.sent.reduce((lag, end, i) => lag + end - Math.max(committed[i]?.committedOffset ?? 0, 0), 0);
     });
   }
 
-  /** @throws Error where the output is not the input, transformed. */
-  async check(client: RawClient): Promise<{ records: number; aborted: number }> {
-    let records = 0;
-    let aborted = 0;
-    for (let partition = 0; partition < PARTITIONS; partition++) {
-      const output = await readCommitted(client, this.output, partition);
-      const expected = (this.feeder.sent[partition] as string[]).map(transform);
-      compare(`${this.output}/${partition}`, output.values, expected);
-      records += expected.length;
-      aborted += output.aborted;
+  /**
+   * Compares what the output has got since the last call.
+   * @param isOver nothing comes any more: it must have all of the input.
+   * @throws Error where it is not the input, transformed, from the beginning on.
+   */
+  async check(client: RawClient, isOver: boolean): Promise<void> {
+    for (const [partition, output] of this.#outputs.entries()) {
+      await output.advance(client, isOver);
+      const sent = this.feeder.sent[partition] as number;
+      if (isOver && output.count !== sent) {
+        throw new Error(`${this.output}/${partition} has ${output.count} records, where ${sent} were expected`);
+      }
     }
-    return { records, aborted };
+  }
+
+  get checked(): { records: number; aborted: number } {
+    const records = this.#outputs.reduce((sum, { count }) => sum + count, 0);
+    return { records, aborted: this.#outputs.reduce((sum, { aborted }) => sum + aborted.size, 0) };
   }
 }
 
-function compare(place: string, actual: readonly string[], expected: readonly string[]): void {
-  const at = expected.findIndex((value, i) => actual[i] !== value);
-  if (at >= 0) throw new Error(`${place}: record ${at} is ${actual[at]}, where ${expected[at]} was expected`);
-  if (actual.length > expected.length) throw new Error(`${place}: ${actual[expected.length]} is one too many`);
-}
+/** One partition of an output, read committed and compared record by record as far as it has come. */
+class Output {
+  /** Records that were as they should be. */
+  count = 0;
+  /** Aborted transactions seen. */
+  readonly aborted = new Set<string>();
+  readonly #topic: string;
+  readonly #partition: number;
+  #offset = 0;
 
-async function readCommitted(
-  client: RawClient,
-  topic: string,
-  partition: number,
-): Promise<{ values: string[]; aborted: number }> {
-  const values: string[] = [];
-  const aborted = new Set<string>();
-  for (let offset = 0; ; ) {
+  constructor(topic: string, partition: number) {
+    this.#topic = topic;
+    this.#partition = partition;
+  }
+
+  /** @param toTheEnd waits until no transaction is open; else to the last stable offset. */
+  async advance(client: RawClient, toTheEnd: boolean): Promise<void> {
     const partitionMaxBytes = 256 * 1024;
-    const { responses } = await client.request(fetch, 12, {
-      maxWaitMs: 0,
-      minBytes: 1,
-      maxBytes: partitionMaxBytes,
-      isolationLevel: 1,
-      topics: [{ topic, partitions: [{ partition, fetchOffset: offset, partitionMaxBytes }] }],
-    });
-    const answer = responses[0]?.partitions[0];
-    if (answer === undefined || answer.errorCode !== 0) throw new Error(`${topic}/${partition}: ${answer?.errorCode}`);
-    const bytes = Buffer.from(answer.records ?? []);
-    if (bytes.length === 0) {
-      if (answer.lastStableOffset === answer.highWatermark) return { values, aborted: aborted.size };
-      await pause(100);
-      continue;
-    }
-    const ended = answer.abortedTransactions ?? [];
-    for (const each of ended) aborted.add(`${each.producerId} ${each.firstOffset}`);
-    values.push(...committedRecords(bytes, ended, offset).map(({ value }) => value));
-    for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) {
-      offset = Number(bytes.readBigInt64BE(at)) + bytes.readInt32BE(at + 23) + 1;
+    const place = `${this.#topic}/${this.#partition}`;
+    for (;;) {
+      const partitions = [{ partition: this.#partition, fetchOffset: this.#offset, partitionMaxBytes }];
+      const { responses } = await client.request(fetch, 12, {
+        maxWaitMs: 0,
+        minBytes: 1,
+        maxBytes: partitionMaxBytes,
+        isolationLevel: 1,
+        topics: [{ topic: this.#topic, partitions }],
+      });
+      const answer = responses[0]?.partitions[0];
+      if (answer === undefined || answer.errorCode !== 0) throw new Error(`${place}: error ${answer?.errorCode}`);
+      const bytes = Buffer.from(answer.records ?? []);
+      if (bytes.length === 0) {
+        if (!toTheEnd || answer.lastStableOffset === answer.highWatermark) return;
+        await pause(100);
+        continue;
+      }
+      const ended = answer.abortedTransactions ?? [];
+      for (const each of ended) this.aborted.add(`${each.producerId} ${each.firstOffset}`);
+      for (const { value } of committedRecords(bytes, ended, this.#offset)) this.#compare(place, value);
+      for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) {
+        this.#offset = Number(bytes.readBigInt64BE(at)) + bytes.readInt32BE(at + 23) + 1;
+      }
     }
   }
+
+  #compare(place: string, value: string): void {
+    const expected = transform(inputValue(this.#partition, this.count));
+    if (value !== expected) {
+      throw new Broken(`${place}: record ${this.count} is ${value}, where ${expected} was expected`);
+    }
+    this.count += 1;
+  }
+}
+
+/** What the whole is about, and not a broker that is down. */
+class Broken extends Error {}
+
+function inputValue(partition: number, index: number): string {
+  return `p${partition}-${index}`;
 }
 
 async function harass(
@@ -281,6 +317,7 @@ export async function runExactlyOnce(options: ExactlyOnceOptions): Promise<Exact
   const pipelines = clients.map((client) => new Pipeline(broker, client));
   for (const pipeline of pipelines) await pipeline.create();
   const workers = pipelines.flatMap((pipeline) => pipeline.workers);
+  for (const worker of workers) worker.say = say;
   const working = workers.map((worker) => worker.run());
   const feeding = pipelines.map((pipeline) => pipeline.feeder.run());
   let over = false;
@@ -292,15 +329,17 @@ export async function runExactlyOnce(options: ExactlyOnceOptions): Promise<Exact
       await pause(random.below(1_000));
       await broker.kill9();
       await broker.start();
-      say(`kill ${kill}: start ${broker.startMs} ms, lag ${await lags(pipelines)}`);
+      for (const pipeline of pipelines) await persist(broker, (client) => pipeline.check(client, false));
+      const checked = pipelines.reduce((sum, pipeline) => sum + pipeline.checked.records, 0);
+      say(`kill ${kill}: start ${broker.startMs} ms, ${checked} records checked, lag ${await lags(pipelines)}`);
     }
     over = true;
     for (const { feeder } of pipelines) feeder.end();
     await Promise.all([...feeding, harassing]);
     await settled(pipelines, say);
     using client = await RawClient.connect(broker.kafka);
-    const checked = [];
-    for (const pipeline of pipelines) checked.push(await pipeline.check(client));
+    for (const pipeline of pipelines) await pipeline.check(client, true);
+    const checked = pipelines.map((pipeline) => pipeline.checked);
     const { transactionStates } = await client.request(listTransactions, 0, {
       stateFilters: ['Ongoing'],
       producerIdFilters: [],

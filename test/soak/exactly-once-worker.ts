@@ -6,6 +6,9 @@
  * Each input partition has a producer of its own with a transactional id of its own, so whoever takes a partition over
  * fences whoever had it; only then it asks where the group stands, and goes on there. A transaction holds what a few
  * records became and the group's next offset. Any error ends the process: the next one starts from what is committed.
+ * But for one: @platformatic/kafka commits offsets in the name of the generation in which a record was fetched, so what a
+ * worker holds when the group rebalances can never be committed. Were that its end too, each start would be a rebalance and
+ * end the others, and on a busy machine nobody would get anywhere: such a transaction is aborted and its records come anew.
  */
 import { Admin, Consumer, FetchIsolationLevels, type Message, Producer } from '@platformatic/kafka';
 import kafkajs from 'kafkajs';
@@ -127,7 +130,13 @@ async function withPlatformatic(): Promise<void> {
   });
   type Begun = Awaited<ReturnType<Bytes['beginTransaction']>>;
   const lanes = new Map<number, Lane<Bytes> & { first: Begun | undefined }>();
-  consumer.on('consumer:group:join', () => lanes.clear());
+  const waiting = new Map<number, Message[]>();
+  consumer.on('consumer:group:join', () => {
+    for (const { producer } of lanes.values()) void producer.close(true).catch(() => undefined);
+    lanes.clear();
+    // The stream goes back to what is committed.
+    waiting.clear();
+  });
   const stream = await consumer.consume({ topics: [input], mode: 'committed', fallbackMode: 'earliest' });
   stream.on('error', die);
 
@@ -174,12 +183,17 @@ async function withPlatformatic(): Promise<void> {
       })),
     });
     await transaction.addConsumer(consumer as never);
-    await transaction.addOffset(last);
+    try {
+      await transaction.addOffset(last);
+    } catch (error) {
+      if (!isRebalance(error)) throw error;
+      await transaction.abort();
+      return;
+    }
     await transaction.commit();
     lane.next = Number(last.offset) + 1;
   }
 
-  const waiting = new Map<number, Message[]>();
   let running = false;
   const run = async (): Promise<void> => {
     if (running) return;
@@ -194,11 +208,24 @@ async function withPlatformatic(): Promise<void> {
     running = false;
   };
   stream.on('data', (message) => {
+    const { generationId } = message.metadata['consumer'] as { readonly generationId: number };
+    if (generationId !== consumer.generationId) return;
     const records = waiting.get(message.partition);
     if (records === undefined) waiting.set(message.partition, [message]);
     else records.push(message);
     setImmediate(() => void run().catch(die));
   });
+}
+
+const REBALANCE = /ILLEGAL_GENERATION|UNKNOWN_MEMBER_ID|REBALANCE_IN_PROGRESS/;
+
+/** Looks at what caused the error, which is what the broker said. */
+function isRebalance(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { apiId } = error as { readonly apiId?: string };
+  if (apiId !== undefined && REBALANCE.test(apiId)) return true;
+  const inner = error instanceof AggregateError ? error.errors : [];
+  return [...inner, error.cause].some((each) => isRebalance(each));
 }
 
 await (client === 'kafkajs' ? withKafkajs() : withPlatformatic());
