@@ -55,6 +55,11 @@ export const ERROR_KINDS = {
   STORE_CORRUPT: 'data-corrupt',
   STORE_IO: 'retry',
   STORE_CLOSED: 'closed',
+  // tier: object stores
+  TIER_UNAVAILABLE: 'retry',
+  TIER_OUTCOME_UNKNOWN: 'retry',
+  TIER_REFUSED: 'fix-request',
+  TIER_CORRUPT: 'data-corrupt',
   // broker: topics and settings
   BROKER_TOPIC_NOT_FOUND: 'refresh',
   BROKER_TOPIC_ID_UNKNOWN: 'refresh',

@@ -18,6 +18,7 @@ import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, type StatePart } from './state-part.ts';
 import { SubscriptionsState } from './stream-subscriptions/subscriptions-state.ts';
 import { StreamsState } from './streams/streams-state.ts';
+import { TierState } from './tiering/tier-state.ts';
 import { TopicsState } from './topics-state.ts';
 import { TransactionsState } from './transactions/transactions-state.ts';
 
@@ -40,6 +41,7 @@ export class BrokerState implements Fold {
   readonly topics: TopicsState;
   readonly chunks: ChunksState;
   readonly compaction: CompactionState;
+  readonly tier = new TierState();
   readonly transactions: TransactionsState;
   readonly messageIds: MessageIdsState;
   /** Told after readers can see what was published. */
@@ -70,6 +72,7 @@ export class BrokerState implements Fold {
       this.topics,
       this.chunks,
       this.compaction,
+      this.tier,
       this.groups,
       this.transactions,
       this.messageIds,
@@ -98,6 +101,7 @@ export class BrokerState implements Fold {
       },
       { ...sectionOf(this.chunks), optional: true },
       { ...sectionOf(this.compaction), optional: true },
+      { ...sectionOf(this.tier), optional: true },
       sectionOf(this.topics),
       {
         id: CHECKPOINT_SECTION.PRODUCERS,

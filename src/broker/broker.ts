@@ -70,6 +70,8 @@ import { CommitWatch } from './subscriptions/commit-watch.ts';
 import type { Cursor } from './subscriptions/cursor.ts';
 import { Subscription } from './subscriptions/subscription.ts';
 import { TopicFilter } from './subscriptions/topic-filter.ts';
+import { type TierWorker } from './tiering/tier-link.ts';
+import { Tiering } from './tiering/tiering.ts';
 import { Timestamps } from './timestamps.ts';
 import { Topics } from './topics.ts';
 import type { TopicsState } from './topics-state.ts';
@@ -86,6 +88,8 @@ export interface BrokerOptions {
   readonly random?: (() => number) | undefined;
   /** For tests: stands in for the checkpoint worker's thread. */
   readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
+  /** Starts the thread that talks to the object store (`tier.store`); undefined: there is none. */
+  readonly startTier?: (() => TierWorker) | undefined;
   /** For tests: stands in for the compaction worker's thread. */
   readonly startCompaction?: ((start: CompactionStart) => CompactionWorker) | undefined;
 }
@@ -127,6 +131,7 @@ interface Parts {
   readonly directory: string;
   readonly disk: Disk;
   readonly startCompaction: BrokerOptions['startCompaction'];
+  readonly startTier: BrokerOptions['startTier'];
 }
 
 export class Broker {
@@ -164,6 +169,8 @@ export class Broker {
   readonly commits = new CommitWatch();
   /** Deletes what the topics' limits no longer keep. */
   readonly retention: Sweeper;
+  /** Chunks in an object store. */
+  readonly tiering: Tiering;
   /** Keeps the newest record of each key of compacted topics. */
   readonly compactor: Compactor;
   /** Refuses writes before the disk is full. */
@@ -221,11 +228,29 @@ export class Broker {
         journalFile: (file) => journalPath(directory, file),
         indexFile: (file) => indexPath(directory, file),
         chunkFile: (chunk) => chunkPath(directory, chunk),
+        cold: {
+          sizeOf: (chunk) => this.tiering.cache.sizeOf(chunk),
+          read: (chunk, position, sizeBytes, work) => this.tiering.cache.read(chunk, position, sizeBytes, work),
+        },
         rebuildIndex: async (file, fault) => {
           parts.logger.error(`Index file ${indexPath(directory, file)} is built again: ${fault}.`);
           await rebuildIndex(parts.disk, directory, file);
         },
       },
+    });
+    this.tiering = new Tiering({
+      directory,
+      disk: parts.disk,
+      clock,
+      logger: parts.logger,
+      settings,
+      journal,
+      state: state.tier,
+      handles: parts.handles,
+      files: parts.files,
+      topics: () => this.topics.list(),
+      clusterId: () => this.clusterId,
+      startWorker: parts.startTier,
     });
     this.topics = new Topics({
       journal,
@@ -274,6 +299,7 @@ export class Broker {
       written: (chunks) => {
         for (const { chunk, sizeBytes } of chunks) parts.files.added(chunkFile(chunk), sizeBytes);
       },
+      isAway: (file) => state.tier.place(-file) !== undefined,
       startWorker: parts.startCompaction,
     });
     this.producers = new Producers(journal, state.cluster);
@@ -463,6 +489,7 @@ export class Broker {
     for (const file of journal.recovery.files.slice(0, -1)) checkpointer.add(file.file, file.sizeBytes);
     this.retention.start();
     this.compactor.start();
+    this.tiering.start();
     await this.diskGuard.start();
     this.groups.start();
     this.transactions.start();
@@ -477,6 +504,7 @@ export class Broker {
     this.diskGuard.stop();
     const swept = this.retention.stop();
     const compacted = this.compactor.stop();
+    const tiered = this.tiering.stop();
     this.groups.stop();
     this.transactions.stop();
     this.streams.stop();
@@ -490,6 +518,7 @@ export class Broker {
       await this.checkpointer.close();
       await swept;
       await compacted;
+      await tiered;
       await this.decompressor.close();
       await this.recompressor.close();
       await this.handles.close();
@@ -664,5 +693,6 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     files: dataFiles,
     directory,
     startCompaction: options.startCompaction,
+    startTier: options.startTier,
   };
 }

@@ -53,6 +53,18 @@ export interface BrokerSettings {
   readonly compactionKeyBytes: number;
   /** `log.cleaner.io.max.bytes.per.second`: what compaction reads and writes; 0: no limit. */
   readonly compactionBytesPerSecond: number;
+  /** `tier.store`: where chunks are copied to, as a URL; empty: nowhere. */
+  readonly tierStore: string;
+  /** `tier.local.bytes`: beyond this size of chunks on the disk, the oldest that are in the store leave it. */
+  readonly tierLocalBytes: number;
+  /** `tier.local.ms`: chunks whose newest record is older leave the disk; -1: age does not matter. */
+  readonly tierLocalMs: number;
+  /** `tier.cache.bytes`: disk space for what is read from the store. */
+  readonly tierCacheBytes: number;
+  /** `tier.delete.grace.ms`: objects that nobody reads any more are deleted after this time. */
+  readonly tierGraceMs: number;
+  /** `tier.check.interval.ms`: how often chunks are looked for that are to move. */
+  readonly tierCheckMs: number;
   /** `disk.min.free.bytes`: with less free space writes are refused, while there is still room to clean up; 0: never. */
   readonly minFreeBytes: number;
   /** Largest fetch answer, however much the client asks for (`fetch.max.bytes`). */
@@ -106,6 +118,13 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   sealBytes: 512 * 1024 * 1024,
   sealMinRemainingMs: 60 * 60 * 1000,
   ownChunkBytes: 8 * 1024 * 1024,
+  tierStore: '',
+  tierLocalBytes: 8 * 1024 * 1024 * 1024,
+  tierLocalMs: -1,
+  tierCacheBytes: 1024 * 1024 * 1024,
+  // Longer than any read that was planned before, and than a clock that is off.
+  tierGraceMs: 60 * 60 * 1000,
+  tierCheckMs: 5_000,
   compactionCheckMs: 15_000,
   compactionKeyBytes: 128 * 1024 * 1024,
   // Half of what one core hashes and copies: a round must not be felt by producers.

@@ -31,6 +31,15 @@ export function chunkPath(directory: string, chunk: number): string {
   return join(chunkDirectory(directory), numberedName(chunk, 'chunk'));
 }
 
+/** Tiered chunks as far as they were read: begins empty with each start. */
+export function cacheDirectory(directory: string): string {
+  return join(directory, 'cache');
+}
+
+export function cachePath(directory: string, chunk: number): string {
+  return join(cacheDirectory(directory), numberedName(chunk, 'chunk'));
+}
+
 export function journalPath(directory: string, file: number): string {
   return join(journalDirectory(directory), numberedName(file, 'journal'));
 }

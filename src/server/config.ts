@@ -34,7 +34,9 @@ export const DEFAULT_SERVER_CONFIG: ServerConfig = {
 type SettingForm =
   | { readonly type: 'integer'; readonly min: number; readonly max: number }
   | { readonly type: 'boolean' }
-  | { readonly type: 'word'; readonly words: readonly string[] };
+  | { readonly type: 'word'; readonly words: readonly string[] }
+  /** Checked where it is used. */
+  | { readonly type: 'text' };
 
 export interface Setting {
   readonly name: string;
@@ -147,6 +149,43 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'what compaction reads and writes; 0: no limit',
   },
   {
+    name: 'tier.store',
+    key: 'tierStore',
+    form: { type: 'text' },
+    documentation:
+      'object store that sealed records are copied to, s3://BUCKET/PREFIX?endpoint=URL&region=NAME or dir:///PATH; empty: none',
+  },
+  {
+    name: 'tier.local.bytes',
+    key: 'tierLocalBytes',
+    form: { type: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER },
+    documentation: 'sealed records beyond this size leave the disk, the oldest first, once they are in the store',
+  },
+  {
+    name: 'tier.local.ms',
+    key: 'tierLocalMs',
+    form: { type: 'integer', min: -1, max: Number.MAX_SAFE_INTEGER },
+    documentation: 'sealed records older than this leave the disk once they are in the store; -1: age does not matter',
+  },
+  {
+    name: 'tier.cache.bytes',
+    key: 'tierCacheBytes',
+    form: bytes(16 * MIB, 1024 * GIB),
+    documentation: 'disk space for records that were read back from the store',
+  },
+  {
+    name: 'tier.delete.grace.ms',
+    key: 'tierGraceMs',
+    form: { type: 'integer', min: 1_000, max: 30 * 86_400_000 },
+    documentation: 'objects that nobody reads any more are deleted after this time',
+  },
+  {
+    name: 'tier.check.interval.ms',
+    key: 'tierCheckMs',
+    form: { type: 'integer', min: 100, max: 86_400_000 },
+    documentation: 'how often sealed records are looked for that are to move',
+  },
+  {
     name: 'disk.min.free.bytes',
     key: 'minFreeBytes',
     form: { type: 'integer', min: 0, max: 1024 * GIB },
@@ -256,6 +295,8 @@ function parseValue(setting: Setting, text: string): string | number | boolean {
     case 'word':
       if (form.words.includes(text)) return text;
       throw invalid(setting, text, form.words.join(', '));
+    case 'text':
+      return text;
     case 'integer': {
       const value = /^-?\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
       if (value >= form.min && value <= form.max) return value;

@@ -23,6 +23,7 @@ import { MeteredDisk } from './metered-disk.ts';
 import { bindAllMetrics } from './metrics/metric-tables.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { packageVersion } from './package-version.ts';
+import { tierStarter } from './tier/start-tier.ts';
 
 export interface ServerParts {
   readonly clock: Clock;
@@ -52,7 +53,8 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
   const steps: CloseStep[] = [];
   try {
     const disk = new MeteredDisk(new NodeDisk(), clock);
-    const broker = await Broker.open({ directory, disk, clock, logger, settings: config.broker });
+    const startTier = tierStarter({ directory, store: config.broker.tierStore });
+    const broker = await Broker.open({ directory, disk, clock, logger, settings: config.broker, startTier });
     steps.unshift({ name: 'broker', close: () => broker.close() });
     const [first, ...others] = config.kafka;
     assert(first !== undefined, 'there is an address for Kafka clients');

@@ -106,8 +106,11 @@ export class IndexReader {
     const checked = this.#checked.get(range.file);
     const rowsAt = typeof checked === 'number' ? checked : await (checked ?? this.#check(range.file));
     const path = this.#pathOf(range.file);
-    const bytes = new Uint8Array(count * INDEX_ROW_BYTES);
-    await this.#handles.read(path, bytes, rowsAt + (range.firstRow + from) * INDEX_ROW_BYTES);
+    const bytes = await this.#read(
+      range.file,
+      rowsAt + (range.firstRow + from) * INDEX_ROW_BYTES,
+      count * INDEX_ROW_BYTES,
+    );
     const rows: IndexRow[] = [];
     for (let i = 0; i < count; i++) rows.push(decodeRow(bytes, i * INDEX_ROW_BYTES));
     // The checksum was right; this catches a file that changed since, or an index and a checkpoint of two histories.
@@ -146,14 +149,29 @@ export class IndexReader {
 
   async #checkChunk(file: FileNumber): Promise<number> {
     const path = this.#pathOf(file);
-    const { bytes, fileBytes } = await this.#handles.readEnd(path, CHUNK_TRAILER_BYTES);
+    const { bytes, fileBytes } = await this.#readEnd(file, CHUNK_TRAILER_BYTES);
     const footer = decodeChunkTrailer(bytes, -file, fileBytes);
     if (typeof footer === 'string') throw damagedChunk(path, -file, footer);
-    const rows = new Uint8Array(footerBytesOf(footer));
-    await this.#handles.read(path, rows, footer.directoryPosition);
+    const rows = await this.#read(file, footer.directoryPosition, footerBytesOf(footer));
     const fault = chunkFooterFault(rows, footer);
     if (fault !== undefined) throw damagedChunk(path, -file, fault);
     return rowsPosition(footer);
+  }
+
+  async #read(file: FileNumber, position: number, sizeBytes: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(sizeBytes);
+    const { cold } = this.#paths;
+    const isCold = isChunk(file) && cold?.sizeOf(-file) !== undefined;
+    if (isCold) await cold.read(-file, position, sizeBytes, (path) => this.#handles.read(path, bytes, position));
+    else await this.#handles.read(this.#pathOf(file), bytes, position);
+    return bytes;
+  }
+
+  async #readEnd(file: FileNumber, sizeBytes: number): Promise<{ bytes: Uint8Array; fileBytes: number }> {
+    const fileBytes = this.#paths.cold?.sizeOf(-file);
+    if (fileBytes === undefined) return await this.#handles.readEnd(this.#pathOf(file), sizeBytes);
+    const position = Math.max(0, fileBytes - sizeBytes);
+    return { bytes: await this.#read(file, position, fileBytes - position), fileBytes };
   }
 
   async #checkWhole(file: number): Promise<number> {

@@ -9,6 +9,7 @@
  */
 import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { ColdChunks } from './cold-chunks.ts';
 import type { FileHandles } from './file-handles.ts';
 import { describeFile, type FileNumber, isChunk } from './file-number.ts';
 import type { FreshFiles } from './fresh-files.ts';
@@ -33,6 +34,8 @@ export interface ReadPaths {
   journalFile(file: number): string;
   indexFile(file: number): string;
   chunkFile(chunk: number): string;
+  /** Chunks that are not on the disk; absent: all are. */
+  readonly cold?: ColdChunks | undefined;
   /** Writes the index of a journal file anew; told what was wrong with it. Absent: a damaged index is an error. */
   rebuildIndex?(file: number, fault: string): Promise<void>;
 }
@@ -114,9 +117,12 @@ export class PartitionReader {
 
   /** Reads one span of a plan; the caller releases the lease. */
   async readSpan(span: Span): Promise<Lease> {
-    const { file } = span;
-    const path = isChunk(file) ? this.#paths.chunkFile(-file) : this.#paths.journalFile(file);
-    return await this.#handles.readLease(this.#pool, path, span.sizeBytes, span.position);
+    const { file, sizeBytes, position } = span;
+    const read = (path: string): Promise<Lease> => this.#handles.readLease(this.#pool, path, sizeBytes, position);
+    if (!isChunk(file)) return await read(this.#paths.journalFile(file));
+    const { cold } = this.#paths;
+    if (cold?.sizeOf(-file) !== undefined) return await cold.read(-file, position, sizeBytes, read);
+    return await read(this.#paths.chunkFile(-file));
   }
 
   get index(): IndexReader {

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Logger } from '../../src/base/logger.ts';
-import { Broker } from '../../src/broker/broker.ts';
+import { Broker, type BrokerOptions } from '../../src/broker/broker.ts';
 import type { BrokerSettings } from '../../src/broker/settings.ts';
 import type { Topic } from '../../src/broker/topic.ts';
 import { lastOffset } from '../../src/model/record-batch.ts';
@@ -51,6 +51,7 @@ export async function openOn(
   clock: ManualClock,
   logger?: Logger,
   settings: Partial<BrokerSettings> = {},
+  more: Pick<BrokerOptions, 'startTier'> = {},
 ): Promise<Broker> {
   return await Broker.open({
     directory: SEALING_DIRECTORY,
@@ -60,6 +61,7 @@ export async function openOn(
     settings: { ...SEALING_SETTINGS, ...settings },
     startWorker: inProcessWorker(disk),
     startCompaction: inProcessCompaction(disk),
+    ...more,
   });
 }
 
@@ -97,7 +99,12 @@ export class SealingHistory {
 
   static async open(disk: FakeDisk): Promise<SealingHistory> {
     const clock = new ManualClock();
-    const history = new SealingHistory(await openOn(disk, clock), disk, clock);
+    return await SealingHistory.begin(await openOn(disk, clock), disk, clock);
+  }
+
+  /** On a broker that has no topics yet. */
+  static async begin(broker: Broker, disk: FakeDisk, clock: ManualClock): Promise<SealingHistory> {
+    const history = new SealingHistory(broker, disk, clock);
     for (const { name, config } of TOPICS) await history.broker.topics.create({ name, config });
     return history;
   }

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { Disk } from '../../journal/disk.ts';
 import {
+  cacheDirectory,
   checkpointDirectory,
   chunkDirectory,
   chunkPath,
@@ -28,6 +29,9 @@ export async function removeLeftovers(disk: Disk, directory: string, store: LogS
     const names = await disk.list(folder);
     for (const name of names) if (TEMPORARY.test(name)) await disk.remove(join(folder, name));
   }
+  // What was read from an object store: which blocks are there is not written down.
+  for (const name of await disk.list(cacheDirectory(directory)))
+    await disk.remove(join(cacheDirectory(directory), name));
   const names = await disk.list(journalDirectory(directory));
   const journals = new Set(numberedFiles(names, 'journal'));
   for (const file of numberedFiles(names, 'index')) {

@@ -6,7 +6,7 @@
  * Where a partition has many small ranges in packs, those are rewritten with it, so that the ranges in memory stay few: each
  * byte is written once when sealed, and once more for each factor of 16 in age.
  */
-import { isChunk } from '../../store/file-number.ts';
+import { type FileNumber, isChunk } from '../../store/file-number.ts';
 import type { FileRange, FileRanges } from '../../store/file-ranges.ts';
 import type { Partition } from '../../store/partition.ts';
 import type { RetentionLimits } from '../../store/retention.ts';
@@ -46,14 +46,20 @@ export function planSeal(
     for (const partition of topic.partitions) {
       // What compaction wrote is left to it.
       const merges = merge && state.compaction.of(partition.number) === undefined;
-      const part = partOf(partition, through, merges);
+      const isTiered = (file: FileNumber): boolean => state.tier.place(-file) !== undefined;
+      const part = partOf(partition, through, merges ? isTiered : undefined);
       if (part !== undefined && pays(part, retention, settings.sealMinRemainingMs, now)) parts.push(part);
     }
   }
   return parts.sort((a, b) => a.partition - b.partition);
 }
 
-function partOf(partition: Partition, through: number, merge: boolean): SealPart | undefined {
+/** @param isLeft chunks that cannot be merged, since their files may be gone; undefined: none are. */
+function partOf(
+  partition: Partition,
+  through: number,
+  isLeft: ((file: FileNumber) => boolean) | undefined,
+): SealPart | undefined {
   const { ranges } = partition;
   if (ranges === undefined) return undefined;
   const { count } = ranges;
@@ -63,7 +69,7 @@ function partOf(partition: Partition, through: number, merge: boolean): SealPart
   while (end < count && ranges.file(end) <= through) end += 1;
   if (end === firstJournal) return undefined;
   const taken: FileRange[] = [];
-  const first = merge ? firstOfGeneration(ranges, firstJournal) : firstJournal;
+  const first = isLeft === undefined ? firstJournal : firstOfGeneration(ranges, firstJournal, isLeft);
   for (let i = first; i < end; i++) taken.push(ranges.at(i));
   return {
     partition: partition.number,
@@ -74,11 +80,11 @@ function partOf(partition: Partition, through: number, merge: boolean): SealPart
 }
 
 /** The first of the newest chunk ranges that are of about one size, where they are many; else the first behind them. */
-function firstOfGeneration(ranges: FileRanges, firstJournal: number): number {
+function firstOfGeneration(ranges: FileRanges, firstJournal: number, isLeft: (file: FileNumber) => boolean): number {
   if (firstJournal === 0) return 0;
   const limit = ranges.sizeBytes(firstJournal - 1) * GENERATION_FACTOR;
   let first = firstJournal;
-  while (first > 0 && ranges.sizeBytes(first - 1) <= limit) first -= 1;
+  while (first > 0 && ranges.sizeBytes(first - 1) <= limit && !isLeft(ranges.file(first - 1))) first -= 1;
   return firstJournal - first >= MERGED_RANGES ? first : firstJournal;
 }
 

@@ -9,6 +9,7 @@
  * waited for `max.compaction.lag.ms`. Only whole ranges are taken: what the open journal file holds waits for its end.
  */
 import type { CommitNumber } from '../../journal/journal.ts';
+import type { FileNumber } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { Partition } from '../../store/partition.ts';
 import type { Topic } from '../topic.ts';
@@ -48,6 +49,7 @@ export function cleanable(
   rules: CompactionRules,
   state: CompactionState,
   now: number,
+  isAway: (file: FileNumber) => boolean,
 ): Cleanable {
   const { ranges, logStartOffset } = partition;
   if (ranges === undefined) return NOTHING;
@@ -61,6 +63,8 @@ export function cleanable(
   for (let i = 0; i < ranges.count && ranges.endOffset(i) <= decided; i++) {
     const isDirty = ranges.endOffset(i) > dirtyFrom;
     if (isDirty && rules.minLagMs > 0 && ranges.maxTimestamp(i) > youngest) break;
+    // From before the topic was compacted: what the object store has is not brought back to be rewritten.
+    if (isAway(ranges.file(i))) return NOTHING;
     taken.push(ranges.at(i));
     if (isDirty) dirtyBytes += ranges.sizeBytes(i);
     else cleanBytes += ranges.sizeBytes(i);

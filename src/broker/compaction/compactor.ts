@@ -16,6 +16,7 @@ import { workerModule } from '../../base/worker-module.ts';
 import type { DiskSpace } from '../../journal/disk.ts';
 import { type CommitNumber, transactOnce } from '../../journal/journal.ts';
 import type { LocalJournal } from '../../journal/local-journal.ts';
+import type { FileNumber } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import type { Partition } from '../../store/partition.ts';
@@ -66,6 +67,8 @@ export interface CompactorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly space: () => Promise<DiskSpace>;
+  /** The file is in the object store alone, or may be soon. */
+  readonly isAway: (file: FileNumber) => boolean;
   /** Oldest commit in the journal. */
   readonly firstCommit: () => Promise<CommitNumber>;
   readonly written: (chunks: CompactionAnswer['chunks']) => void;
@@ -121,7 +124,8 @@ export class Compactor {
   /** What of a partition is compacted and what is not; undefined: its topic is not compacted. */
   cleanable(topic: Topic, partition: Partition): Cleanable | undefined {
     const rules = compactionOf(topic);
-    return rules && cleanable(partition, rules, this.#options.state, this.#options.clock.now());
+    const { state, clock, isAway } = this.#options;
+    return rules && cleanable(partition, rules, state, clock.now(), isAway);
   }
 
   /** How far the partition is compacted; undefined: it never was. */
@@ -165,7 +169,7 @@ export class Compactor {
       const rules = compactionOf(topic);
       if (rules === undefined) continue;
       for (const partition of topic.partitions) {
-        const what = cleanable(partition, rules, state, now);
+        const what = cleanable(partition, rules, state, now, this.#options.isAway);
         dirtiest = Math.max(dirtiest, what.dirtyRatio);
         rollIsDue ||= waitsIn(journal.activeFile.file, partition, now - rules.maxLagMs);
         if (isDue(what, rules) && !this.#isAvoided(partition.number)) found.push({ partition, what, rules });

@@ -36,6 +36,17 @@ export class DataFiles {
     return bytes;
   }
 
+  has(file: FileNumber): boolean {
+    return this.#sizes.has(file);
+  }
+
+  /** Chunks on the disk, by their numbers. */
+  chunkSizes(): ReadonlyMap<number, number> {
+    const sizes = new Map<number, number>();
+    for (const [file, sizeBytes] of this.#sizes) if (isChunk(file)) sizes.set(-file, sizeBytes);
+    return sizes;
+  }
+
   journals(): { readonly count: number; readonly bytes: number } {
     return this.#sum((file) => !isChunk(file));
   }

@@ -22,6 +22,7 @@ import { type BoundMetric, bindMetrics, type MetricDefinition } from './metrics.
 import { PUSH_METRICS } from './push-metrics.ts';
 import { STORAGE_METRICS } from './storage-metrics.ts';
 import { STREAM_METRICS } from './stream-metrics.ts';
+import { TIER_METRICS } from './tier-metrics.ts';
 import { TRANSACTION_METRICS } from './transaction-metrics.ts';
 import { WEB_SOCKET_METRICS } from './web-socket-metrics.ts';
 
@@ -47,6 +48,7 @@ export const METRIC_TABLES: readonly MetricTable[] = [
   table('Broker', BROKER_METRICS, 'broker'),
   table('Storage', STORAGE_METRICS, 'broker'),
   table('Compaction', COMPACTION_METRICS, 'broker'),
+  table('Object store', TIER_METRICS, 'broker'),
   table('Consumer groups', GROUP_METRICS, 'broker'),
   table('Transactions', TRANSACTION_METRICS, 'transactions'),
   table('Repeated messages', MESSAGE_ID_METRICS, 'messageIds'),

@@ -1,0 +1,44 @@
+/** What the broker's thread asks of the tier worker, which alone talks to the object store. */
+import type { ErrorCode } from '../../base/errors.ts';
+import type { ObjectInfo } from '../../store/object-store.ts';
+
+/** A chunk in the object store. */
+export interface TieredPlace {
+  readonly chunk: number;
+  /** Key of its object. */
+  readonly object: string;
+  /** Of the chunk file. */
+  readonly rawBytes: number;
+  /** Of the object. */
+  readonly storedBytes: number;
+}
+
+export type TierJob =
+  /** Writes a local chunk into the store, and looks that it is there. */
+  | { readonly kind: 'upload'; readonly chunk: number; readonly object: string }
+  /** Brings blocks of a tiered chunk into its cache file. */
+  | { readonly kind: 'fetch'; readonly place: TieredPlace; readonly firstBlock: number; readonly blockCount: number }
+  /** Removes the cache file of a chunk. */
+  | { readonly kind: 'drop'; readonly chunk: number }
+  | { readonly kind: 'delete'; readonly object: string }
+  | { readonly kind: 'list'; readonly prefix: string };
+
+/** What comes back, by the kind of the job. */
+export interface TierResults {
+  readonly upload: { readonly rawBytes: number; readonly storedBytes: number };
+  /** Bytes that came from the store. */
+  readonly fetch: { readonly fetchedBytes: number };
+  readonly drop: null;
+  readonly delete: null;
+  readonly list: readonly ObjectInfo[];
+}
+
+export interface ToTierWorker {
+  readonly id: number;
+  readonly job: TierJob;
+}
+
+export type FromTierWorker =
+  | { readonly id: number; readonly result: TierResults[TierJob['kind']] }
+  /** Errors lose their class on the way between threads, so their parts travel. */
+  | { readonly id: number; readonly code: ErrorCode; readonly message: string };

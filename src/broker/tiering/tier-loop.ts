@@ -1,0 +1,239 @@
+/** What the tier worker does with its jobs; several run at once, each by itself. */
+import type { Clock } from '../../base/clock.ts';
+import { asMillraceError, MillraceError } from '../../base/errors.ts';
+import { Semaphore } from '../../base/semaphore.ts';
+import type { Disk, DiskFile } from '../../journal/disk.ts';
+import { cacheDirectory, cachePath, chunkPath } from '../../journal/paths.ts';
+import { readWhole } from '../../store/checkpoint-file.ts';
+import {
+  CHUNK_HEADER_BYTES,
+  CHUNK_TRAILER_BYTES,
+  chunkFooterFault,
+  chunkHeaderFault,
+  decodeChunkTrailer,
+  footerBytesOf,
+} from '../../store/chunk-file.ts';
+import type { ObjectInfo, ObjectStore } from '../../store/object-store.ts';
+import {
+  decodeTierTail,
+  encodeTieredChunk,
+  openTierBlock,
+  TIER_BLOCK_BYTES,
+  type TierBlock,
+  tierTailBytes,
+} from '../../store/tiered-chunk.ts';
+import type { FromTierWorker, TieredPlace, TierJob, TierResults, ToTierWorker } from './messages.ts';
+
+/** Requests for readers at once: enough to fill a line, few enough for memory. */
+const MAX_FETCHES = 6;
+/** Of one fetch, with growing pauses between. */
+const MAX_TRIES = 4;
+const FIRST_PAUSE_MS = 50;
+/** Tables of chunks kept in memory, some kilobytes each. */
+const MAX_TABLES = 512;
+
+export interface TierPort {
+  say(message: FromTierWorker): void;
+}
+
+export class TierLoop {
+  readonly #store: ObjectStore;
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #clock: Clock;
+  readonly #port: TierPort;
+  readonly #fetches = new Semaphore(MAX_FETCHES);
+  readonly #uploads = new Semaphore(1);
+  readonly #tables = new Map<string, Promise<readonly TierBlock[]>>();
+  /** Open cache files; one that is being removed is there until it is gone. */
+  readonly #cacheFiles = new Map<number, Promise<DiskFile | undefined>>();
+
+  constructor(store: ObjectStore, disk: Disk, directory: string, clock: Clock, port: TierPort) {
+    this.#store = store;
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#clock = clock;
+    this.#port = port;
+  }
+
+  post({ id, job }: ToTierWorker): void {
+    this.#handle(job).then(
+      (result) => this.#port.say({ id, result }),
+      (error: unknown) => {
+        const { code, message } = asMillraceError(error, 'STORE_IO');
+        this.#port.say({ id, code, message });
+      },
+    );
+  }
+
+  /** Closes the cache files. */
+  async close(): Promise<void> {
+    for (const file of this.#cacheFiles.values()) await (await file.catch(() => undefined))?.close();
+    this.#cacheFiles.clear();
+  }
+
+  async #handle(job: TierJob): Promise<TierResults[TierJob['kind']]> {
+    switch (job.kind) {
+      case 'upload':
+        return await this.#uploads.run(() => this.#upload(job.chunk, job.object));
+      case 'fetch':
+        return await this.#fetches.run(() => this.#fetch(job.place, job.firstBlock, job.blockCount));
+      case 'drop':
+        await this.#drop(job.chunk);
+        return null;
+      case 'delete':
+        await this.#store.delete(job.object);
+        return null;
+      case 'list':
+        return await this.#list(job.prefix);
+      default:
+        return job satisfies never;
+    }
+  }
+
+  async #upload(chunk: number, object: string): Promise<TierResults['upload']> {
+    const path = chunkPath(this.#directory, chunk);
+    const raw = await readWhole(this.#disk, path);
+    const fault = chunkFault(raw, chunk);
+    if (fault !== undefined) {
+      throw new MillraceError('STORE_CORRUPT', `${path} is not copied to the object store: ${fault}.`, {
+        details: { path, chunk },
+      });
+    }
+    const body = encodeTieredChunk(chunk, raw);
+    await this.#store.put(object, body);
+    await this.#look(object, body, raw.length);
+    return { rawBytes: raw.length, storedBytes: body.length };
+  }
+
+  /** A store may lose what it has said to have written: the end of the object must be what it should be. */
+  async #look(object: string, body: Uint8Array, rawBytes: number): Promise<void> {
+    const sizeBytes = tierTailBytes(rawBytes);
+    const position = body.length - sizeBytes;
+    const tail = await this.#store.get(object, { position, sizeBytes });
+    if (tail !== undefined && Buffer.from(tail).equals(body.subarray(position))) return;
+    const found = tail === undefined ? 'it is not there' : 'it is another one';
+    throw new MillraceError('TIER_CORRUPT', `${this.#store.url}, object '${object}' was written, and ${found}.`);
+  }
+
+  async #fetch(place: TieredPlace, firstBlock: number, blockCount: number): Promise<TierResults['fetch']> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#tryFetch(place, firstBlock, blockCount);
+      } catch (error) {
+        const { kind, code } = asMillraceError(error);
+        this.#tables.delete(place.object);
+        if (attempt === MAX_TRIES || (kind !== 'retry' && code !== 'TIER_CORRUPT')) throw error;
+        await new Promise<void>((resolve) => {
+          this.#clock.schedule(FIRST_PAUSE_MS * 4 ** (attempt - 1), resolve);
+        });
+      }
+    }
+  }
+
+  async #tryFetch(place: TieredPlace, firstBlock: number, blockCount: number): Promise<TierResults['fetch']> {
+    const table = await this.#table(place);
+    const blocks = table.slice(firstBlock, firstBlock + blockCount);
+    const position = (blocks[0] as TierBlock).position;
+    const last = blocks.at(-1) as TierBlock;
+    const sizeBytes = last.position + last.storedBytes - position;
+    const bytes = await this.#store.get(place.object, { position, sizeBytes });
+    if (bytes === undefined) throw this.#corrupt(place, 'it is not there');
+    const file = await this.#cacheFile(place);
+    for (const [i, block] of blocks.entries()) {
+      const at = block.position - position;
+      const raw = openTierBlock(bytes.subarray(at, at + block.storedBytes), block);
+      if (typeof raw === 'string') throw this.#corrupt(place, raw);
+      await file.write([raw], (firstBlock + i) * TIER_BLOCK_BYTES);
+    }
+    return { fetchedBytes: sizeBytes };
+  }
+
+  #table(place: TieredPlace): Promise<readonly TierBlock[]> {
+    const known = this.#tables.get(place.object);
+    if (known !== undefined) return known;
+    const loading = this.#loadTable(place);
+    this.#tables.set(place.object, loading);
+    loading.catch(() => this.#tables.delete(place.object));
+    if (this.#tables.size > MAX_TABLES) this.#tables.delete(this.#tables.keys().next().value as string);
+    return loading;
+  }
+
+  async #loadTable(place: TieredPlace): Promise<readonly TierBlock[]> {
+    const { object, chunk, rawBytes, storedBytes } = place;
+    const sizeBytes = tierTailBytes(rawBytes);
+    const tail = await this.#store.get(object, { position: storedBytes - sizeBytes, sizeBytes });
+    if (tail === undefined) throw this.#corrupt(place, 'it is not there');
+    const table = decodeTierTail(tail, chunk, rawBytes, storedBytes);
+    if (typeof table === 'string') throw this.#corrupt(place, table);
+    return table;
+  }
+
+  async #cacheFile({ chunk, rawBytes }: TieredPlace): Promise<DiskFile> {
+    for (;;) {
+      const known = this.#cacheFiles.get(chunk);
+      if (known !== undefined) {
+        const file = await known;
+        if (file !== undefined) return file;
+        continue;
+      }
+      const opening = this.#openCacheFile(chunk, rawBytes);
+      this.#cacheFiles.set(chunk, opening);
+      opening.catch(() => this.#cacheFiles.delete(chunk));
+      return await opening;
+    }
+  }
+
+  async #openCacheFile(chunk: number, rawBytes: number): Promise<DiskFile> {
+    const path = cachePath(this.#directory, chunk);
+    await this.#disk.makeDirectory(cacheDirectory(this.#directory));
+    await this.#disk.remove(path);
+    const file = await this.#disk.open(path, 'create');
+    // The blocks that are not there yet are holes; the length is that of the chunk, as readers expect.
+    await file.truncate(rawBytes);
+    return file;
+  }
+
+  /** Who wants the chunk again meanwhile waits until it is gone, and begins with an empty file. */
+  async #drop(chunk: number): Promise<void> {
+    const file = this.#cacheFiles.get(chunk);
+    const dropping = this.#removeCacheFile(chunk, file);
+    this.#cacheFiles.set(
+      chunk,
+      dropping.then(() => undefined),
+    );
+    try {
+      await dropping;
+    } finally {
+      this.#cacheFiles.delete(chunk);
+    }
+  }
+
+  async #removeCacheFile(chunk: number, file: Promise<DiskFile | undefined> | undefined): Promise<void> {
+    await (await file?.catch(() => undefined))?.close();
+    await this.#disk.remove(cachePath(this.#directory, chunk));
+  }
+
+  async #list(prefix: string): Promise<readonly ObjectInfo[]> {
+    const objects: ObjectInfo[] = [];
+    for await (const object of this.#store.list(prefix)) objects.push(object);
+    return objects;
+  }
+
+  #corrupt({ object, chunk }: TieredPlace, fault: string): MillraceError {
+    return new MillraceError('TIER_CORRUPT', `${this.#store.url}, object '${object}' of chunk ${chunk}: ${fault}.`, {
+      details: { object, chunk },
+    });
+  }
+}
+
+/** What can be told without the batches: their checksums go with them. */
+function chunkFault(raw: Uint8Array, chunk: number): string | undefined {
+  if (raw.length < CHUNK_HEADER_BYTES + CHUNK_TRAILER_BYTES) return 'it is too short';
+  const fault = chunkHeaderFault(raw.subarray(0, CHUNK_HEADER_BYTES), chunk);
+  if (fault !== undefined) return fault;
+  const footer = decodeChunkTrailer(raw.subarray(raw.length - CHUNK_TRAILER_BYTES), chunk, raw.length);
+  if (typeof footer === 'string') return footer;
+  const from = footer.directoryPosition;
+  return chunkFooterFault(raw.subarray(from, from + footerBytesOf(footer)), footer);
+}

@@ -1,0 +1,221 @@
+/**
+ * Proves on an object store in memory: chunks move there once sealed, leave the disk, are read back byte for byte through a
+ * bounded cache with one fetch for many readers, and are deleted after their grace once nobody reads them; what uploads left
+ * is swept; a store that is down, slow or lying delays this and loses nothing. Real stores: test/tier.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fetchOnce } from '../../../test/kit/broker-kit.ts';
+import { FakeDisk } from '../../../test/kit/fake-disk.ts';
+import { inProcessTier } from '../../../test/kit/in-process-tier.ts';
+import { ManualClock } from '../../../test/kit/manual-clock.ts';
+import { HostileObjectStore, MemoryObjectStore } from '../../../test/kit/memory-object-store.ts';
+import { openOn, readTopic, SEALING_DIRECTORY, SealingHistory, settle } from '../../../test/kit/sealing-history.ts';
+import { SeededRandom } from '../../../test/kit/seeded-random.ts';
+import type { ObjectStore } from '../../store/object-store.ts';
+import type { Broker } from '../broker.ts';
+import type { BrokerSettings } from '../settings.ts';
+import type { Topic } from '../topic.ts';
+
+const GRACE_MS = 60_000;
+const SETTINGS: Partial<BrokerSettings> = { tierLocalBytes: 0, tierGraceMs: GRACE_MS };
+
+async function open(store: (memory: MemoryObjectStore) => ObjectStore = (memory) => memory, settings = SETTINGS) {
+  const disk = new FakeDisk({ turns: () => 0 });
+  const clock = new ManualClock();
+  const memory = new MemoryObjectStore(() => clock.monotonic());
+  const startTier = inProcessTier(disk, SEALING_DIRECTORY, store(memory));
+  const broker = await openOn(disk, clock, undefined, settings, { startTier });
+  const history = await SealingHistory.begin(broker, disk, clock);
+  return { disk, clock, memory, broker, history, startTier };
+}
+
+async function contents(broker: Broker): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  for (const topic of broker.topics.list()) {
+    const read = await readTopic(broker, topic);
+    found.set(
+      topic.name,
+      read.map(({ offset, bytes }) => `${offset} ${bytes.toString('base64')}`),
+    );
+  }
+  return found;
+}
+
+function chunkFiles(disk: FakeDisk): string[] {
+  return [...disk.content().keys()].filter((path) => path.startsWith(`${SEALING_DIRECTORY}/chunk/`));
+}
+
+test('sealed chunks leave the disk and are read back byte for byte; a restart reads them too', async () => {
+  const { broker, history, disk, memory, clock, startTier } = await open();
+  await history.run(new SeededRandom(5), 500);
+  const before = await contents(broker);
+  assert.ok(chunkFiles(disk).length > 2);
+  await broker.tiering.tierer.look();
+  assert.deepEqual(chunkFiles(disk), [], 'everything that was sealed is in the store alone');
+  assert.ok(memory.objects.size > 2);
+  assert.deepEqual(await contents(broker), before);
+  assert.ok(broker.tiering.cache.counters.fetches > 0);
+  const { fetches } = broker.tiering.cache.counters;
+  assert.deepEqual(await contents(broker), before);
+  assert.equal(broker.tiering.cache.counters.fetches, fetches, 'the second time from the cache');
+  await broker.close();
+  const again = await openOn(disk, clock, undefined, SETTINGS, { startTier });
+  assert.deepEqual(await contents(again), before);
+  await again.close();
+});
+
+test('without tier.store what is there alone is refused, and everything else is read', async () => {
+  const { broker, history, disk, clock } = await open();
+  await history.run(new SeededRandom(6), 400);
+  await broker.tiering.tierer.look();
+  await broker.close();
+  const bare = await openOn(disk, clock, undefined, SETTINGS);
+  const large = bare.topics.find('large')?.partitions[0];
+  const { item } = await fetchOnce(bare, large, large?.logStartOffset ?? 0);
+  assert.equal(item.error, 'TIER_REFUSED');
+  const { item: newest } = await fetchOnce(bare, large, (large?.highWatermark ?? 0) - 1);
+  assert.equal(newest.error, undefined);
+  await bare.close();
+});
+
+test('many readers of one block share one fetch', async () => {
+  const { broker, history, memory } = await open();
+  await history.run(new SeededRandom(7), 400);
+  await broker.tiering.tierer.look();
+  const large = broker.topics.find('large')?.partitions[0];
+  const before = memory.counts.gets;
+  await Promise.all(Array.from({ length: 30 }, () => fetchOnce(broker, large, large?.logStartOffset ?? 0)));
+  // Table and block of each chunk that lies on the way, once, and not thirty times.
+  assert.ok(memory.counts.gets - before <= 2 * memory.objects.size, `${memory.counts.gets - before} requests`);
+  await broker.close();
+});
+
+test('the cache stays within its limit', async () => {
+  const { broker, history } = await open(undefined, { ...SETTINGS, tierCacheBytes: 10_000 });
+  await history.run(new SeededRandom(8), 600);
+  const before = await contents(broker);
+  await broker.tiering.tierer.look();
+  assert.deepEqual(await contents(broker), before);
+  assert.ok(broker.tiering.cache.counters.dropped > 0);
+  // One file more than the limit may be held: the one that was read last.
+  assert.ok(broker.tiering.cache.sizeBytes < 10_000 + 8_000, `${broker.tiering.cache.sizeBytes}`);
+  await broker.close();
+});
+
+test('size and age say which files leave; the oldest go first', async () => {
+  const { broker, history, disk, clock } = await open(undefined, {
+    ...SETTINGS,
+    tierLocalBytes: 12_000,
+    tierLocalMs: 50_000,
+  });
+  await history.run(new SeededRandom(9), 600);
+  await broker.tiering.tierer.look();
+  const kept = chunkFiles(disk);
+  const sizes = broker.files.chunkSizes();
+  assert.ok(kept.length > 0 && kept.length < broker.tiering.tierer.counters.uploads);
+  assert.ok([...sizes.values()].reduce((sum, size) => sum + size, 0) <= 12_000);
+  clock.advance(51_000);
+  await broker.tiering.tierer.look();
+  assert.deepEqual(chunkFiles(disk), []);
+  await broker.close();
+});
+
+test('objects that nobody reads are deleted after their grace, and leftovers are swept', async () => {
+  const { broker, history, memory, clock } = await open();
+  await history.run(new SeededRandom(10), 400);
+  await broker.tiering.tierer.look();
+  const count = memory.objects.size;
+  await memory.put(`${broker.clusterId}/chunk/0000000001-left-over`, new Uint8Array(5));
+  await memory.put(`other-cluster/chunk/0000000001-x`, new Uint8Array(5));
+  for (const topic of broker.topics.list()) {
+    const [partition] = topic.partitions;
+    if (partition !== undefined) await broker.deleteRecords(partition, partition.highWatermark);
+  }
+  await broker.tiering.tierer.look();
+  assert.equal(memory.objects.size, count + 2, 'not before the grace is over');
+  clock.advance(GRACE_MS);
+  await broker.tiering.tierer.look();
+  await broker.tiering.tierer.look();
+  clock.advance(3_600_000);
+  await broker.tiering.tierer.look();
+  assert.deepEqual([...memory.objects.keys()], ['other-cluster/chunk/0000000001-x']);
+  assert.ok(broker.tiering.tierer.counters.swept >= 1);
+  await broker.close();
+});
+
+test('a store that is down delays, and is told once; writes and reads of what is here go on', async () => {
+  let hostile: HostileObjectStore | undefined;
+  const { broker, history, disk } = await open((memory) => {
+    hostile = new HostileObjectStore(memory, new SeededRandom(1), { refuse: 1 });
+    return hostile;
+  });
+  await history.run(new SeededRandom(11), 300);
+  const files = chunkFiles(disk).length;
+  await broker.tiering.tierer.look();
+  await broker.tiering.tierer.look();
+  assert.equal(broker.tiering.tierer.last.reachable, false);
+  assert.equal(chunkFiles(disk).length, files);
+  const before = await contents(broker);
+  assert.ok(hostile !== undefined);
+  hostile.hostility = {};
+  await broker.tiering.tierer.look();
+  assert.equal(broker.tiering.tierer.last.reachable, true);
+  assert.deepEqual(chunkFiles(disk), []);
+  assert.deepEqual(await contents(broker), before);
+  hostile.hostility = { refuse: 1 };
+  broker.tiering.cache.forget(1);
+  const large = broker.topics.find('large')?.partitions[0];
+  const { item } = await fetchOnce(broker, large, (large?.highWatermark ?? 0) - 1);
+  assert.equal(item.error, undefined, 'the newest are in the journal');
+  await broker.close();
+});
+
+for (const seed of [1, 2, 3]) {
+  test(`a store that refuses, forgets its answers and lies, seed ${seed}: nothing is lost or altered`, async () => {
+    let hostile: HostileObjectStore | undefined;
+    const { broker, history, memory, clock } = await open((inner) => {
+      const chances = { refuse: 0.1, loseAnswer: 0.15, lie: 0.1 };
+      hostile = new HostileObjectStore(inner, new SeededRandom(seed), chances);
+      return hostile;
+    });
+    const random = new SeededRandom(seed);
+    for (let round = 0; round < 6; round++) {
+      await history.run(random, 120);
+      for (let look = 0; look < 4; look++) await broker.tiering.tierer.look();
+    }
+    assert.ok(broker.tiering.tierer.counters.evicted > 0);
+    assert.ok(hostile !== undefined);
+    // Reads may fail while the store lies, and are right when it does not.
+    for (const topic of broker.topics.list()) await readSome(broker, topic);
+    hostile.hostility = {};
+    await settle(broker);
+    const found = await contents(broker);
+    const sent = new Map(history.acked.map((each) => [`${each.topic} ${each.offset}`, each.bytes.toString('base64')]));
+    for (const topic of broker.topics.list()) {
+      for (const record of found.get(topic.name) ?? []) {
+        const [offset, bytes] = record.split(' ');
+        const original = sent.get(`${topic.name} ${offset}`);
+        if (original !== undefined) assert.equal(bytes, original);
+      }
+    }
+    clock.advance(3_600_000);
+    await broker.tiering.tierer.look();
+    clock.advance(GRACE_MS);
+    await broker.tiering.tierer.look();
+    const kept = new Set([...broker.tiering.tierer.places()].map(({ object }) => object));
+    assert.deepEqual(
+      [...memory.objects.keys()].filter((key) => !kept.has(key)),
+      [],
+    );
+    await broker.close();
+  });
+}
+
+async function readSome(broker: Broker, topic: Topic): Promise<void> {
+  const [partition] = topic.partitions;
+  if (partition === undefined) return;
+  const { item } = await fetchOnce(broker, partition, partition.logStartOffset);
+  const expected = [undefined, 'TIER_UNAVAILABLE', 'TIER_CORRUPT'];
+  assert.ok(expected.includes(item.error), String(item.error));
+}

@@ -1,0 +1,276 @@
+/**
+ * Moves chunks to the object store, lets their files go where room is wanted, and removes what nobody reads any more. A store
+ * that is slow or down delays this and the reads of what is there alone; nothing waits for it.
+ *
+ * ```
+ *  sealed ──► upload, looked at ──► CHUNKS_TIERED ──► file goes (size, age) ──► read through the cache
+ *                                        │ no partition has batches in it
+ *                                        ▼
+ *                                 CHUNKS_FORGOTTEN ──grace──► object goes
+ *  objects that no command names, older than the grace: swept
+ * ```
+ * Chunks of compacted topics stay: they are rewritten again and again.
+ */
+import type { Clock, Timer } from '../../base/clock.ts';
+import { asMillraceError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import { type Journal, transactOnce } from '../../journal/journal.ts';
+import { isChunk } from '../../store/file-number.ts';
+import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
+import type { BrokerSettings } from '../settings.ts';
+import { COMMAND } from '../state-part.ts';
+import type { Topic } from '../topic.ts';
+import type { ChunkCache } from './chunk-cache.ts';
+import type { TieredPlace } from './messages.ts';
+import type { TierLink } from './tier-link.ts';
+import { type TierState, tierCommands } from './tier-state.ts';
+
+/** Partitions looked at in one turn of the event loop. */
+const PARTITIONS_PER_TURN = 5_000;
+/** Chunks of one command. */
+const MAX_FORGOTTEN = 1_000;
+/** The store is asked for all its objects this often. */
+const SWEEP_EVERY_MS = 60 * 60 * 1000;
+
+export interface TiererOptions {
+  readonly journal: Journal;
+  readonly state: TierState;
+  readonly link: TierLink;
+  readonly cache: ChunkCache;
+  readonly topics: () => Iterable<Topic>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: BrokerSettings;
+  /** First part of all keys: no other broker has it. */
+  readonly clusterId: () => string;
+  /** For names that are used once. */
+  readonly newId: () => string;
+  /** Chunks with files, with their sizes. */
+  readonly local: () => ReadonlyMap<number, number>;
+  /** Removes the file of a chunk. */
+  readonly removeLocal: (chunk: number) => Promise<void>;
+}
+
+interface ChunkUse {
+  /** Newest record in it, ms since 1970; -1 without timestamps. */
+  newest: number;
+  /** A compacted topic has batches in it. */
+  compacted: boolean;
+}
+
+interface Doomed {
+  readonly object: string;
+  /** Monotonic. */
+  readonly dueAt: number;
+}
+
+export class Tierer {
+  readonly counters = { uploads: 0, uploadedBytes: 0, storedBytes: 0, failures: 0, evicted: 0, deleted: 0, swept: 0 };
+  /** Of the last look. */
+  readonly last = { waitingChunks: 0, waitingBytes: 0, reachable: true };
+  readonly #options: TiererOptions;
+  #doomed: Doomed[] = [];
+  /** Objects that are being written: no command names them yet. */
+  readonly #writing = new Set<string>();
+  #sweptAt: number;
+  #timer: Timer | undefined;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: TiererOptions) {
+    this.#options = options;
+    // The first sweep comes when what an earlier run left is older than the grace.
+    this.#sweptAt = options.clock.monotonic() - SWEEP_EVERY_MS + options.settings.tierGraceMs;
+  }
+
+  start(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#options.clock.schedule(this.#options.settings.tierCheckMs, () => {
+      void this.look().finally(() => this.start());
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#options.link.close();
+    await this.#running;
+  }
+
+  /** Does what is due; joins the look that runs. Never rejects: a failure is logged, and the next look tries again. */
+  look(): Promise<void> {
+    this.#running ??= this.#look()
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        this.#running = undefined;
+      });
+    return this.#running;
+  }
+
+  /** What the store has for readers. */
+  places(): Iterable<TieredPlace> {
+    return this.#options.state.places();
+  }
+
+  /** Bytes in the store: of the chunks' files, and of their objects. */
+  sizes(): { rawBytes: number; storedBytes: number } {
+    const sizes = { rawBytes: 0, storedBytes: 0 };
+    for (const { rawBytes, storedBytes } of this.#options.state.places()) {
+      sizes.rawBytes += rawBytes;
+      sizes.storedBytes += storedBytes;
+    }
+    return sizes;
+  }
+
+  async #look(): Promise<void> {
+    const uses = await this.#uses();
+    if (this.#stopped) return;
+    await this.#forget(uses);
+    try {
+      await this.#upload(uses);
+    } finally {
+      // Also where the store is down: what is there already may leave the disk.
+      if (!this.#stopped) await this.#evict(uses);
+    }
+    await this.#deleteDoomed();
+    await this.#sweep();
+    this.#reached();
+  }
+
+  /** Which chunks partitions have batches in. */
+  async #uses(): Promise<Map<number, ChunkUse>> {
+    const uses = new Map<number, ChunkUse>();
+    let looked = 0;
+    for (const topic of this.#options.topics()) {
+      const compacted = topic.limits.compaction !== undefined;
+      for (const { ranges } of topic.partitions) {
+        if (++looked % PARTITIONS_PER_TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+        for (let i = 0; i < (ranges?.count ?? 0); i++) {
+          const file = ranges?.file(i) as number;
+          if (isChunk(file)) addUse(uses, -file, ranges?.maxTimestamp(i) as number, compacted);
+        }
+      }
+    }
+    return uses;
+  }
+
+  async #upload(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
+    const { local, state, link, clusterId, newId, logger } = this.#options;
+    const waiting = [...local()].filter(([chunk]) => isWaiting(chunk, uses, state)).sort(([a], [b]) => a - b);
+    this.last.waitingChunks = waiting.length;
+    this.last.waitingBytes = waiting.reduce((sum, [, sizeBytes]) => sum + sizeBytes, 0);
+    for (const [chunk, sizeBytes] of waiting) {
+      if (this.#stopped) return;
+      const object = `${clusterId()}/chunk/${String(chunk).padStart(10, '0')}-${newId()}`;
+      this.#writing.add(object);
+      try {
+        const { rawBytes, storedBytes } = await link.ask({ kind: 'upload', chunk, object });
+        await this.#commitTiered({ chunk, object, rawBytes, storedBytes });
+        this.counters.uploads += 1;
+        this.counters.uploadedBytes += rawBytes;
+        this.counters.storedBytes += storedBytes;
+        this.last.waitingChunks -= 1;
+        this.last.waitingBytes -= sizeBytes;
+      } catch (error) {
+        // The file may have gone with its last record; damage of one chunk does not keep the others here.
+        const { code, message } = asMillraceError(error, 'STORE_IO');
+        if (code !== 'STORE_IO' && code !== 'STORE_CORRUPT') throw error;
+        this.counters.failures += 1;
+        if (local().has(chunk)) logger.error(`A chunk was not copied to the object store: ${message}`, { code, chunk });
+      } finally {
+        this.#writing.delete(object);
+      }
+    }
+  }
+
+  async #commitTiered(place: TieredPlace): Promise<void> {
+    await transactOnce(this.#options.journal, (commit) =>
+      commit.command(COMMAND.CHUNKS_TIERED, tierCommands.tiered([place])),
+    );
+  }
+
+  /** Files of chunks that are in the store go: those with old records alone, and the oldest beyond the size. */
+  async #evict(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
+    const { local, state, settings, clock, removeLocal } = this.#options;
+    const files = local();
+    let bytes = 0;
+    for (const sizeBytes of files.values()) bytes += sizeBytes;
+    const tiered = [...files].filter(([chunk]) => state.place(chunk) !== undefined);
+    const age = (chunk: number): number => clock.now() - (uses.get(chunk)?.newest ?? clock.now());
+    for (const [chunk, sizeBytes] of tiered.sort(([a], [b]) => age(b) - age(a) || a - b)) {
+      const tooLarge = bytes > settings.tierLocalBytes;
+      const tooOld = settings.tierLocalMs >= 0 && age(chunk) > settings.tierLocalMs;
+      if (!tooLarge && !tooOld) continue;
+      await removeLocal(chunk);
+      bytes -= sizeBytes;
+      this.counters.evicted += 1;
+    }
+  }
+
+  async #forget(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
+    const { state, journal, cache, clock, settings } = this.#options;
+    const unused = [...state.places()].filter(({ chunk }) => !uses.has(chunk)).slice(0, MAX_FORGOTTEN);
+    if (unused.length === 0) return;
+    const chunks = unused.map(({ chunk }) => chunk);
+    await transactOnce(journal, (commit) => commit.command(COMMAND.CHUNKS_FORGOTTEN, tierCommands.forgotten(chunks)));
+    const dueAt = clock.monotonic() + settings.tierGraceMs;
+    for (const { chunk, object } of unused) {
+      cache.forget(chunk);
+      this.#doomed.push({ object, dueAt });
+    }
+  }
+
+  async #deleteDoomed(): Promise<void> {
+    const now = this.#options.clock.monotonic();
+    const due = this.#doomed.filter(({ dueAt }) => dueAt <= now);
+    for (const { object } of due) {
+      if (this.#stopped) return;
+      await this.#options.link.ask({ kind: 'delete', object });
+      this.#doomed = this.#doomed.filter((each) => each.object !== object);
+      this.counters.deleted += 1;
+    }
+  }
+
+  /** What uploads with a lost answer, and runs that ended early, have left. */
+  async #sweep(): Promise<void> {
+    const { clock, settings, link, state, clusterId } = this.#options;
+    if (clock.monotonic() - this.#sweptAt < SWEEP_EVERY_MS) return;
+    const objects = await link.ask({ kind: 'list', prefix: `${clusterId()}/chunk/` });
+    const known = new Set([...state.places()].map(({ object }) => object));
+    for (const { object } of this.#doomed) known.add(object);
+    for (const { key, ageMs } of objects) {
+      if (known.has(key) || this.#writing.has(key) || ageMs < settings.tierGraceMs || this.#stopped) continue;
+      await link.ask({ kind: 'delete', object: key });
+      this.counters.swept += 1;
+    }
+    this.#sweptAt = clock.monotonic();
+  }
+
+  #failed(error: unknown): void {
+    if (this.#stopped) return;
+    const { code, message } = asMillraceError(error);
+    this.counters.failures += 1;
+    // Once: a store that is down for a day would fill the log.
+    if (this.last.reachable) this.#options.logger.error(`The object store does not do its part: ${message}`, { code });
+    this.last.reachable = false;
+  }
+
+  #reached(): void {
+    if (!this.last.reachable) this.#options.logger.info('The object store does its part again.');
+    this.last.reachable = true;
+  }
+}
+
+function addUse(uses: Map<number, ChunkUse>, chunk: number, newest: number, compacted: boolean): void {
+  const use = uses.get(chunk);
+  if (use === undefined) uses.set(chunk, { newest, compacted });
+  else {
+    use.newest = Math.max(use.newest, newest);
+    use.compacted ||= compacted;
+  }
+}
+
+function isWaiting(chunk: number, uses: ReadonlyMap<number, ChunkUse>, state: TierState): boolean {
+  const use = uses.get(chunk);
+  return chunk < FIRST_COMPACTED_CHUNK && use !== undefined && !use.compacted && state.place(chunk) === undefined;
+}

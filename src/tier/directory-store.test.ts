@@ -1,0 +1,33 @@
+/** Proves that a directory is an object store, and that it says what it cannot do. */
+import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
+import { objectStoreContract } from '../../test/kit/object-store-contract.ts';
+import { TempDirectory } from '../../test/kit/temp-directory.ts';
+import { systemClock } from '../base/clock.ts';
+import { DirectoryStore } from './directory-store.ts';
+import { openStore } from './open-store.ts';
+
+test('a directory', async (t) => {
+  using directory = new TempDirectory();
+  await objectStoreContract(t, async () => openStore(`dir://${directory.path}/objects`, systemClock, {}));
+  const left = readdirSync(directory.path, { recursive: true }).filter((name) => String(name).includes('.tmp-'));
+  assert.deepEqual(left, []);
+});
+
+test('the memory of tests', async (t) => {
+  await objectStoreContract(t, async () => new MemoryObjectStore());
+});
+
+test('a file where a directory should be is refused with the key', async () => {
+  using directory = new TempDirectory();
+  writeFileSync(join(directory.path, 'a'), '');
+  const store = new DirectoryStore(directory.path, systemClock);
+  await assert.rejects(store.put('a/b', new Uint8Array(1)), (error: { code: string; message: string }) => {
+    assert.equal(error.code, 'TIER_UNAVAILABLE');
+    assert.match(error.message, /object 'a\/b'/);
+    return true;
+  });
+});

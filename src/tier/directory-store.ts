@@ -1,0 +1,137 @@
+/**
+ * Objects as files below a directory: `dir:///mnt/archive`. For a second disk or a mounted share, and for tests. A file is
+ * written under a temporary name, synced, and then renamed or, where it must not replace another, linked; both are atomic
+ * on POSIX file systems. Keys become paths.
+ */
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import type { ByteRange, ObjectInfo, ObjectStore } from '../store/object-store.ts';
+import { tierError } from './tier-errors.ts';
+
+const TEMPORARY = '.tmp-';
+
+export class DirectoryStore implements ObjectStore {
+  readonly url: string;
+  readonly #root: string;
+  readonly #clock: Clock;
+
+  constructor(root: string, clock: Clock) {
+    this.#root = root;
+    this.#clock = clock;
+    this.url = `dir://${root}`;
+  }
+
+  async put(key: string, body: Uint8Array, options: { ifAbsent?: boolean } = {}): Promise<'stored' | 'exists'> {
+    const path = this.#path(key);
+    const folder = dirname(path);
+    const temporary = join(folder, `${TEMPORARY}${randomUUID()}`);
+    return await this.#guarded(key, async () => {
+      await mkdir(folder, { recursive: true });
+      try {
+        await writeSynced(temporary, body);
+        if (options.ifAbsent === true) await link(temporary, path);
+        else await rename(temporary, path);
+        await syncDirectory(folder);
+        return 'stored';
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return 'exists';
+        throw error;
+      } finally {
+        await unlink(temporary).catch(() => undefined);
+      }
+    });
+  }
+
+  async get(key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
+    return await this.#guarded(key, async () => {
+      const file = await open(this.#path(key), 'r').catch((error: unknown) => {
+        if (isMissing(error)) return undefined;
+        throw error;
+      });
+      if (file === undefined) return undefined;
+      try {
+        const wanted = range ?? { position: 0, sizeBytes: (await file.stat()).size };
+        const bytes = new Uint8Array(wanted.sizeBytes);
+        let count = 0;
+        while (count < bytes.length) {
+          const { bytesRead } = await file.read(bytes, count, bytes.length - count, wanted.position + count);
+          if (bytesRead === 0) break;
+          count += bytesRead;
+        }
+        if (count === bytes.length) return bytes;
+        throw tierError('TIER_CORRUPT', this.url, key, `it ends at ${wanted.position + count}`);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectInfo> {
+    // Files come and go while the list is read: what is gone is left out.
+    const entries = await readdir(this.#root, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+      if (isMissing(error)) return [];
+      throw this.#translate(prefix, error);
+    });
+    for (const entry of entries) {
+      if (!entry.isFile() || entry.name.startsWith(TEMPORARY)) continue;
+      const path = join(entry.parentPath, entry.name);
+      const key = relative(this.#root, path).split(sep).join('/');
+      if (!key.startsWith(prefix)) continue;
+      const info = await stat(path).catch(() => undefined);
+      if (info === undefined) continue;
+      yield { key, sizeBytes: info.size, ageMs: Math.max(0, this.#clock.now() - info.mtimeMs) };
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#guarded(key, async () => {
+      await unlink(this.#path(key)).catch((error: unknown) => {
+        if (!isMissing(error)) throw error;
+      });
+    });
+  }
+
+  #path(key: string): string {
+    return join(this.#root, ...key.split('/'));
+  }
+
+  async #guarded<T>(key: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.#translate(key, error);
+    }
+  }
+
+  #translate(key: string, error: unknown): unknown {
+    const { code } = error as NodeJS.ErrnoException;
+    if (typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code)) return error;
+    const refused = code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR';
+    return tierError(refused ? 'TIER_REFUSED' : 'TIER_UNAVAILABLE', this.url, key, String(error), error);
+  }
+}
+
+async function writeSynced(path: string, body: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(body);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}

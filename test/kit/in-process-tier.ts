@@ -1,0 +1,36 @@
+/** The tier worker without its thread, on any disk and store: what it does becomes part of the disk's history. */
+import { systemClock } from '../../src/base/clock.ts';
+import type { FromTierWorker, ToTierWorker } from '../../src/broker/tiering/messages.ts';
+import type { TierWorker } from '../../src/broker/tiering/tier-link.ts';
+import { TierLoop } from '../../src/broker/tiering/tier-loop.ts';
+import type { Disk } from '../../src/journal/disk.ts';
+import type { ObjectStore } from '../../src/store/object-store.ts';
+
+export function inProcessTier(disk: Disk, directory: string, store: ObjectStore): () => TierWorker {
+  return () => new InProcessTier(disk, directory, store);
+}
+
+class InProcessTier implements TierWorker {
+  readonly #loop: TierLoop;
+  #onMessage: ((message: FromTierWorker) => void) | undefined;
+  #ended = false;
+
+  constructor(disk: Disk, directory: string, store: ObjectStore) {
+    this.#loop = new TierLoop(store, disk, directory, systemClock, {
+      say: (message) => setImmediate(() => this.#ended || this.#onMessage?.(message)),
+    });
+  }
+
+  postMessage(message: ToTierWorker): void {
+    this.#loop.post(message);
+  }
+
+  on(event: string, listener: (argument: never) => void): void {
+    if (event === 'message') this.#onMessage = listener as (message: FromTierWorker) => void;
+  }
+
+  async terminate(): Promise<void> {
+    this.#ended = true;
+    await this.#loop.close();
+  }
+}
