@@ -5,6 +5,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { AbortOptions } from './abort.ts';
 import type { ExactPosition, Place } from './position.ts';
+import type { PositionMark } from './position-marks.ts';
 import type { EncodedRecord, RawRecord, RecordPlace } from './record.ts';
 import type { BackendUri } from './uri.ts';
 
@@ -35,6 +36,8 @@ export interface Features {
   readonly loadBalanced: boolean;
   /** Load-balanced groups hand out and acknowledge records one by one, not partitions with a position in each. */
   readonly acknowledgesRecords: boolean;
+  /** Writes to several partitions, and positions of groups, that count all or not at all. */
+  readonly transactions: boolean;
 }
 
 export interface Backend {
@@ -45,6 +48,8 @@ export interface Backend {
   openWriter(options: WriterOptions): Promise<Writer>;
   /** Resolves when the reader stands where it was told to: what is written from then on is behind `latest`. */
   openReader(options: ReaderOptions): Promise<Reader>;
+  /** Where there are transactions: resolves when whoever else used this id is fenced, and what he left open is aborted. */
+  openTransactions?(options: TransactionOptions): Promise<TransactionalWriter>;
   /** Called once, after all writers and readers are closed. */
   close(): Promise<void>;
 }
@@ -79,6 +84,36 @@ export interface Writer {
   close(): Promise<void>;
 }
 
+export interface TransactionOptions {
+  /** Of one program at a time: a newer one fences the older. */
+  readonly transactionalId: string;
+  readonly compression: WriterOptions['compression'];
+  /** The server aborts a transaction that is open for longer. */
+  readonly timeoutMs: number;
+}
+
+/** A writer whose writes belong to a transaction, which begins with the first of them. Calls are made one after the other. */
+export interface TransactionalWriter extends Writer {
+  /** Positions of a group become part of the transaction. @throws MillraceError of kind `refresh` where the membership is over. */
+  writePositions(positions: GroupPositions): Promise<void>;
+  /** @throws MillraceError; unknown whether it counts where the kind is `retry`: opening the id again settles it. */
+  commit(): Promise<void>;
+  abort(): Promise<void>;
+}
+
+/** Where a group goes on, in some partitions. */
+export interface GroupPositions {
+  readonly group: string;
+  readonly positions: readonly PositionMark[];
+  /** Of the member that read up to there; undefined for groups of one consumer. */
+  readonly membership: Membership | undefined;
+}
+
+export interface Membership {
+  readonly memberId: string;
+  readonly generation: number;
+}
+
 export type ReaderMode =
   | { readonly type: 'real-time' }
   | { readonly type: 'resumable'; readonly group: string }
@@ -111,6 +146,10 @@ export interface Reader {
   mark(place: RecordPlace): void;
   /** Partitions being read; the same object for as long as one stays with this reader, and its position is not moved by hand. */
   partitions(): readonly Required<Place>[];
+  /** The membership as of which `partitions` stands, in load-balanced groups of back ends with transactions. */
+  membership?(): Membership | undefined;
+  /** With transactions: marks are taken for one instead of being committed. */
+  takeMarks?(): readonly PositionMark[];
   /** Makes marks durable. Called by one caller at a time. */
   commit(): Promise<void>;
   /** Forgets marks of what it moves. */

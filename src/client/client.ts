@@ -2,12 +2,16 @@
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import { Admin } from './admin.ts';
-import type { Backend, Features, ReaderMode, WriterOptions } from './backend.ts';
+import type { Backend, Features, ReaderMode, Writer, WriterOptions } from './backend.ts';
 import { Consumer, type ConsumerOptions, type ModeOptions } from './consumer.ts';
+import type { Guarantee } from './guarantee.ts';
 import type { HeaderCodecs } from './headers.ts';
 import { exactPosition, type Position } from './position.ts';
 import { Producer, type ProducerOptions } from './producer.ts';
+import { Transactor, type TransactorOptions } from './transactor.ts';
 import type { BackendUri } from './uri.ts';
+
+const DEFAULT_TRANSACTION_TIMEOUT_MS = 60_000;
 
 export interface ClientParts {
   readonly backend: Backend;
@@ -15,7 +19,10 @@ export interface ClientParts {
   readonly clock: Clock;
 }
 
-export class Client implements AsyncDisposable {
+/** @typeParam Can `exactly-once` where the compiler knows that the back end has transactions. */
+export class Client<Can extends Guarantee = Guarantee> implements AsyncDisposable {
+  /** For the compiler alone. */
+  declare readonly can?: Can;
   readonly #backend: Backend;
   readonly #uri: BackendUri;
   readonly #clock: Clock;
@@ -65,7 +72,13 @@ export class Client implements AsyncDisposable {
     options: ProducerOptions<Value, Key, Headers>,
   ): Promise<Producer<Value, Key, Headers>> {
     this.#checkOpen();
-    const writer = await this.#backend.openWriter(writerOptions(options));
+    return this.#openProducer(await this.#backend.openWriter(writerOptions(options)), options);
+  }
+
+  #openProducer<Value, Key, Headers extends HeaderCodecs | undefined>(
+    writer: Writer,
+    options: ProducerOptions<Value, Key, Headers>,
+  ): Producer<Value, Key, Headers> {
     const [onlyTopic, ...others] = this.#uri.topics;
     const producer: Producer<Value, Key, Headers> = new Producer(
       {
@@ -80,6 +93,45 @@ export class Client implements AsyncDisposable {
     );
     this.#open.add(producer);
     return producer;
+  }
+
+  /** Whether the back end has transactions; in the branch where it has, the compiler knows. */
+  hasTransactions(): this is Client<'exactly-once'> {
+    return this.#backend.features.transactions;
+  }
+
+  /**
+   * Opens transactions under an id; whoever used the id before is fenced. Does not compile where the back end is not known to
+   * have them: connect with a literal URI, or ask `hasTransactions()`.
+   *
+   * ```ts
+   * await using transactor = await client.transactor({ transactionalId: 'billing' });
+   * const bills = transactor.producer({ topic: 'bills', value: json<Bill>() });
+   * ```
+   *
+   * @throws MillraceError CLIENT_UNSUPPORTED, CLIENT_NETWORK, what the server refuses with.
+   */
+  async transactor(this: Client<'exactly-once'>, options: TransactorOptions): Promise<Transactor> {
+    return await this.openTransactor(options);
+  }
+
+  /** @internal The same, for callers that know otherwise that there are transactions. */
+  async openTransactor(options: TransactorOptions): Promise<Transactor> {
+    this.#checkOpen();
+    const backend = this.#backend;
+    if (backend.openTransactions === undefined)
+      throw new MillraceError('CLIENT_UNSUPPORTED', `The ${backend.name} back end has no transactions.`);
+    const { transactionalId, timeoutMs = DEFAULT_TRANSACTION_TIMEOUT_MS, compression = 'none' } = options;
+    if (typeof transactionalId !== 'string' || transactionalId === '')
+      throw new MillraceError('CLIENT_OPTION_INVALID', 'transactionalId is a name that no other program uses.');
+    const writer = await backend.openTransactions({ transactionalId, timeoutMs, compression });
+    const transactor: Transactor = new Transactor({
+      writer,
+      openProducer: (bound, producerOptions) => this.#openProducer(bound, producerOptions),
+      onClose: () => this.#open.delete(transactor),
+    });
+    this.#open.add(transactor);
+    return transactor;
   }
 
   /**
@@ -130,7 +182,7 @@ export class Client implements AsyncDisposable {
         failures.push(error);
       }
     };
-    const open = [...this.#open].sort((a, b) => Number(a instanceof Producer) - Number(b instanceof Producer));
+    const open = [...this.#open].sort((a, b) => rankOfClosing(a) - rankOfClosing(b));
     for (const part of open) await attempt(() => part[Symbol.asyncDispose]());
     await attempt(() => this.#backend.close());
     if (failures.length === 1) throw failures[0];
@@ -187,6 +239,12 @@ function writerOptions(options: Pick<ProducerOptions<never>, 'acks' | 'idempoten
     idempotent: options.idempotent ?? acks === 'all',
     compression: options.compression ?? 'none',
   };
+}
+
+/** Consumers, then producers, then what producers write through. */
+function rankOfClosing(part: AsyncDisposable): number {
+  if (part instanceof Transactor) return 1;
+  return part instanceof Producer ? 2 : 0;
 }
 
 function defaultPosition(mode: ReaderMode): Position {

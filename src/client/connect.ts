@@ -4,6 +4,7 @@ import { MillraceError } from '../base/errors.ts';
 import { type AbortOptions, abortable, throwIfAborted } from './abort.ts';
 import type { BackendLoader } from './backend.ts';
 import { Client } from './client.ts';
+import type { GuaranteeOf } from './guarantee.ts';
 import { parseUri, schemeOf, type UriForm } from './uri.ts';
 
 export interface ConnectOptions extends AbortOptions {
@@ -23,7 +24,10 @@ export interface Scheme {
 
 export type Schemes = Readonly<Record<string, Scheme>>;
 
-export type Connect = (uri: string, options?: ConnectOptions) => Promise<Client>;
+export type Connect = <const Uri extends string>(
+  uri: Uri,
+  options?: ConnectOptions,
+) => Promise<Client<GuaranteeOf<Uri>>>;
 
 /**
  * Makes `connect` for a table of schemes: programs with back ends of their own add rows.
@@ -33,7 +37,7 @@ export type Connect = (uri: string, options?: ConnectOptions) => Promise<Client>
  * ```
  */
 export function createConnect(schemes: Schemes): Connect {
-  return async (text, options = {}) => {
+  return async <const Uri extends string>(text: Uri, options: ConnectOptions = {}) => {
     throwIfAborted(options.signal);
     const scheme = findScheme(schemes, schemeOf(text));
     const uri = parseUri(text, scheme.form);
@@ -42,7 +46,7 @@ export function createConnect(schemes: Schemes): Connect {
     const { clientId = 'millrace-sdk', library = {} } = options;
     const opening = load({ uri, clock, random: chance, clientId, library });
     try {
-      return new Client({ backend: await abortable(opening, options.signal), uri, clock });
+      return new Client<GuaranteeOf<Uri>>({ backend: await abortable(opening, options.signal), uri, clock });
     } catch (error) {
       // Given up while it opened: what opens after all is closed.
       if (options.signal?.aborted === true) opening.then((late) => late.close()).catch(() => undefined);

@@ -10,7 +10,7 @@
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import { type AbortOptions, throwIfAborted } from './abort.ts';
-import type { Reader } from './backend.ts';
+import type { GroupPositions, Membership, Reader } from './backend.ts';
 import { type Codec, decodePart, string } from './codec.ts';
 import type { CommitPolicy } from './commit-policy.ts';
 import { exactPolicy } from './commit-policy.ts';
@@ -174,6 +174,31 @@ export class Consumer<Value, Key = string, Headers = undefined>
     const places = this.#given;
     this.#given = [];
     return records.length === 0 && places.length === 0 ? undefined : { records, places };
+  }
+
+  /**
+   * What `transaction.commitPositions` commits.
+   * @internal
+   * @throws MillraceError CLIENT_COMMIT_NOT_ALLOWED, CLIENT_UNSUPPORTED.
+   */
+  takePositions(): GroupPositions {
+    this.#checkOpen();
+    const { group } = this.#options;
+    const { reader } = this.#parts;
+    if (group === undefined || this.#policy !== 'manual')
+      throw new MillraceError(
+        'CLIENT_COMMIT_NOT_ALLOWED',
+        "A transaction commits positions of a consumer with a group and the policy 'manual'.",
+      );
+    if (reader.takeMarks === undefined)
+      throw new MillraceError('CLIENT_UNSUPPORTED', 'This back end has no transactions.');
+    this.#finishGiven();
+    return { group, positions: reader.takeMarks(), membership: reader.membership?.() };
+  }
+
+  /** @internal */
+  get membership(): Membership | undefined {
+    return this.#parts.reader.membership?.();
   }
 
   /** @internal With policy `manual`: part of the next `commit`. In `resumable` mode all records before it count, too. */

@@ -57,6 +57,7 @@ function setUp(options: Partial<ProducerOptions<string>> = {}, partitionCount = 
     resumable: true,
     loadBalanced: true,
     acknowledgesRecords: false,
+    transactions: false,
   };
   const parts = { writer, backendName: 'fake', features, clock, defaultTopic: 't', onClose: () => undefined };
   const producer = new Producer(parts, { value: string(), ...options });
@@ -227,6 +228,7 @@ test('what the back end cannot keep is refused, or dropped where that was said',
     resumable: false,
     loadBalanced: false,
     acknowledgesRecords: false,
+    transactions: false,
   };
   const parts = { writer, backendName: 'pipe', features, clock, defaultTopic: 't', onClose: () => undefined };
   const strict = new Producer(parts, { value: string() });

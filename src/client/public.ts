@@ -12,6 +12,8 @@ export type {
   BackendLoader,
   CreateTopicOptions,
   Features,
+  GroupPositions,
+  Membership,
   Offsets,
   PartitionFacts,
   Reader,
@@ -19,6 +21,8 @@ export type {
   ReaderOptions,
   ReadOptions,
   TopicFacts,
+  TransactionalWriter,
+  TransactionOptions,
   WriteBatch,
   Writer,
   WriterOptions,
@@ -37,10 +41,17 @@ export {
   type ResumableOptions,
   type Undecodable,
 } from './consumer.ts';
+export type { Guarantee, GuaranteeOf } from './guarantee.ts';
 export { type AnyHeaders, type HeaderCodecs, type HeadersInput, RecordHeaders } from './headers.ts';
 export type { Partitioner, PartitionerInput, PartitionerName } from './partitioner.ts';
 export type { Place, Position } from './position.ts';
 export { Producer, type ProducerOptions, type Ticket } from './producer.ts';
 export type { ConsumedRecord, EncodedRecord, ProducerRecord, RawRecord, Receipt, RecordPlace } from './record.ts';
 export type { StandardSchema } from './standard-schema.ts';
+export {
+  type Transaction,
+  type TransactionalProducerOptions,
+  Transactor,
+  type TransactorOptions,
+} from './transactor.ts';
 export type { BackendUri, UriForm } from './uri.ts';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { type Client, json, nullable, string } from '../sdk/index.ts';
+import { type Client, connect, json, nullable, string } from '../sdk/index.ts';
 import { msgpack } from './msgpack/index.ts';
 
 interface Order {
@@ -68,6 +68,19 @@ async function consumers(client: Client): Promise<void> {
   await client.consumer({ topics: 'orders', value: string(), from: 'beginning' });
 }
 
+async function transactions(client: Client): Promise<void> {
+  const kafka = await connect('kafka://127.0.0.1:9092/orders');
+  await kafka.transactor({ transactionalId: 'a' });
+  const redis = await connect('redis://127.0.0.1/orders');
+  // @ts-expect-error Redis has no transactions over streams
+  await redis.transactor({ transactionalId: 'a' });
+  // @ts-expect-error of a client of an unknown URI it is not known
+  await client.transactor({ transactionalId: 'a' });
+  if (client.hasTransactions()) await client.transactor({ transactionalId: 'a' });
+  const host = String(client.topics);
+  await (await connect(`kafka://${host}`)).transactor({ transactionalId: 'a' });
+}
+
 async function headers(client: Client): Promise<void> {
   const typed = { trace: string(), attempt: json<number>() };
   const producer = await client.producer({ topic: 'orders', value: string(), headers: typed });
@@ -86,5 +99,5 @@ async function headers(client: Client): Promise<void> {
 }
 
 test('the types of this file are checked by tsc', () => {
-  for (const check of [producers, schemas, consumers, headers]) assert.equal(check.length, 1);
+  for (const check of [producers, schemas, consumers, transactions, headers]) assert.equal(check.length, 1);
 });

@@ -5,6 +5,8 @@ import {
   type ConsumedRecord,
   type Consumer,
   type ConsumerOptions,
+  type GroupPositions,
+  type Guarantee,
   type HeaderCodecs,
   MillraceError,
   type Place,
@@ -12,7 +14,7 @@ import {
   type Timer,
 } from '../client/internal.ts';
 import { type Item, type OriginPlace, originKey, originOf } from './item.ts';
-import type { Chunk, GroupPositions, Held, RunningSource, Source, SourceContext } from './step.ts';
+import type { Chunk, Held, RunningSource, Source, SourceContext } from './step.ts';
 import { Watermark } from './watermark.ts';
 
 /** A consumer's options but for `commit`: the pipeline commits, once what it read is processed. */
@@ -38,14 +40,14 @@ const DEFAULT_IDLE_MS = 10_000;
  * from(client, { topics: 'orders', mode: 'resumable', group: 'totals', value: json<Order>() })
  * ```
  */
-export function from<Value, Key, Headers extends HeaderCodecs | undefined = undefined>(
-  client: Client,
+export function from<Value, Key, Can extends Guarantee, Headers extends HeaderCodecs | undefined = undefined>(
+  client: Client<Can>,
   options: FromOptions<Value, Key, Headers> & { readonly key: Codec<Key, never> },
-): Source<Item<Value, Key>>;
-export function from<Value, Headers extends HeaderCodecs | undefined = undefined>(
-  client: Client,
+): Source<Item<Value, Key>, Can>;
+export function from<Value, Can extends Guarantee, Headers extends HeaderCodecs | undefined = undefined>(
+  client: Client<Can>,
   options: FromOptions<Value, string, Headers>,
-): Source<Item<Value>>;
+): Source<Item<Value>, Can>;
 export function from<Value, Key, Headers extends HeaderCodecs | undefined>(
   client: Client,
   options: FromOptions<Value, Key, Headers>,
@@ -82,6 +84,8 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
   #unacknowledged: RecordPlace[] = [];
   readonly #acknowledgesRecords: boolean;
   #idleTimer: Timer | undefined;
+  /** Positions that went into a transaction; one that fails ends this source. */
+  readonly #written = new Map<string, bigint>();
 
   static async open<Value, Key, Headers extends HeaderCodecs | undefined>(
     client: Client,
@@ -140,8 +144,22 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
   positions(held: Held): readonly GroupPositions[] {
     const { mode, group } = this.#options;
     if (mode === undefined || mode === 'real-time' || group === undefined) return [];
+    const before = [...this.#tenures.values()].filter(({ nextOffset }) => nextOffset !== undefined);
     this.#followAssignment();
-    return [{ group, positions: this.#next(held) }];
+    const lost = before.find((tenure) => this.#tenures.get(this.#key(tenure.place)) !== tenure);
+    if (lost !== undefined)
+      throw new MillraceError(
+        'BROKER_REBALANCE_IN_PROGRESS',
+        `${lost.place.topic}/${lost.place.partition} went to another member while its records were in work.`,
+      );
+    // Each is a request of its own, so only those that moved.
+    const moved = this.#next(held).filter(({ topic, partition, nextOffset }) => {
+      const key = this.#key({ topic, partition });
+      const isNew = this.#written.get(key) !== nextOffset;
+      this.#written.set(key, nextOffset);
+      return isNew;
+    });
+    return [{ group, positions: moved, membership: this.#consumer.membership }];
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** Several sources as one. */
-import { MillraceError } from '../client/internal.ts';
+import { type Guarantee, MillraceError } from '../client/internal.ts';
 import type { AnyItem } from './item.ts';
 import { Lanes } from './lanes.ts';
 import type { RunningSource, Source, SourceContext, SourceTraits } from './step.ts';
@@ -23,7 +23,10 @@ export interface FuseOptions {
  * fuse([from(client, { topics: 'bids', ... }), from(client, { topics: 'asks', ... })])
  * ```
  */
-export function fuse<Item extends AnyItem>(sources: readonly Source<Item>[], options: FuseOptions = {}): Source<Item> {
+export function fuse<Item extends AnyItem, Can extends Guarantee>(
+  sources: readonly Source<Item, Can>[],
+  options: FuseOptions = {},
+): Source<Item, Can> {
   if (sources.length === 0) throw new MillraceError('CLIENT_OPTION_INVALID', 'fuse takes at least one source.');
   const { aligned, idleMs } = options;
   const isAligned = (lane: number): boolean => aligned === undefined || aligned.includes(lane);

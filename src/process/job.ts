@@ -1,46 +1,38 @@
-/**
- * A running pipeline: reads, pushes, and commits behind what is processed.
- *
- *   read ─► push every item ─► advance event time ─► ... now and then: flush all stages ─► commit
- *
- * A commit waits until everything read so far is through, the sink's writes included. That costs a short halt each time, and in
- * return nothing has to be kept about single records, and a commit never passes a record that is not processed.
- */
-import {
-  type AbortOptions,
-  abortable,
-  abortError,
-  type Clock,
-  MillraceError,
-  Wake,
-  waitingClock,
-} from '../client/internal.ts';
-import { type OriginPlace, originKey } from './item.ts';
-import { newStepMetrics, type PipelineMetrics, type StepMetrics } from './metrics.ts';
+/** A pipeline at work, and its being started again after failures that may pass. */
+import { type AbortOptions, abortError, type Clock, delay, MillraceError, waitingClock } from '../client/internal.ts';
+import { Attempt } from './attempt.ts';
+import { Counters, type PipelineMetrics } from './metrics.ts';
 import type { SomeStep } from './pipe.ts';
-import type { Chunk, Opener, RunningSource, Sink, Source, Stage } from './step.ts';
+import { backoffMs, exactRetry, type RetryPolicy } from './retry.ts';
+import type { Sink, Source } from './step.ts';
 
 export interface JobOptions extends AbortOptions {
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
-  /** Longest time between a record's being read and its commit, about. Default 1,000. */
+  /** Longest time between a record's being read and its commit, about. Default 1,000; with `exactlyOnce` 100. */
   readonly commitEveryMs?: number | undefined;
   /** Most records read between two commits, about. Default 100,000. */
   readonly commitEveryRecords?: number | undefined;
+  /**
+   * Begins anew at the last commit after a failure that may pass: by default one of kind `retry` or `refresh`. Attempts count
+   * from the last commit. Default: the first failure ends the run.
+   */
+  readonly restart?: RetryPolicy | undefined;
+  /** Results, states and positions are written in transactions. */
+  readonly exactlyOnce?: ExactlyOnceOptions | undefined;
+}
+
+export interface ExactlyOnceOptions {
+  /** Belongs to one running pipeline: a newer one fences the older. Each member of a load-balanced group needs one of its own. */
+  readonly transactionalId: string;
+  /** The server aborts a transaction that is open for longer. Default 60,000. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface JobParts {
   readonly source: Source<unknown>;
   readonly steps: readonly SomeStep[];
   readonly sink: Sink<never>;
-}
-
-const DEFAULT_COMMIT_EVERY_MS = 1000;
-const DEFAULT_COMMIT_EVERY_RECORDS = 100_000;
-
-/** A read on the way, and what became of it. */
-interface Reading {
-  outcome: { readonly chunk: Chunk<unknown> | undefined } | { readonly error: unknown } | undefined;
 }
 
 export class Job implements AsyncDisposable {
@@ -52,30 +44,17 @@ export class Job implements AsyncDisposable {
   readonly #parts: JobParts;
   readonly #options: JobOptions;
   readonly #clock: Clock;
-  /** Ends all work. */
-  readonly #giveUp = new AbortController();
-  /** Ends the read on the way. */
-  readonly #noMoreReads = new AbortController();
-  readonly #wake = new Wake();
-  readonly #steps: StepMetrics[] = [];
-  readonly #sourceMetrics: StepMetrics;
-  #sources = 0;
-  #stages: Stage<unknown>[] = [];
-  #source: RunningSource<unknown> | undefined;
-  #failure: { readonly error: unknown } | undefined;
-  #draining = false;
-  /** Monotonic milliseconds since when something waits for a commit. */
-  #uncommittedSinceMs: number | undefined;
-  #uncommittedRecords = 0;
-  #watermarkMs = Number.NEGATIVE_INFINITY;
-  #commits = 0;
+  readonly #counters = new Counters();
+  readonly #draining = new AbortController();
+  #attempt: Attempt;
+  #restarts = 0;
 
   /** @internal Use `pipe(...).start()`. */
   constructor(parts: JobParts, options: JobOptions) {
     this.#parts = parts;
     this.#options = options;
     this.#clock = options.clock ?? waitingClock;
-    this.#sourceMetrics = this.#newMetrics(`from ${parts.source.name}`);
+    this.#attempt = new Attempt(parts, options, this.#clock, this.#counters);
     this.done = this.#run();
     // Whoever looks at it gets the failure; that nobody does must not end the process.
     this.done.catch(() => undefined);
@@ -87,9 +66,8 @@ export class Job implements AsyncDisposable {
    * @throws as `done`.
    */
   async drain(): Promise<void> {
-    this.#draining = true;
-    this.#noMoreReads.abort();
-    this.#wake.all();
+    this.#draining.abort();
+    this.#attempt.drain();
     await this.done;
   }
 
@@ -99,215 +77,48 @@ export class Job implements AsyncDisposable {
 
   /** A copy of the counters as they stand. */
   metrics(): PipelineMetrics {
+    const { watermarkMs, uncommittedMs } = this.#attempt;
+    const { steps, commits } = this.#counters;
     return {
-      steps: this.#steps.map((step) => ({ ...step })),
-      recordsRead: this.#sourceMetrics.in,
-      commits: this.#commits,
-      watermarkMs: Number.isFinite(this.#watermarkMs) ? this.#watermarkMs : undefined,
-      uncommittedMs: this.#uncommittedSinceMs === undefined ? 0 : this.#clock.monotonic() - this.#uncommittedSinceMs,
+      steps: steps.map((step) => ({ ...step })),
+      recordsRead: steps[0]?.in ?? 0,
+      commits,
+      restarts: this.#restarts,
+      watermarkMs: Number.isFinite(watermarkMs) ? watermarkMs : undefined,
+      uncommittedMs,
     };
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#options;
-    const onAbort = (): void => this.#fail(abortError(signal as AbortSignal));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      if (signal?.aborted === true) throw abortError(signal);
-      await this.#open();
-      await this.#loop();
-    } catch (error) {
-      this.#fail(error);
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-      await this.#close();
-    }
-    this.#throwFailure();
-  }
-
-  async #open(): Promise<void> {
-    const { source, steps, sink } = this.#parts;
-    const opener = this.#opener();
-    // From the end: what a source brings must find all that stands behind it.
-    let next = (await sink.open(opener)) as Stage<unknown>;
-    this.#stages.unshift(next);
-    for (const step of steps.toReversed()) {
-      next = await step.open(next, opener);
-      this.#stages.unshift(next);
-    }
-    this.#source = await source.open({
-      clock: this.#clock,
-      signal: this.#giveUp.signal,
-      metrics: this.#sourceMetrics,
-      opener,
-      wake: () => this.#wake.all(),
-      nextSource: () => this.#sources++,
-      gained: async (place) => {
-        for (const stage of this.#stages) await stage.gained?.(place);
-      },
-    });
-  }
-
-  #opener(): Opener {
-    const { acknowledgesRecords, partitionsMove } = this.#parts.source.traits;
-    return {
-      context: (name) => ({
-        clock: this.#clock,
-        random: chance,
-        signal: this.#giveUp.signal,
-        metrics: this.#newMetrics(name),
-        fail: (error) => this.#fail(error),
-        transaction: undefined,
-        acknowledgesRecords,
-        partitionsMove,
-      }),
-    };
-  }
-
-  async #loop(): Promise<void> {
-    const source = this.#source as RunningSource<unknown>;
-    let reading: Reading | undefined;
-    for (;;) {
-      this.#throwFailure();
-      if (this.#isCommitDue()) await this.#commit();
-      reading ??= this.#startRead(source);
-      await this.#untilSomething(reading);
-      this.#throwFailure();
-      const { outcome } = reading;
-      if (outcome !== undefined) {
-        reading = undefined;
-        if ('error' in outcome) {
-          if (this.#draining) break;
-          throw outcome.error;
-        }
-        if (outcome.chunk === undefined) {
-          await this.#advance(Number.POSITIVE_INFINITY);
-          break;
-        }
-        await this.#pushAll(await this.#unlessGivenUp(outcome.chunk.accept()));
-      }
-      await this.#advance(source.watermark());
-      if (this.#draining && reading === undefined) break;
-    }
-    if (this.#uncommittedSinceMs !== undefined) await this.#commit();
-  }
-
-  #startRead(source: RunningSource<unknown>): Reading {
-    const reading: Reading = { outcome: undefined };
-    source
-      .read(this.#noMoreReads.signal)
-      .then(
-        (chunk) => void (reading.outcome = { chunk }),
-        (error: unknown) => void (reading.outcome = { error }),
-      )
-      .finally(() => this.#wake.all());
-    return reading;
-  }
-
-  /** Until the read is done, event time may have moved, a commit is due, or the pipeline ends. */
-  async #untilSomething(reading: Reading): Promise<void> {
-    if (reading.outcome !== undefined) return;
-    const dueMs = this.#msUntilCommit();
-    const timer = dueMs === undefined ? undefined : this.#clock.schedule(dueMs, () => this.#wake.all());
-    try {
-      await this.#wake.ticket;
-    } finally {
-      timer?.cancel();
-    }
-  }
-
-  async #pushAll(items: readonly unknown[]): Promise<void> {
-    // Even where nothing came out of it: the position moved.
-    this.#uncommittedSinceMs ??= this.#clock.monotonic();
-    this.#uncommittedRecords += items.length;
-    const first = this.#stages[0] as Stage<unknown>;
-    for (const item of items) {
-      const pushed = first.push(item);
-      if (pushed === undefined) continue;
-      await this.#unlessGivenUp(pushed);
-      this.#throwFailure();
-    }
-  }
-
-  async #advance(watermarkMs: number): Promise<void> {
-    if (watermarkMs <= this.#watermarkMs) return;
-    this.#watermarkMs = watermarkMs;
-    this.#uncommittedSinceMs ??= this.#clock.monotonic();
-    const advanced = this.#stages[0]?.advance(watermarkMs);
-    if (advanced !== undefined) await this.#unlessGivenUp(advanced);
-  }
-
-  async #commit(): Promise<void> {
-    await this.#unlessGivenUp((this.#stages[0] as Stage<unknown>).flush());
-    // A stage that failed meanwhile may have answered as if all were well.
-    this.#throwFailure();
-    const held = new Map<string, bigint>();
-    for (const stage of this.#stages) stage.held?.((place) => keepOldest(held, place));
-    await this.#unlessGivenUp((this.#source as RunningSource<unknown>).commit(held));
-    this.#commits += 1;
-    this.#uncommittedSinceMs = undefined;
-    this.#uncommittedRecords = 0;
-  }
-
-  #isCommitDue(): boolean {
-    const { commitEveryRecords = DEFAULT_COMMIT_EVERY_RECORDS } = this.#options;
-    return (this.#msUntilCommit() ?? 1) <= 0 || this.#uncommittedRecords >= commitEveryRecords;
-  }
-
-  #msUntilCommit(): number | undefined {
-    const { commitEveryMs = DEFAULT_COMMIT_EVERY_MS } = this.#options;
-    if (this.#uncommittedSinceMs === undefined) return undefined;
-    return Math.max(0, this.#uncommittedSinceMs + commitEveryMs - this.#clock.monotonic());
-  }
-
-  /** Does not wait for functions of the program, or servers, once the pipeline has given up. */
-  async #unlessGivenUp<T>(work: Promise<T>): Promise<T> {
-    return await abortable(work, this.#giveUp.signal);
-  }
-
-  /** The first failure counts; those that follow from it do not. */
-  #fail(error: unknown): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = { error };
-    this.#noMoreReads.abort();
-    this.#giveUp.abort(error);
-    this.#wake.all();
-  }
-
-  #throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure.error;
-  }
-
-  /** Never rejects: failures of closing count where there are no others. */
-  async #close(): Promise<void> {
-    // Functions of the program that still run learn that nobody waits.
-    this.#giveUp.abort(new MillraceError('CLIENT_CLOSED', 'The pipeline has ended.'));
-    const parts: ({ close(): Promise<void> } | undefined)[] = [this.#source, ...this.#stages];
-    for (const part of parts) {
+    const { restart, signal } = this.#options;
+    const policy = exactRetry(restart === undefined ? undefined : { when: mayPass, ...restart });
+    for (let failures = 0; ; ) {
       try {
-        await part?.close();
+        await this.#attempt.run();
+        return;
       } catch (error) {
-        this.#failure ??= { error };
+        failures = this.#attempt.commits > 0 ? 1 : failures + 1;
+        const goesOn = failures < policy.attempts && signal?.aborted !== true && policy.when(error, failures);
+        if (!goesOn || this.#draining.signal.aborted) throw error;
       }
+      await this.#pause(backoffMs(policy, failures, 0));
+      this.#restarts += 1;
+      this.#attempt = new Attempt(this.#parts, this.#options, this.#clock, this.#counters);
+      if (this.#draining.signal.aborted) this.#attempt.drain();
     }
   }
 
-  #newMetrics(name: string): StepMetrics {
-    const same = this.#steps.filter(({ step }) => step === name || step.startsWith(`${name} #`)).length;
-    const metrics = newStepMetrics(same === 0 ? name : `${name} #${same + 1}`);
-    this.#steps.push(metrics);
-    return metrics;
+  /** Ends early when the job is drained or given up. */
+  async #pause(pauseMs: number): Promise<void> {
+    const { signal } = this.#options;
+    const signals = [this.#draining.signal, ...(signal === undefined ? [] : [signal])];
+    await delay(this.#clock, pauseMs, AbortSignal.any(signals)).catch(() => undefined);
+    if (signal?.aborted === true) throw abortError(signal);
   }
 }
 
-function keepOldest(held: Map<string, bigint>, place: OriginPlace): void {
-  const key = originKey(place);
-  const kept = held.get(key);
-  if (kept === undefined || place.offset < kept) held.set(key, place.offset);
-}
-
-/** For jitter. */
-function chance(): number {
-  const [bits = 0] = crypto.getRandomValues(new Uint32Array(1));
-  return bits / 2 ** 32;
+/** What the program itself threw is worth it only where it says so by an error of such a kind. */
+function mayPass(error: unknown): boolean {
+  const cause = error instanceof MillraceError && error.code === 'PROCESS_STEP_FAILED' ? error.cause : error;
+  return cause instanceof MillraceError && (cause.kind === 'retry' || cause.kind === 'refresh');
 }

@@ -36,8 +36,8 @@ export function join<L, R, Key>(
   left: Source<Item<L, Key>>,
   right: Source<Item<R, Key>>,
   options: JoinOptions,
-): Source<Item<readonly [L, R], Key>> {
-  return joinSource(left, right, options, false) as Source<Item<readonly [L, R], Key>>;
+): Source<Item<readonly [L, R], Key>, 'at-least-once'> {
+  return joinSource(left, right, options, false) as Source<Item<readonly [L, R], Key>, 'at-least-once'>;
 }
 
 /** As `join`; an item of the left that found no partner goes on alone once none can come any more. */
@@ -45,8 +45,8 @@ export function leftJoin<L, R, Key>(
   left: Source<Item<L, Key>>,
   right: Source<Item<R, Key>>,
   options: JoinOptions,
-): Source<Item<readonly [L, R | undefined], Key>> {
-  return joinSource(left, right, options, true) as Source<Item<readonly [L, R | undefined], Key>>;
+): Source<Item<readonly [L, R | undefined], Key>, 'at-least-once'> {
+  return joinSource(left, right, options, true) as Source<Item<readonly [L, R | undefined], Key>, 'at-least-once'>;
 }
 
 function joinSource(

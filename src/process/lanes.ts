@@ -2,10 +2,9 @@
  * Several sources read as one, in the order of time: the oldest item of all lanes goes first, once every lane that is waited
  * for has one to compare. A lane is read again when what it brought is used up, so memory holds one read of each.
  */
-import type { Timer } from '../client/internal.ts';
-import { Wake } from '../client/internal.ts';
+import { type GroupPositions, type Timer, Wake } from '../client/internal.ts';
 import { type AnyItem, originKey } from './item.ts';
-import type { Chunk, GroupPositions, Held, RunningSource, SourceContext } from './step.ts';
+import type { Chunk, Held, RunningSource, SourceContext } from './step.ts';
 
 export interface LanesOptions {
   /** Lanes by index that are waited for. */

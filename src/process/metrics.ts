@@ -24,14 +24,41 @@ export interface PipelineMetrics {
   /** Records read from the source. */
   readonly recordsRead: number;
   readonly commits: number;
+  readonly restarts: number;
   /** Event time that the pipeline has reached; undefined before the first record. */
   readonly watermarkMs: number | undefined;
   /** How long ago the oldest record was read that is not committed; 0 where all are. */
   readonly uncommittedMs: number;
 }
 
-export function newStepMetrics(step: string): StepMetrics {
+function newStepMetrics(step: string): StepMetrics {
   return { step, in: 0, out: 0, dropped: 0, retried: 0, deadLettered: 0, late: 0, inFlight: 0 };
+}
+
+/** All counters of a job; they go on when a pipeline is started again. */
+export class Counters {
+  readonly steps: StepMetrics[] = [];
+  commits = 0;
+  /** Names given out by the attempt that opens. */
+  #names = new Map<string, number>();
+
+  /** An attempt opens: the same names mean the same steps again. */
+  begin(): void {
+    this.#names = new Map();
+    for (const step of this.steps) step.inFlight = 0;
+  }
+
+  /** Names are told apart by a number. */
+  step(name: string): StepMetrics {
+    const number = (this.#names.get(name) ?? 0) + 1;
+    this.#names.set(name, number);
+    const unique = number === 1 ? name : `${name} #${number}`;
+    const known = this.steps.find(({ step }) => step === unique);
+    if (known !== undefined) return known;
+    const metrics = newStepMetrics(unique);
+    this.steps.push(metrics);
+    return metrics;
+  }
 }
 
 /** Name of the metric, field of it, what it counts. */
@@ -64,6 +91,7 @@ export function metricsText(metrics: PipelineMetrics, labels: Readonly<Record<st
   };
   add('millrace_process_records_read_total', 'counter', 'Records read from the source.', [[[], metrics.recordsRead]]);
   add('millrace_process_commits_total', 'counter', 'Commits of the source.', [[[], metrics.commits]]);
+  add('millrace_process_restarts_total', 'counter', 'Starts after a failure.', [[[], metrics.restarts]]);
   add('millrace_process_uncommitted_seconds', 'gauge', 'Age of the oldest record that is read and not committed.', [
     [[], metrics.uncommittedMs / 1000],
   ]);

@@ -1,6 +1,14 @@
 /** `pipe`: a source, steps and a sink, typed from end to end. */
-import { Job, type JobOptions } from './job.ts';
+import { type ExactlyOnceOptions, Job, type JobOptions } from './job.ts';
 import type { Guarantee, Sink, Source, Step } from './step.ts';
+
+/**
+ * `exactlyOnce` does not compile where source or sink are on a back end without transactions, or where the sink calls a function,
+ * whose effects no transaction covers.
+ */
+export type RunOptions<Can extends Guarantee> = JobOptions & {
+  readonly exactlyOnce?: ([Can] extends ['exactly-once'] ? ExactlyOnceOptions : never) | undefined;
+};
 
 // Steps of any types, as the list holds them; `pipe` has checked that they fit.
 export type SomeStep = Step<never, unknown>;
@@ -24,12 +32,12 @@ export class Pipeline<Can extends Guarantee = Guarantee> {
    * @throws MillraceError PROCESS_STEP_FAILED; CLIENT_ABORTED when `signal` says so: what is not committed comes again; what
    *   back ends refuse with.
    */
-  async run(options: JobOptions = {}): Promise<void> {
+  async run(options: RunOptions<Can> = {}): Promise<void> {
     await this.start(options).done;
   }
 
   /** Runs in the background. Each call is a run of its own. */
-  start(options: JobOptions = {}): Job {
+  start(options: RunOptions<Can> = {}): Job {
     return new Job({ source: this.#source, steps: this.#steps, sink: this.#sink }, options);
   }
 }
@@ -46,45 +54,54 @@ export class Pipeline<Can extends Guarantee = Guarantee> {
  * ).run();
  * ```
  */
-export function pipe<A>(source: Source<A>, sink: Sink<A>): Pipeline;
-export function pipe<A, B>(source: Source<A>, s1: Step<A, B>, sink: Sink<B>): Pipeline;
-export function pipe<A, B, C>(source: Source<A>, s1: Step<A, B>, s2: Step<B, C>, sink: Sink<C>): Pipeline;
-export function pipe<A, B, C, D>(
-  source: Source<A>,
+export function pipe<A, Can extends Guarantee>(source: Source<A, Can>, sink: Sink<A, Can>): Pipeline<Can>;
+export function pipe<A, B, Can extends Guarantee>(
+  source: Source<A, Can>,
+  s1: Step<A, B>,
+  sink: Sink<B, Can>,
+): Pipeline<Can>;
+export function pipe<A, B, C, Can extends Guarantee>(
+  source: Source<A, Can>,
+  s1: Step<A, B>,
+  s2: Step<B, C>,
+  sink: Sink<C, Can>,
+): Pipeline<Can>;
+export function pipe<A, B, C, D, Can extends Guarantee>(
+  source: Source<A, Can>,
   s1: Step<A, B>,
   s2: Step<B, C>,
   s3: Step<C, D>,
-  sink: Sink<D>,
-): Pipeline;
-export function pipe<A, B, C, D, E>(
-  source: Source<A>,
+  sink: Sink<D, Can>,
+): Pipeline<Can>;
+export function pipe<A, B, C, D, E, Can extends Guarantee>(
+  source: Source<A, Can>,
   s1: Step<A, B>,
   s2: Step<B, C>,
   s3: Step<C, D>,
   s4: Step<D, E>,
-  sink: Sink<E>,
-): Pipeline;
-export function pipe<A, B, C, D, E, F>(
-  source: Source<A>,
+  sink: Sink<E, Can>,
+): Pipeline<Can>;
+export function pipe<A, B, C, D, E, F, Can extends Guarantee>(
+  source: Source<A, Can>,
   s1: Step<A, B>,
   s2: Step<B, C>,
   s3: Step<C, D>,
   s4: Step<D, E>,
   s5: Step<E, F>,
-  sink: Sink<F>,
-): Pipeline;
-export function pipe<A, B, C, D, E, F, G>(
-  source: Source<A>,
+  sink: Sink<F, Can>,
+): Pipeline<Can>;
+export function pipe<A, B, C, D, E, F, G, Can extends Guarantee>(
+  source: Source<A, Can>,
   s1: Step<A, B>,
   s2: Step<B, C>,
   s3: Step<C, D>,
   s4: Step<D, E>,
   s5: Step<E, F>,
   s6: Step<F, G>,
-  sink: Sink<G>,
-): Pipeline;
-export function pipe<A, B, C, D, E, F, G, H>(
-  source: Source<A>,
+  sink: Sink<G, Can>,
+): Pipeline<Can>;
+export function pipe<A, B, C, D, E, F, G, H, Can extends Guarantee>(
+  source: Source<A, Can>,
   s1: Step<A, B>,
   s2: Step<B, C>,
   s3: Step<C, D>,
@@ -92,10 +109,10 @@ export function pipe<A, B, C, D, E, F, G, H>(
   s5: Step<E, F>,
   s6: Step<F, G>,
   s7: Step<G, H>,
-  sink: Sink<H>,
-): Pipeline;
-export function pipe<A, B, C, D, E, F, G, H, I>(
-  source: Source<A>,
+  sink: Sink<H, Can>,
+): Pipeline<Can>;
+export function pipe<A, B, C, D, E, F, G, H, I, Can extends Guarantee>(
+  source: Source<A, Can>,
   s1: Step<A, B>,
   s2: Step<B, C>,
   s3: Step<C, D>,
@@ -104,8 +121,8 @@ export function pipe<A, B, C, D, E, F, G, H, I>(
   s6: Step<F, G>,
   s7: Step<G, H>,
   s8: Step<H, I>,
-  sink: Sink<I>,
-): Pipeline;
+  sink: Sink<I, Can>,
+): Pipeline<Can>;
 export function pipe(source: Source<unknown>, ...rest: readonly (SomeStep | Sink<never>)[]): Pipeline {
   return new Pipeline(source, rest.slice(0, -1) as SomeStep[], rest.at(-1) as Sink<never>);
 }

@@ -7,7 +7,7 @@
  * The caller of a stage waits for what a call returns before it makes the next one. That waiting is the back-pressure: a sink
  * that is slow slows the source. Calls that need no waiting return nothing, so plain functions cost no promise an item.
  */
-import type { Clock } from '../client/internal.ts';
+import type { Clock, GroupPositions, Guarantee } from '../client/internal.ts';
 import type { OriginPlace } from './item.ts';
 import type { StepMetrics } from './metrics.ts';
 import type { TransactionHandle } from './transaction-handle.ts';
@@ -56,9 +56,6 @@ export interface Step<In, Out> {
   readonly types?: (item: In) => Out;
 }
 
-/** `exactly-once`: the back end has transactions. */
-export type Guarantee = 'at-least-once' | 'exactly-once';
-
 export interface Sink<In, Can extends Guarantee = Guarantee> {
   readonly name: string;
   /** @internal */
@@ -66,7 +63,8 @@ export interface Sink<In, Can extends Guarantee = Guarantee> {
   /** @internal Clients that it writes through; with exactly-once all have to be the source's. */
   readonly clients?: readonly object[];
   /** For the compiler alone. */
-  readonly types?: (item: In) => Can;
+  readonly types?: (item: In) => void;
+  readonly can?: Can;
 }
 
 /** What the source needs of the pipeline. */
@@ -99,14 +97,12 @@ export interface RunningSource<Out> {
   watermark(): number;
   /** All that was accepted is processed, but for `held`. */
   commit(held: Held): Promise<void>;
-  /** With exactly-once: the same, as positions for the transaction. */
+  /**
+   * With exactly-once: the same, as positions for the transaction.
+   * @throws MillraceError of kind `refresh` where records went through of partitions that are others' now.
+   */
   positions?(held: Held): readonly GroupPositions[];
   close(): Promise<void>;
-}
-
-export interface GroupPositions {
-  readonly group: string;
-  readonly positions: readonly { readonly topic: string; readonly partition: number; readonly nextOffset: bigint }[];
 }
 
 /** Oldest held offset by `originKey`. */
@@ -128,3 +124,5 @@ export interface SourceTraits {
   /** Clients it reads through; undefined where transactions cannot cover it. */
   readonly clients: readonly object[] | undefined;
 }
+
+export type { Guarantee };

@@ -2,12 +2,21 @@
 
 import { originKey } from './item.ts';
 import type { SomeStep } from './pipe.ts';
-import type { Held, RunningSource, Source, SourceContext, Stage, Step } from './step.ts';
+import type { Guarantee, Held, RunningSource, Source, SourceContext, Stage, Step } from './step.ts';
 
 /** The steps run to the end with every read. */
-export function through<A, B>(source: Source<A>, s1: Step<A, B>): Source<B>;
-export function through<A, B, C>(source: Source<A>, s1: Step<A, B>, s2: Step<B, C>): Source<C>;
-export function through<A, B, C, D>(source: Source<A>, s1: Step<A, B>, s2: Step<B, C>, s3: Step<C, D>): Source<D>;
+export function through<A, B, Can extends Guarantee>(source: Source<A, Can>, s1: Step<A, B>): Source<B, Can>;
+export function through<A, B, C, Can extends Guarantee>(
+  source: Source<A, Can>,
+  s1: Step<A, B>,
+  s2: Step<B, C>,
+): Source<C, Can>;
+export function through<A, B, C, D, Can extends Guarantee>(
+  source: Source<A, Can>,
+  s1: Step<A, B>,
+  s2: Step<B, C>,
+  s3: Step<C, D>,
+): Source<D, Can>;
 export function through(source: Source<unknown>, ...steps: readonly SomeStep[]): Source<unknown> {
   return {
     name: source.name,

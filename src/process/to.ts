@@ -1,5 +1,5 @@
 /** Sinks. */
-import type { Client, Codec, Producer, ProducerOptions } from '../client/internal.ts';
+import type { Client, Codec, Guarantee, Producer, ProducerOptions } from '../client/internal.ts';
 import { type Item, outgoingHeaders } from './item.ts';
 import type { Call } from './map.ts';
 import type { Sink, Stage, StageContext } from './step.ts';
@@ -21,11 +21,14 @@ export type ToOptions<Value, Key = string> = Omit<ProducerOptions<Value, Key>, '
  * to(client, { topic: 'totals', value: json<Total>() })
  * ```
  */
-export function to<Value, Key>(
-  client: Client,
+export function to<Value, Key, Can extends Guarantee>(
+  client: Client<Can>,
   options: ToOptions<Value, Key> & { readonly key: Codec<unknown, Key> },
-): Sink<Item<Value, Key>>;
-export function to<Value>(client: Client, options: ToOptions<Value>): Sink<Item<Value>>;
+): Sink<Item<Value, Key>, Can>;
+export function to<Value, Can extends Guarantee>(
+  client: Client<Can>,
+  options: ToOptions<Value>,
+): Sink<Item<Value>, Can>;
 export function to<Value, Key>(client: Client, options: ToOptions<Value, Key>): Sink<Item<Value, Key>> {
   const { route, name: named, ...producerOptions } = options;
   const name = named ?? `to ${options.topic ?? client.topics.join(',')}`;
@@ -97,7 +100,7 @@ class TopicStage<Value, Key> implements Stage<Item<Value, Key>> {
 export function forEach<Value, Key>(
   call: Call<Value, Key, unknown>,
   options?: WorkOptions<Value, Key>,
-): Sink<Item<Value, Key>> {
+): Sink<Item<Value, Key>, 'at-least-once'> {
   const step = workStep<Value, Key, unknown, never>(
     async () => ({
       name: 'forEach',

@@ -1,8 +1,22 @@
 /** Proves what does not compile: `tsc` fails where a line under `@ts-expect-error` is accepted. Nothing here runs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Client, json, string } from '../sdk/index.ts';
-import { count, filter, forEach, from, map, pipe, reduce, session, to, tumbling, values, window } from './index.ts';
+import { type Client, connect, json, string } from '../sdk/index.ts';
+import {
+  count,
+  filter,
+  forEach,
+  from,
+  join,
+  map,
+  pipe,
+  reduce,
+  session,
+  to,
+  tumbling,
+  values,
+  window,
+} from './index.ts';
 
 interface Order {
   readonly id: string;
@@ -64,6 +78,27 @@ function pipelines(client: Client): void {
   );
 }
 
+async function guarantees(client: Client): Promise<void> {
+  const kafka = await connect('kafka://127.0.0.1:9092');
+  const redis = await connect('redis://127.0.0.1');
+  const group = { topics: 'orders', mode: 'resumable', group: 'g', value: string() } as const;
+  const exactlyOnce = { transactionalId: 'a' };
+  const out = { topic: 'out', value: string() };
+  await pipe(from(kafka, group), map(String), to(kafka, out)).run({ exactlyOnce });
+  // @ts-expect-error Redis has no transactions
+  await pipe(from(redis, group), to(redis, out)).run({ exactlyOnce });
+  // @ts-expect-error the source has none
+  await pipe(from(redis, group), to(kafka, out)).run({ exactlyOnce });
+  // @ts-expect-error no transaction covers what a function does
+  await pipe(from(kafka, group), forEach(String)).run({ exactlyOnce });
+  // @ts-expect-error it is not known what the client can
+  await pipe(from(client, group), to(client, out)).run({ exactlyOnce });
+  if (client.hasTransactions()) await pipe(from(client, group), to(client, out)).run({ exactlyOnce });
+  const both = join(from(kafka, group), from(kafka, { ...group, topics: 'b' }), { withinMs: 1 });
+  // @ts-expect-error what waits in a join is kept nowhere
+  await pipe(both, map(String), to(kafka, out)).run({ exactlyOnce });
+}
+
 test('the types of this file are checked by tsc', () => {
-  assert.equal(pipelines.length, 1);
+  for (const check of [pipelines, guarantees]) assert.equal(check.length, 1);
 });

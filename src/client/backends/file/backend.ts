@@ -32,6 +32,7 @@ export const openFile: BackendLoader = async ({ uri, clock }) => {
       resumable: true,
       loadBalanced: true,
       acknowledgesRecords: false,
+      transactions: false,
     },
     admin: {
       createTopic: async () => await refuse('creates a stream with its first message'),

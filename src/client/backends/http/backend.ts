@@ -48,6 +48,7 @@ function httpBackend(api: Api): Backend {
       resumable: false,
       loadBalanced: false,
       acknowledgesRecords: false,
+      transactions: false,
     },
     admin: {
       async createTopic(topic, { partitions, config }) {

@@ -5,6 +5,7 @@ import { kafkaAdmin } from './admin.ts';
 import { fromKafka } from './errors.ts';
 import { kafkaSettings, loadKafkaLibrary } from './library.ts';
 import { KafkaReader } from './reader.ts';
+import { KafkaTransactionalWriter } from './transactional-writer.ts';
 import { KafkaWriter } from './writer.ts';
 
 export { KAFKA_FORM } from './library.ts';
@@ -33,6 +34,7 @@ export const openKafka: BackendLoader = async (context) => {
       resumable: true,
       loadBalanced: true,
       acknowledgesRecords: false,
+      transactions: true,
     },
     admin: kafkaAdmin(admin),
     openWriter: async (options) => new KafkaWriter(kafka, settings, options),
@@ -40,6 +42,7 @@ export const openKafka: BackendLoader = async (context) => {
       const loneGroup = `${context.clientId}-${Math.floor(context.random() * 2 ** 32).toString(16)}`;
       return await KafkaReader.open({ kafka, admin, settings, clock: context.clock, loneGroup }, options);
     },
+    openTransactions: async (options) => await KafkaTransactionalWriter.open(kafka, settings, context.clock, options),
     close: async () => {
       await admin.close();
     },

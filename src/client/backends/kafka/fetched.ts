@@ -7,10 +7,14 @@ import { decodeUtf8 } from '../../utf8.ts';
 /** What we read of a partition's part of an answer. */
 export interface FetchedPartition {
   readonly partitionIndex: number;
+  readonly abortedTransactions?: readonly { readonly producerId: bigint; readonly firstOffset: bigint }[] | null;
   readonly records?: readonly RecordsBatch[] | null;
 }
 
+const TRANSACTIONAL_BIT = 0x10;
 const CONTROL_BIT = 0x20;
+/** Key of a control record: version, then type, 16 bits each. */
+const ABORT_MARKER = 0;
 const NO_HEADERS: readonly RecordHeader[] = [];
 
 export interface Fetched {
@@ -19,16 +23,33 @@ export interface Fetched {
   readonly nextOffset: bigint;
 }
 
-/** Records from `fromOffset` on: a batch may begin before what was asked for. */
+/**
+ * Records from `fromOffset` on: a batch may begin before what was asked for. Those of aborted transactions are left out: the
+ * answer lists the transactions that were aborted in its range, and a marker ends each. Source: KIP-98, read committed.
+ */
 export function fetchedRecords(topic: string, partition: FetchedPartition, fromOffset: bigint): Fetched {
   const records: RawRecord[] = [];
   let nextOffset = fromOffset;
+  const aborted = [...(partition.abortedTransactions ?? [])].sort((a, b) => Number(a.firstOffset - b.firstOffset));
+  const dropped = new Set<bigint>();
   for (const batch of partition.records ?? []) {
     const end = batch.firstOffset + BigInt(batch.lastOffsetDelta) + 1n;
     if (end > nextOffset) nextOffset = end;
-    if ((batch.attributes & CONTROL_BIT) === 0) append(records, topic, partition.partitionIndex, batch, fromOffset);
+    for (let next = aborted[0]; next !== undefined && next.firstOffset < end; next = aborted[0]) {
+      dropped.add(next.producerId);
+      aborted.shift();
+    }
+    if ((batch.attributes & CONTROL_BIT) !== 0) {
+      if (isAbortMarker(batch)) dropped.delete(batch.producerId);
+    } else if ((batch.attributes & TRANSACTIONAL_BIT) === 0 || !dropped.has(batch.producerId))
+      append(records, topic, partition.partitionIndex, batch, fromOffset);
   }
   return { records, nextOffset };
+}
+
+function isAbortMarker({ records: [marker] }: RecordsBatch): boolean {
+  const key = marker?.key;
+  return key !== undefined && key !== null && key.length >= 4 && key.readInt16BE(2) === ABORT_MARKER;
 }
 
 function append(records: RawRecord[], topic: string, partition: number, batch: RecordsBatch, fromOffset: bigint): void {

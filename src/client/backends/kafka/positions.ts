@@ -55,7 +55,9 @@ export async function committedOffsets(
     name,
     partitionIndexes,
   }));
-  for (const answer of await admin.listConsumerGroupOffsets({ groups: [{ groupId: group, topics }] })) {
+  // What an open transaction wrote is waited for: its outcome decides where the group stands.
+  const options = { groups: [{ groupId: group, topics }], requireStable: true };
+  for (const answer of await admin.listConsumerGroupOffsets(options)) {
     for (const { name, partitions } of answer.topics) {
       for (const { partitionIndex, committedOffset } of partitions)
         if (committedOffset >= 0n)

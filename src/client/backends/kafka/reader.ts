@@ -9,9 +9,9 @@ import type { Admin, ClusterMetadata } from '@platformatic/kafka';
 import type { Clock } from '../../../base/clock.ts';
 import { MillraceError } from '../../../base/errors.ts';
 import { delay, within } from '../../abort.ts';
-import type { Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
+import type { Membership, Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
 import type { ExactPosition, Place } from '../../position.ts';
-import { covers, PositionMarks, partitionKey } from '../../position-marks.ts';
+import { covers, type PositionMark, PositionMarks, partitionKey } from '../../position-marks.ts';
 import type { RawRecord, RecordPlace } from '../../record.ts';
 import { Wake } from '../../wake.ts';
 import { Arrivals } from '../arrivals.ts';
@@ -123,6 +123,16 @@ export class KafkaReader implements Reader {
 
   mark(place: RecordPlace): void {
     if (this.#options.mode.type !== 'real-time' && this.#cursors.has(partitionKey(place))) this.#marks.mark(place);
+  }
+
+  takeMarks(): readonly PositionMark[] {
+    return this.#marks.take();
+  }
+
+  /** As of the assignment that the cursors stand for: a newer one of the library's must not vouch for them. */
+  membership(): Membership | undefined {
+    if (this.#options.mode.type !== 'load-balanced') return undefined;
+    return { memberId: this.#consumer.memberId ?? '', generation: this.#generation };
   }
 
   partitions(): readonly Required<Place>[] {

@@ -7,7 +7,7 @@ import { encodeUtf8 } from '../../utf8.ts';
 import { fromKafka, named, partsOf } from './errors.ts';
 import type { KafkaLibrary, KafkaSettings } from './library.ts';
 
-type Message = MessageToProduce;
+export type Message = MessageToProduce;
 
 const ACKS = { all: -1, leader: 1, none: 0 } as const;
 const KAFKA_ERROR_NAMES = new Map<number, string>(Object.entries(ERROR_CODES).map(([name, code]) => [code, name]));
@@ -59,7 +59,7 @@ export class KafkaWriter implements Writer {
   }
 }
 
-function message(topic: string, partition: number, record: EncodedRecord): Message {
+export function message(topic: string, partition: number, record: EncodedRecord): Message {
   const { key, value, headers, timestamp } = record;
   const made = { topic, partition, timestamp: BigInt(timestamp) } as {
     -readonly [Name in keyof Message]: Message[Name];
@@ -94,7 +94,7 @@ interface ProduceResponse {
 }
 
 /** One refused partition must not make the others look refused: the answer says which it was. */
-function outcomes(error: unknown, batches: readonly WriteBatch[]): readonly (Offsets | Error)[] {
+export function outcomes(error: unknown, batches: readonly WriteBatch[]): readonly (Offsets | Error)[] {
   const answered = new Map<string, { errorCode: number; baseOffset: bigint }>();
   for (const { response } of partsOf(error)) {
     if (!isProduceResponse(response)) continue;

@@ -33,6 +33,7 @@ function memoryBackend(log: MemoryLog): Backend {
       resumable: true,
       loadBalanced: true,
       acknowledgesRecords: false,
+      transactions: false,
     },
     admin: {
       createTopic: async (topic, { partitions }) => void log.create(topic, partitions),

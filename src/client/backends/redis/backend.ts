@@ -32,6 +32,7 @@ export const openRedis: BackendLoader = async (context) => {
       resumable: true,
       loadBalanced: true,
       acknowledgesRecords: true,
+      transactions: false,
     },
     admin: redisAdmin(redis, settings.shards),
     async openWriter() {

@@ -27,6 +27,7 @@ export const openStdio: BackendLoader = async ({ clock, library }) => {
       resumable: false,
       loadBalanced: true,
       acknowledgesRecords: false,
+      transactions: false,
     },
     admin: undefined,
     openWriter: async () => stdioWriter(output),
