@@ -174,6 +174,7 @@ export const ERROR_KINDS = {
   CLIENT_FILE_CORRUPT: 'data-corrupt',
   CLIENT_FILE_FULL: 'fix-request',
   CLIENT_FILE_IO: 'retry',
+  CLIENT_KEY_UNKNOWN: 'fix-request',
   // stream processing
   PROCESS_STEP_FAILED: 'fix-request',
   PROCESS_WORKER_DIED: 'retry',
