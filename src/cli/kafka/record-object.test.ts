@@ -5,22 +5,27 @@ import * as fc from 'fast-check';
 import { jsonRecords } from '../../listeners/http/record-input.ts';
 import { parseRecordObject, type RecordObject } from './record-object.ts';
 
-function overHttp(text: string): RecordObject {
-  const [record] = jsonRecords(text, 'json');
+function bytes(field: Uint8Array | string | null): Buffer | null {
+  return field === null ? null : Buffer.from(field);
+}
+
+function overHttp(json: string): RecordObject {
+  const [record] = jsonRecords(json, 'json');
   assert.ok(record !== undefined);
-  const bytes = (field: Uint8Array | string | null): Buffer | null => (field === null ? null : Buffer.from(field));
   return { ...record, key: bytes(record.key), value: bytes(record.value) };
 }
 
+function text(field: Uint8Array | string | null | undefined): string | null {
+  return field == null ? null : Buffer.from(field).toString('hex');
+}
+
 function plain(record: RecordObject): unknown {
-  const text = (field: Uint8Array | string | null | undefined): string | null =>
-    field == null ? null : Buffer.from(field).toString('hex');
   const headers = record.headers.map(({ key, value }) => [key, text(value)]);
   return { ...record, key: text(record.key), value: text(record.value), headers };
 }
 
 test('values keep their text, whatever stands around them', () => {
-  for (const text of [
+  for (const json of [
     '{"value":12345678901234567890.50}',
     ' { "key" : "k" , "value" : { "a" : [ 1.0 , "}]," , {} ] } , "partition" : 3 } ',
     '{"value":"a\\"b\\u00e9"}',
@@ -30,22 +35,22 @@ test('values keep their text, whatever stands around them', () => {
     '{"value":true,"timestamp":"2026-01-01T00:00:00Z","key":null}',
     '{"\\u0076alue":1e5}',
   ]) {
-    assert.deepEqual(plain(parseRecordObject(text)), plain(overHttp(text)), text);
+    assert.deepEqual(plain(parseRecordObject(json)), plain(overHttp(json)), json);
   }
 });
 
 test('property: any JSON as value comes out as its text', () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.string(), fc.nat(3), (value, key, spaces) => {
-      const text = JSON.stringify({ key, value, headers: { h: key } }, null, spaces);
-      assert.deepEqual(plain(parseRecordObject(text)), plain(overHttp(text)));
+      const json = JSON.stringify({ key, value, headers: { h: key } }, null, spaces);
+      assert.deepEqual(plain(parseRecordObject(json)), plain(overHttp(json)));
     }),
     { numRuns: 300 },
   );
 });
 
 test('what is wrong is said', () => {
-  for (const [text, message] of [
+  for (const [json, message] of [
     ['{}', /no value/],
     ['{"value":1,"valueText":"x"}', /value twice/],
     ['{"value":1,"mistake":2}', /unknown member "mistake"/],
@@ -54,6 +59,6 @@ test('what is wrong is said', () => {
     ['{"value":1,"timestamp":"soon"}', /timestamp/],
     ['{"value":1,"headers":{"a":1}}', /header that is no string/],
   ] as const) {
-    assert.throws(() => parseRecordObject(text), { code: 'MODEL_RECORD_INVALID', message });
+    assert.throws(() => parseRecordObject(json), { code: 'MODEL_RECORD_INVALID', message });
   }
 });

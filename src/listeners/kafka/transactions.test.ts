@@ -293,7 +293,8 @@ test(
     );
     const list = async (filters: object) => {
       const body = { stateFilters: [], producerIdFilters: [], ...filters };
-      const answer = await client.call(listTransactions, 1, body);
+      const answer = await client.call(listTransactions, 2, body);
+      if (answer.errorCode !== 0) return errorName(answer.errorCode);
       return [answer.transactionStates.map(({ transactionalId }) => transactionalId), answer.unknownStateFilters];
     };
     assert.deepEqual(await list({}), [[ID], []]);
@@ -302,6 +303,17 @@ test(
     assert.deepEqual(await list({ producerIdFilters: [who.producerId + 1] }), [[], []]);
     assert.deepEqual(await list({ durationFilter: 4999 }), [[ID], []]);
     assert.deepEqual(await list({ durationFilter: 5000 }), [[], []]);
+    // As Java's `matches`: the whole id.
+    assert.deepEqual(await list({ transactionalIdPattern: `${ID.slice(0, 1)}.*` }), [[ID], []]);
+    assert.deepEqual(await list({ transactionalIdPattern: ID.slice(0, 1) }), [[], []]);
+    assert.deepEqual(await list({ transactionalIdPattern: '' }), [[ID], []]);
+    assert.deepEqual(await list({ transactionalIdPattern: `(?i)${ID.toUpperCase()}`, stateFilters: ['Empty'] }), [
+      [],
+      [],
+    ]);
+    for (const wrong of ['(', 'a(?=b)', 'x'.repeat(5000)]) {
+      assert.equal(await list({ transactionalIdPattern: wrong }), 'INVALID_REGULAR_EXPRESSION');
+    }
     assert.equal((await end(client, 5, who)).error, 'NONE');
     assert.equal((await describe(ID))?.transactionState, 'CompleteCommit');
   },

@@ -1,18 +1,28 @@
-/** ListTransactions 0-1 (KIP-664, KIP-994). Version 2 takes regular expressions from the client and is not served. */
+/**
+ * ListTransactions 0-2 (KIP-664, KIP-994, KIP-1152). The pattern of version 2 must match the whole id, in the syntax of the
+ * patterns of topics: no id takes longer than its length, whatever the client sends.
+ */
+import { RegexError } from '../../../broker/groups/consumer/regex-program.ts';
+import { TopicRegex } from '../../../broker/groups/consumer/topic-regex.ts';
 import { ERROR_CODES, listTransactions } from '../../../wire/index.ts';
 import { handler } from '../handler.ts';
 import { TRANSACTION_STATES, UNSEEN_STATES } from '../transaction-facts.ts';
 
 const KNOWN_STATES: ReadonlySet<string> = new Set([...Object.values(TRANSACTION_STATES), ...UNSEEN_STATES]);
 
-export const handleListTransactions = handler(listTransactions, [0, 1], (request, { broker }) => {
-  const { stateFilters, producerIdFilters, durationFilter } = request;
+export const handleListTransactions = handler(listTransactions, [0, 2], (request, { broker }) => {
+  const { stateFilters, producerIdFilters, durationFilter, transactionalIdPattern } = request;
+  const pattern = parsePattern(transactionalIdPattern);
+  if (pattern === 'invalid') {
+    return { errorCode: ERROR_CODES.INVALID_REGULAR_EXPRESSION, unknownStateFilters: [], transactionStates: [] };
+  }
   const states = new Set(stateFilters);
   const producers = new Set(producerIdFilters);
   const now = broker.clock.now();
-  const listed = broker.transactions.list().filter(({ phase, producerId, startedAt }) => {
+  const listed = broker.transactions.list().filter(({ transactionalId, phase, producerId, startedAt }) => {
     if (states.size > 0 && !states.has(TRANSACTION_STATES[phase])) return false;
     if (producers.size > 0 && !producers.has(producerId)) return false;
+    if (pattern?.test(transactionalId) === false) return false;
     return durationFilter < 0 || (startedAt >= 0 && now - startedAt > durationFilter);
   });
   return {
@@ -25,3 +35,14 @@ export const handleListTransactions = handler(listTransactions, [0, 1], (request
     })),
   };
 });
+
+/** Undefined: every id. */
+function parsePattern(text: string | null): TopicRegex | 'invalid' | undefined {
+  if (text === null || text === '') return undefined;
+  try {
+    return TopicRegex.parse(text);
+  } catch (error) {
+    if (error instanceof RegexError) return 'invalid';
+    throw error;
+  }
+}
