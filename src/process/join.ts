@@ -1,7 +1,7 @@
 /** Pairs of two sources that belong together: of one key, near in time. */
 import { MillraceError } from '../client/internal.ts';
 import { joinedTraits, openLanes } from './fuse.ts';
-import { type AnyItem, type Item, keyText, NO_HEADERS, OriginMerge, originKey } from './item.ts';
+import { type AnyItem, type Item, keyText, NO_HEADERS, OriginMerge, type OriginPlace, originKey } from './item.ts';
 import type { FromLane, Lanes } from './lanes.ts';
 import type { Held, RunningSource, Source } from './step.ts';
 
@@ -76,6 +76,12 @@ function joinSource(
   };
 }
 
+/** Read, and perhaps to be read again: where it stands in its source. */
+interface Read {
+  readonly timestamp: number;
+  readonly places: readonly OriginPlace[];
+}
+
 class JoinSource implements RunningSource<AnyItem> {
   readonly #lanes: Lanes<AnyItem>;
   readonly #withinMs: number;
@@ -84,6 +90,9 @@ class JoinSource implements RunningSource<AnyItem> {
   readonly #waiting: readonly [Map<string, Waiting[]>, Map<string, Waiting[]>] = [new Map(), new Map()];
   #watermarkMs = Number.NEGATIVE_INFINITY;
   #ended = false;
+  /** Of the left, those that the last commit did not pass; of the right, those that one of them may need. */
+  #uncommitted: Read[] = [];
+  #partners: Read[] = [];
 
   constructor(lanes: Lanes<AnyItem>, withinMs: number, keepsLone: boolean) {
     this.#lanes = lanes;
@@ -105,7 +114,9 @@ class JoinSource implements RunningSource<AnyItem> {
   }
 
   async commit(held: Held): Promise<void> {
-    await this.#lanes.commit(this.#withWaiting(held));
+    const all = this.#withWaiting(held);
+    if (this.#keepsLone) this.#holdPartners(all);
+    await this.#lanes.commit(all);
   }
 
   async close(): Promise<void> {
@@ -114,7 +125,12 @@ class JoinSource implements RunningSource<AnyItem> {
 
   #take(arrived: readonly FromLane<AnyItem>[]): AnyItem[] {
     const out: AnyItem[] = [];
-    for (const { lane, item } of arrived) this.#pair(lane, item, out);
+    for (const { lane, item } of arrived) {
+      this.#pair(lane, item, out);
+      if (!this.#keepsLone) continue;
+      const read = { timestamp: item.timestamp, places: item.origin.oldest };
+      (lane === LEFT ? this.#uncommitted : this.#partners).push(read);
+    }
     out.push(...this.#expire(this.#lanes.watermark()));
     return out;
   }
@@ -135,14 +151,10 @@ class JoinSource implements RunningSource<AnyItem> {
     else waiting.push(own);
   }
 
-  /**
-   * Lets go of what can have no partner any more. Where lone items go on, partners are kept for twice the time: those of an item
-   * that is still uncommitted must be read again with it, or it would seem alone after a crash.
-   */
+  /** Lets go of what can have no partner any more. */
   #expire(watermarkMs: number): AnyItem[] {
     if (watermarkMs <= this.#watermarkMs) return [];
     this.#watermarkMs = watermarkMs;
-    const keepMs = this.#keepsLone ? 2 * this.#withinMs : this.#withinMs;
     const lone: AnyItem[] = [];
     for (const side of this.#waiting) {
       for (const [key, list] of side) {
@@ -151,7 +163,7 @@ class JoinSource implements RunningSource<AnyItem> {
           waiting.done = true;
           if (!waiting.matched) lone.push({ ...waiting.item, value: [waiting.item.value, undefined] });
         }
-        const left = list.filter(({ item }) => item.timestamp + keepMs >= watermarkMs);
+        const left = list.filter(({ item }) => item.timestamp + this.#withinMs >= watermarkMs);
         if (left.length === 0) side.delete(key);
         else if (left.length < list.length) side.set(key, left);
       }
@@ -159,21 +171,43 @@ class JoinSource implements RunningSource<AnyItem> {
     return lone.sort((a, b) => a.timestamp - b.timestamp);
   }
 
-  #withWaiting(held: Held): Held {
+  /**
+   * An item of the left that comes again after a crash, perhaps only because one before it in its partition does, must find
+   * its partners again, or it would seem alone.
+   */
+  #holdPartners(all: Map<string, bigint>): void {
+    this.#uncommitted = this.#uncommitted.filter(({ places }) => places.some((place) => isHeld(all, place)));
+    const oldest = this.#uncommitted.reduce((min, { timestamp }) => Math.min(min, timestamp), Number.POSITIVE_INFINITY);
+    // Those that the left is still to come for wait anyway.
+    this.#partners = this.#partners.filter(
+      ({ timestamp }) => timestamp + this.#withinMs >= Math.min(oldest, this.#watermarkMs),
+    );
+    for (const { timestamp, places } of this.#partners) if (timestamp + this.#withinMs >= oldest) hold(all, places);
+  }
+
+  #withWaiting(held: Held): Map<string, bigint> {
     const all = new Map(held);
     for (const side of this.#waiting) {
       for (const list of side.values()) {
-        for (const { item } of list) {
-          for (const place of item.origin.oldest) {
-            const key = originKey(place);
-            const kept = all.get(key);
-            if (kept === undefined || place.offset < kept) all.set(key, place.offset);
-          }
-        }
+        for (const { item } of list) hold(all, item.origin.oldest);
       }
     }
     return all;
   }
+}
+
+/** Keeps the earliest of the places of each partition. */
+function hold(all: Map<string, bigint>, places: readonly OriginPlace[]): void {
+  for (const place of places) {
+    const key = originKey(place);
+    const kept = all.get(key);
+    if (kept === undefined || place.offset < kept) all.set(key, place.offset);
+  }
+}
+
+function isHeld(all: Held, place: OriginPlace): boolean {
+  const from = all.get(originKey(place));
+  return from !== undefined && place.offset >= from;
 }
 
 function pairOf(left: AnyItem, right: AnyItem): AnyItem {

@@ -73,6 +73,10 @@ export class KeyedState<State> {
   #entries = new Map<string, StateEntry<State>>();
   /** Changed since the last save. */
   readonly #changed = new Set<string>();
+  /** Of the changed ones that are gone: what they were, where the topic has them as of earlier. */
+  readonly #last = new Map<string, StateEntry<State>>();
+  /** Entries that the topic has, as of whenever. */
+  #saved = new Set<string>();
   /** Text entries of the step itself, such as a watermark. */
   #notes = new Map<string, string>();
 
@@ -160,10 +164,15 @@ export class KeyedState<State> {
     this.#changed.add(name);
   }
 
-  delete(name: string): void {
-    if (!this.#entries.delete(name)) return;
+  /** @param replaced another entry has taken it in: nothing more comes of it. */
+  delete(name: string, replaced = false): void {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return;
+    this.#entries.delete(name);
     this.#context.metrics.inFlight = this.#entries.size;
-    if (this.isKept) this.#changed.add(name);
+    if (!this.isKept) return;
+    if (!replaced && this.#changed.has(name) && this.#saved.has(name)) this.#last.set(name, entry);
+    this.#changed.add(name);
   }
 
   /** Whether all that the item stems from was in the entry already when it was loaded. */
@@ -173,7 +182,11 @@ export class KeyedState<State> {
     return newest.every((place) => place.offset <= (restored.get(appliedKey(place)) ?? -1n));
   }
 
-  /** Writes what has changed; durable when it resolves. Whatever came of the state must be durable before. */
+  /**
+   * Writes what has changed; durable when it resolves. Whatever came of the state must be durable before. It may end half way,
+   * and what is there must then give the same results again: so entries first, in full, also those that are gone by now; then
+   * the notes, which say what is over; then the deletions.
+   */
   async save(): Promise<void> {
     const producer = this.#producer;
     if (producer === undefined || this.#changed.size === 0) return;
@@ -181,14 +194,26 @@ export class KeyedState<State> {
     this.#changed.clear();
     const { signal } = this.#context;
     const notes = names.filter((name) => name.startsWith(NOTE_PREFIX));
+    const entries = names.filter((name) => !name.startsWith(NOTE_PREFIX));
+    for (const name of entries) {
+      const entry = this.#entries.get(name) ?? this.#last.get(name);
+      if (entry === undefined) continue;
+      await this.#write(producer, name, entry, signal);
+      this.#saved.add(name);
+    }
+    await producer.flush({ signal });
     for (const name of notes) {
       const text = this.#notes.get(name.slice(NOTE_PREFIX.length)) ?? '';
       await producer.submit({ key: name, value: encodeUtf8(text) }, { signal });
     }
-    // Before the others: what they delete must not come to life again.
-    if (notes.length > 0) await producer.flush({ signal });
-    for (const name of names) if (!name.startsWith(NOTE_PREFIX)) await this.#write(producer, name, signal);
     await producer.flush({ signal });
+    for (const name of entries) {
+      // What came and went since the last save was never written.
+      if (this.#entries.has(name) || !this.#saved.delete(name)) continue;
+      await producer.submit({ key: name, value: null }, { signal });
+    }
+    await producer.flush({ signal });
+    this.#last.clear();
   }
 
   /** Takes the state as the topic has it: at the start, and when partitions came from another member. */
@@ -217,6 +242,7 @@ export class KeyedState<State> {
       await consumer.close();
     }
     this.#entries = entries;
+    this.#saved = new Set(entries.keys());
     this.#notes = notes;
     this.#context.metrics.inFlight = entries.size;
   }
@@ -228,13 +254,9 @@ export class KeyedState<State> {
   async #write(
     producer: Producer<Uint8Array | null, string, HeaderCodecs | undefined>,
     name: string,
+    entry: StateEntry<State>,
     signal: AbortSignal,
   ): Promise<void> {
-    const entry = this.#entries.get(name);
-    if (entry === undefined) {
-      await producer.submit({ key: name, value: null }, { signal });
-      return;
-    }
     const headers = [...entry.headers];
     for (const [partition, offset] of entry.applied)
       headers.push({ key: APPLIED_HEADER, value: encodeUtf8(`${partition}/${offset}`) });

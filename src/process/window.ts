@@ -119,6 +119,8 @@ class WindowStage<Value, Key, State> implements Stage<Item<Value, Key>> {
     a.endMs === b.endMs ? a.startMs < b.startMs : a.endMs < b.endMs,
   );
   #watermarkMs = Number.NEGATIVE_INFINITY;
+  /** What is kept of the watermark: as far as windows are closed, since it goes to infinity where a source ends. */
+  #keptMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts<Value, Key, State>) {
     this.#parts = parts;
@@ -133,6 +135,7 @@ class WindowStage<Value, Key, State> implements Stage<Item<Value, Key>> {
 
   async advance(watermarkMs: number): Promise<void> {
     this.#watermarkMs = Math.max(this.#watermarkMs, watermarkMs);
+    if (Number.isFinite(this.#watermarkMs)) this.#keptMs = this.#watermarkMs;
     await this.#closeDue();
     const { late, next, graceMs } = this.#parts;
     await late?.advance(this.#watermarkMs);
@@ -144,7 +147,7 @@ class WindowStage<Value, Key, State> implements Stage<Item<Value, Key>> {
     const { late, next, state } = this.#parts;
     await late?.flush();
     await next.flush();
-    if (Number.isFinite(this.#watermarkMs)) state.setNote(WATERMARK, String(this.#watermarkMs));
+    if (Number.isFinite(this.#keptMs)) state.setNote(WATERMARK, String(this.#keptMs));
     await state.save();
   }
 
@@ -201,7 +204,7 @@ class WindowStage<Value, Key, State> implements Stage<Item<Value, Key>> {
       const own = state.get(session.name)?.state as State;
       merged = merged === undefined ? own : (aggregate as MergeableAggregate<Value, Key, State>).merge(merged, own);
       origins.add(session.origins.origin);
-      this.#forget(session);
+      this.#forget(session, true);
     }
     const open = this.#open(windowName(key, startMs), key, startMs, endMs, origins);
     if (merged !== undefined) state.set(open.name, merged, origins.origin, this.#headers(open));
@@ -230,10 +233,10 @@ class WindowStage<Value, Key, State> implements Stage<Item<Value, Key>> {
     return open;
   }
 
-  #forget(open: OpenWindow<Key>): void {
+  #forget(open: OpenWindow<Key>, replaced = false): void {
     open.isOpen = false;
     this.#windows.delete(open.name);
-    this.#parts.state.delete(open.name);
+    this.#parts.state.delete(open.name, replaced);
     if (this.#parts.kind.type !== 'session') return;
     const text = keyText(open.key);
     const left = (this.#sessions.get(text) ?? []).filter((other) => other !== open);
@@ -248,6 +251,7 @@ class WindowStage<Value, Key, State> implements Stage<Item<Value, Key>> {
       this.#byEnd.take();
       if (!first.isOpen) continue;
       const { key, startMs, endMs, origins, name } = first;
+      this.#keptMs = Math.max(this.#keptMs, endMs + this.#parts.graceMs);
       const value = { startMs, endMs, value: state.get(name)?.state as State };
       this.#forget(first);
       context.metrics.out += 1;
@@ -273,7 +277,7 @@ class WindowStage<Value, Key, State> implements Stage<Item<Value, Key>> {
   #restore(): void {
     const { state } = this.#parts;
     const watermark = state.note(WATERMARK);
-    if (watermark !== undefined && watermark !== '') this.#watermarkMs = Number(watermark);
+    if (watermark !== undefined && watermark !== '') this.#watermarkMs = this.#keptMs = Number(watermark);
     for (const [name, entry] of state.entries()) {
       const header = entry.headers.find(({ key }) => key === WINDOW_HEADER)?.value;
       const match = /^(\S+) (\S+) (.*)$/s.exec(decodePart(string(), 'value', header ?? new Uint8Array()));
@@ -286,6 +290,19 @@ class WindowStage<Value, Key, State> implements Stage<Item<Value, Key>> {
       const origins = new OriginMerge();
       origins.add(origin);
       this.#open(name, decodeKey(match[3] as string) as Key | null, Number(match[1]), Number(match[2]), origins);
+    }
+    this.#dropReplaced();
+  }
+
+  /** A crash may have come between the writing of a session and the deletion of those that it has taken in. */
+  #dropReplaced(): void {
+    for (const sessions of [...this.#sessions.values()]) {
+      for (const session of sessions) {
+        const isTakenIn = sessions.some(
+          (other) => other !== session && other.startMs <= session.startMs && session.endMs <= other.endMs,
+        );
+        if (isTakenIn) this.#forget(session, true);
+      }
     }
   }
 }
