@@ -99,10 +99,10 @@ export async function readersUnderFire({ rounds, readers, producers }: ReadersPl
   assert.equal(made.status, 201);
   const acked = Array.from({ length: producers }, () => 0);
   const total = (): number => acked.reduce((sum, count) => sum + count, 0);
-  let stopped = false;
+  const state = { stopped: false };
 
   const produce = async (producer: number): Promise<void> => {
-    while (!stopped) {
+    while (!state.stopped) {
       try {
         const answer = await fetch(`http://${address}/v1/topics/${TOPIC}/records`, {
           method: 'POST',
@@ -120,7 +120,7 @@ export async function readersUnderFire({ rounds, readers, producers }: ReadersPl
     }
   };
   const read = async (reader: Reader, kind: Read): Promise<void> => {
-    const enough = (): boolean => stopped && reader.next >= total();
+    const enough = (): boolean => state.stopped && reader.next >= total();
     for (; !enough(); reader.comebacks++) {
       try {
         await kind(reader, address, enough);
@@ -144,7 +144,7 @@ export async function readersUnderFire({ rounds, readers, producers }: ReadersPl
     await broker.kill9();
     await broker.start();
   }
-  stopped = true;
+  state.stopped = true;
   await producing;
   await reading;
 

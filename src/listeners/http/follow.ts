@@ -110,6 +110,7 @@ async function nextPiece(
   left: number,
 ): Promise<SharedPiece | undefined> {
   const sharing = left === Number.POSITIVE_INFINITY ? plan.source.sharing : undefined;
+  if (sharing?.isAtEnd === true) return undefined;
   if (sharing !== undefined) {
     const taken = await room.pieces.take(sharing.key, () => readPiece(room, reading, plan, left));
     // Nobody moved this source meanwhile: it reads one piece after the other.

@@ -31,6 +31,8 @@ export interface Sharing {
   /** The place, and all that the rendered text depends on. */
   readonly key: string;
   readonly nextOffset: number;
+  /** Whether nothing is readable behind it now. */
+  readonly isAtEnd: boolean;
   /** The piece up to there was given out without reading it. */
   moveTo(nextOffset: number): void;
 }

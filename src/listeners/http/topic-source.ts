@@ -42,13 +42,15 @@ export class TopicSource implements RecordSource {
     const { partition, nextOffset } = position;
     // What is not there is told by reading.
     if (partition.deleted || nextOffset < partition.logStartOffset) return undefined;
+    // New partitions are found by reading.
+    if (this.#allPartitions && position.topic.partitions.length > 1) return undefined;
     return {
       key: `${partition.number}/${nextOffset}/${this.#form}`,
       nextOffset,
+      isAtEnd: nextOffset === partition.lastStableOffset,
       moveTo: (next) => {
         position.nextOffset = next;
         position.highWatermark = partition.highWatermark;
-        if (this.#allPartitions) this.#addNewPartitions();
       },
     };
   }

@@ -1,0 +1,262 @@
+/**
+ * The web side's bounds (docs/performance.md, "Over HTTP"): single JSON POSTs beside a bare fastify route, NDJSON beside
+ * record batches, WebSocket produce beside a bare echo, and Server-Sent Events to many clients. Servers take turns in
+ * processes of their own; requests are encoded before the run, so that the generator is little of the work.
+ *
+ *   node bench/web.ts [--seconds N] [--runs N] [--clients N] [--write]
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { WebSocket } from 'ws';
+import { encodeBatch } from '../src/model/batch-builder.ts';
+import { writeResultsBlock } from './kit/results-block.ts';
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const { values: options } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '3' },
+    runs: { type: 'string', default: '3' },
+    clients: { type: 'string', default: '1000' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const SECONDS = Number(options.seconds);
+const CLIENTS = Number(options.clients);
+const CONNECTIONS = 20;
+const IN_FLIGHT = 100;
+const VALUE = 'x'.repeat(1_000);
+
+interface Server {
+  readonly port: number;
+  readonly child: ChildProcess;
+  stop(): Promise<void>;
+}
+
+async function startProcess(args: readonly string[], ready: RegExp): Promise<Server> {
+  const child = spawn(process.execPath, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const port = await new Promise<number>((resolve, reject) => {
+    let text = '';
+    const look = (piece: Buffer): void => {
+      text += piece.toString();
+      const found = ready.exec(text);
+      if (found !== null) resolve(Number(found[1]));
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    child.once('exit', () => reject(new Error(`ended at start:\n${text}`)));
+  });
+  const stop = async (): Promise<void> => {
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  };
+  return { port, child, stop };
+}
+
+function startBroker(directory: string): Promise<Server> {
+  const addresses = ['--kafka', '127.0.0.1:0', '--http', '127.0.0.1:0'];
+  const args = [path.join(HERE, '../src/cli/main.ts'), 'serve', '--data', directory, ...addresses];
+  return startProcess(args, /"http":"127\.0\.0\.1:(\d+)"[^\n]*"msg":"ready"/);
+}
+
+function requestOf(target: string, type: string, body: Uint8Array | string): Buffer {
+  const head = `POST ${target} HTTP/1.1\r\nhost: bench\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), Buffer.from(body)]);
+}
+
+/** Answers a second: each connection sends the same request again when it is answered. @throws for any but a 200. */
+async function posts(port: number, request: Buffer, connections: number): Promise<number> {
+  const deadline = performance.now() + SECONDS * 1000;
+  let count = 0;
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      const socket = net.connect(port, '127.0.0.1').setNoDelay(true);
+      await once(socket, 'connect');
+      await new Promise<void>((resolve, reject) => {
+        let text = '';
+        socket.on('error', reject).on('close', () => resolve());
+        socket.on('data', (piece: Buffer) => {
+          text += piece.toString('latin1');
+          const bodyAt = text.indexOf('\r\n\r\n') + 4;
+          if (bodyAt < 4 || text.length < bodyAt + Number(/content-length: (\d+)/i.exec(text)?.[1])) return;
+          if (!text.startsWith('HTTP/1.1 200')) reject(new Error(text));
+          text = '';
+          count += 1;
+          if (performance.now() < deadline) socket.write(request);
+          else socket.destroy();
+        });
+        socket.write(request);
+      });
+    }),
+  );
+  return count / SECONDS;
+}
+
+/** Messages a second on one WebSocket with so many unanswered. @param acked how many an answer stands for, in all. */
+async function messages(
+  url: string,
+  messageOf: (id: number) => Buffer,
+  acked: (answer: Buffer, before: number) => number,
+) {
+  const socket = new WebSocket(url, { perMessageDeflate: false });
+  await once(socket, 'open');
+  const deadline = performance.now() + SECONDS * 1000;
+  let [sent, done] = [0, 0];
+  await new Promise<void>((resolve, reject) => {
+    const send = (): void => {
+      while (sent - done < IN_FLIGHT) socket.send(messageOf(++sent));
+    };
+    socket.on('error', reject).on('close', () => resolve());
+    socket.on('message', (answer: Buffer, isBinary) => {
+      if (!isBinary) reject(new Error(answer.toString()));
+      done = acked(answer, done);
+      if (performance.now() < deadline) send();
+      else socket.terminate();
+    });
+    send();
+  });
+  return done / SECONDS;
+}
+
+function produceMessage(): (id: number) => Buffer {
+  const topic = Buffer.from('ws');
+  const head = Buffer.alloc(12);
+  head.writeUInt8(1, 0);
+  head.writeUInt8(1, 1);
+  head.writeUInt16BE(topic.length, 2);
+  const message = Buffer.concat([head, topic, encodeBatch([{ value: VALUE, timestamp: 1_700_000_000_000 }])]);
+  return (id) => {
+    const copy = Buffer.from(message);
+    copy.writeUInt32BE(id, 4);
+    return copy;
+  };
+}
+
+/** CPU of a process so far, milliseconds. */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Events a second to many readers of one topic, and broker CPU for each. */
+async function fanOut({ port, child }: Server): Promise<{ readonly rate: number; readonly cpuUs: number }> {
+  const target = '/v1/topics/fan/records';
+  await posts(port, requestOf(target, 'application/json', '{"value":0}'), 1);
+  let events = 0;
+  const sockets = await Promise.all(
+    Array.from({ length: CLIENTS }, async () => {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      socket.write(`GET ${target}?offset=latest HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n`);
+      await once(socket, 'data');
+      socket.on('data', (piece: Buffer) => {
+        for (let at = piece.indexOf('data: '); at >= 0; at = piece.indexOf('data: ', at + 6)) events += 1;
+      });
+      return socket;
+    }),
+  );
+  const [cpuBefore, startedAt] = [cpuMs(child.pid ?? 0), performance.now()];
+  events = 0;
+  const body = JSON.stringify({ value: VALUE });
+  while (performance.now() - startedAt < SECONDS * 1000) {
+    const goal = events + CLIENTS;
+    const answer = await fetch(`http://127.0.0.1:${port}${target}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    await answer.text();
+    while (events < goal) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const took = performance.now() - startedAt;
+  const cpu = cpuMs(child.pid ?? 0) - cpuBefore;
+  for (const socket of sockets) socket.destroy();
+  return { rate: (events / took) * 1000, cpuUs: (cpu * 1000) / events };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+const figures = new Map<string, number[]>();
+function note(name: string, figure: number): void {
+  figures.set(name, [...(figures.get(name) ?? []), figure]);
+  process.stderr.write(`${name}: ${figure.toFixed(1)}\n`);
+}
+
+for (let run = 0; run < Number(options.runs); run++) {
+  const single = JSON.stringify({ value: VALUE });
+  const bare = await startProcess([path.join(HERE, 'web-bare.ts')], /listening (\d+)/);
+  try {
+    note('bare fastify', await posts(bare.port, requestOf('/json', 'application/json', single), CONNECTIONS));
+    note(
+      'bare echo',
+      await messages(`ws://127.0.0.1:${bare.port}/`, produceMessage(), (_answer, before) => before + 1),
+    );
+  } finally {
+    await bare.stop();
+  }
+  const directory = mkdtempSync(path.join(tmpdir(), 'millrace-web-'));
+  const broker = await startBroker(directory);
+  try {
+    const { port } = broker;
+    const written = (topic: string): string => `/v1/topics/${topic}/records?ack=written`;
+    note('single JSON', await posts(port, requestOf(written('json'), 'application/json', single), CONNECTIONS));
+    const lines = `${single}\n`.repeat(100);
+    note('NDJSON', 100 * (await posts(port, requestOf(written('lines'), 'application/x-ndjson', lines), CONNECTIONS)));
+    const batch = encodeBatch(Array.from({ length: 100 }, () => ({ value: VALUE, timestamp: 1_700_000_000_000 })));
+    const type = 'application/vnd.millrace.record-batch';
+    note('record batches', 100 * (await posts(port, requestOf(written('batches'), type, batch), CONNECTIONS)));
+    await posts(port, requestOf(written('ws'), 'application/json', single), 1);
+    const upTo = (answer: Buffer): number => answer.readUInt32BE(4);
+    note('WebSocket', await messages(`ws://127.0.0.1:${port}/v1/ws`, produceMessage(), upTo));
+    const { rate, cpuUs } = await fanOut(broker);
+    note('events', rate);
+    note('CPU of an event', cpuUs);
+  } finally {
+    await broker.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const of = (name: string): number => median(figures.get(name) ?? []);
+function row(name: string, unit: string, ours: string, theirs: string, what: string, asked: number): string {
+  const ratio = of(ours) / of(theirs);
+  const verdict = ratio >= asked ? 'pass' : 'miss';
+  return `| ${name} | ${of(ours).toFixed(0)} ${unit} | ${what}: ${of(theirs).toFixed(0)} | ${ratio.toFixed(2)} | ${asked} | ${verdict} |`;
+}
+const table = [
+  '| | Millrace | beside | ratio | asked | |',
+  '|---|---|---|---|---|---|',
+  row(
+    'single 1 KB JSON POSTs, ack=written, 20 connections',
+    'req/s',
+    'single JSON',
+    'bare fastify',
+    'bare fastify',
+    0.6,
+  ),
+  row('NDJSON, 100 x 1 KB a request', 'records/s', 'NDJSON', 'record batches', 'record batches by POST', 0.5),
+  row(
+    'WebSocket binary produce, 1 KB, ack=written, 100 in flight',
+    'msg/s',
+    'WebSocket',
+    'bare echo',
+    'bare ws echo',
+    0.7,
+  ),
+  `| Server-Sent Events, one topic to ${CLIENTS} clients, 1 KB | ${of('events').toFixed(0)} events/s | broker CPU ${of('CPU of an event').toFixed(1)} us an event | | | |`,
+].join('\n');
+process.stdout.write(`${table}\n`);
+if (options.write) {
+  const when = new Date().toISOString().slice(0, 10);
+  const how = `medians of ${options.runs} runs of ${options.seconds} s, generator and server on the same two cores`;
+  writeResultsBlock('web', `Measured ${when}, Node ${process.version}, ${how}.\n\n${table}`);
+}
