@@ -148,7 +148,7 @@ function cpuMs(pid: number): number {
 async function fanOut({ port, child }: Server): Promise<{ readonly rate: number; readonly cpuUs: number }> {
   const target = '/v1/topics/fan/records';
   await posts(port, requestOf(target, 'application/json', '{"value":0}'), 1);
-  let events = 0;
+  const seen = { events: 0 };
   const sockets = await Promise.all(
     Array.from({ length: CLIENTS }, async () => {
       const socket = net.connect(port, '127.0.0.1');
@@ -157,28 +157,37 @@ async function fanOut({ port, child }: Server): Promise<{ readonly rate: number;
       socket.write(`GET ${target}?offset=latest HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n`);
       await once(socket, 'data');
       socket.on('data', (piece: Buffer) => {
-        for (let at = piece.indexOf('data: '); at >= 0; at = piece.indexOf('data: ', at + 6)) events += 1;
+        for (let at = piece.indexOf('data: '); at >= 0; at = piece.indexOf('data: ', at + 6)) seen.events += 1;
       });
       return socket;
     }),
   );
   const [cpuBefore, startedAt] = [cpuMs(child.pid ?? 0), performance.now()];
-  events = 0;
+  seen.events = 0;
   const body = JSON.stringify({ value: VALUE });
   while (performance.now() - startedAt < SECONDS * 1000) {
-    const goal = events + CLIENTS;
+    const goal = seen.events + CLIENTS;
     const answer = await fetch(`http://127.0.0.1:${port}${target}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
     });
     await answer.text();
-    while (events < goal) await new Promise((resolve) => setImmediate(resolve));
+    while (seen.events < goal) await new Promise((resolve) => setImmediate(resolve));
   }
   const took = performance.now() - startedAt;
   const cpu = cpuMs(child.pid ?? 0) - cpuBefore;
   for (const socket of sockets) socket.destroy();
-  return { rate: (events / took) * 1000, cpuUs: (cpu * 1000) / events };
+  return { rate: (seen.events / took) * 1000, cpuUs: (cpu * 1000) / seen.events };
+}
+
+function written(topic: string): string {
+  return `/v1/topics/${topic}/records?ack=written`;
+}
+
+/** Of a binary acknowledgement. */
+function upTo(answer: Buffer): number {
+  return answer.readUInt32BE(4);
 }
 
 function median(values: readonly number[]): number {
@@ -207,7 +216,6 @@ for (let run = 0; run < Number(options.runs); run++) {
   const broker = await startBroker(directory);
   try {
     const { port } = broker;
-    const written = (topic: string): string => `/v1/topics/${topic}/records?ack=written`;
     note('single JSON', await posts(port, requestOf(written('json'), 'application/json', single), CONNECTIONS));
     const lines = `${single}\n`.repeat(100);
     note('NDJSON', 100 * (await posts(port, requestOf(written('lines'), 'application/x-ndjson', lines), CONNECTIONS)));
@@ -215,7 +223,6 @@ for (let run = 0; run < Number(options.runs); run++) {
     const type = 'application/vnd.millrace.record-batch';
     note('record batches', 100 * (await posts(port, requestOf(written('batches'), type, batch), CONNECTIONS)));
     await posts(port, requestOf(written('ws'), 'application/json', single), 1);
-    const upTo = (answer: Buffer): number => answer.readUInt32BE(4);
     note('WebSocket', await messages(`ws://127.0.0.1:${port}/v1/ws`, produceMessage(), upTo));
     const { rate, cpuUs } = await fanOut(broker);
     note('events', rate);

@@ -36,6 +36,7 @@ import { produceRoutes } from './routes/produce.ts';
 import { pushRoutes } from './routes/pushes.ts';
 import { quotaRoutes } from './routes/quotas.ts';
 import { readRoutes } from './routes/read.ts';
+import { statsRoutes } from './routes/stats.ts';
 import { subscribeRoutes } from './routes/subscribe.ts';
 import { topicConfigRoutes } from './routes/topic-config.ts';
 import { topicRoutes } from './routes/topics.ts';
@@ -200,6 +201,7 @@ function createApp(context: HttpContext, version: string): FastifyInstance {
     parseJsonBodies(scope, context);
     healthRoutes(scope, context);
     openApiRoutes(scope, routes, version);
+    statsRoutes(scope, context, version);
     topicRoutes(scope, context);
     topicConfigRoutes(scope, context);
     groupRoutes(scope, context);

@@ -58,6 +58,58 @@ export const CreateTopicBody = object(
 );
 export type CreateTopicBody = XStatic<typeof CreateTopicBody>;
 
+export const AddPartitionsBody = object({ partitions: whole(1, MAX_COUNT, 'the total from now on, from 1') }, [
+  'partitions',
+]);
+export type AddPartitionsBody = XStatic<typeof AddPartitionsBody>;
+
+/** Of the moment; a number for each thing that is. */
+export const StatsView = object(
+  {
+    version: STRING,
+    clusterId: STRING,
+    brokerId: INTEGER,
+    upSeconds: INTEGER,
+    ready: BOOLEAN,
+    topics: INTEGER,
+    partitions: INTEGER,
+    records: INTEGER,
+    groups: INTEGER,
+    streams: INTEGER,
+    subscriptions: INTEGER,
+    pushes: INTEGER,
+    producedRecords: INTEGER,
+    producedBytes: INTEGER,
+    httpConnections: INTEGER,
+    httpReaders: INTEGER,
+    memoryBytes: INTEGER,
+    diskFreeBytes: INTEGER,
+    diskTotalBytes: INTEGER,
+  },
+  [
+    'version',
+    'clusterId',
+    'brokerId',
+    'upSeconds',
+    'ready',
+    'topics',
+    'partitions',
+    'records',
+    'groups',
+    'streams',
+    'subscriptions',
+    'pushes',
+    'producedRecords',
+    'producedBytes',
+    'httpConnections',
+    'httpReaders',
+    'memoryBytes',
+    'diskFreeBytes',
+    'diskTotalBytes',
+  ],
+);
+export type StatsView = XStatic<typeof StatsView>;
+
 export const ConfigPatch = {
   type: 'object',
   additionalProperties: { type: ['string', 'number', 'boolean', 'null'] },

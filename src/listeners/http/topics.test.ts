@@ -223,3 +223,31 @@ test('quotas of clients: set, listed, replaced, removed, refused', OPTIONS, asyn
   assert.equal((await kit.call('DELETE', '/v1/quotas/default')).status, 204);
   assert.deepEqual((await kit.get('/v1/quotas')).json, { quotas: [] });
 });
+
+test('partitions are added, never taken away; a stream keeps its one', { timeout: 20_000 }, async () => {
+  await using kit = await HttpKit.start();
+  await kit.post('/v1/topics', { name: 'a/b' });
+  const grown = await kit.post('/v1/topics/a/b/partitions', { partitions: 3 });
+  assert.deepEqual([grown.status, grown.json.partitionCount, grown.json.partitions.length], [200, 3, 3]);
+  for (const partitions of [3, 2]) {
+    await kit.refused([400, 'BROKER_PARTITIONS_INVALID'], 'POST', '/v1/topics/a.b/partitions', {
+      body: { partitions },
+    });
+  }
+  for (const body of [{}, { partitions: 0 }, { partitions: '4' }, { partitions: 4, more: 1 }]) {
+    await kit.refused([400, 'HTTP_REQUEST_INVALID'], 'POST', '/v1/topics/a.b/partitions', { body });
+  }
+  await kit.refused([404, 'BROKER_TOPIC_NOT_FOUND'], 'POST', '/v1/topics/none/partitions', { body: { partitions: 2 } });
+  await kit.call('PUT', '/v1/stream/s', { type: 'text/plain' });
+  await kit.refused([400, 'BROKER_PARTITIONS_INVALID'], 'POST', '/v1/topics/s/partitions', { body: { partitions: 2 } });
+});
+
+test('stats: the broker in a few numbers', { timeout: 20_000 }, async () => {
+  await using kit = await HttpKit.start();
+  await kit.post('/v1/topics', { name: 'a', partitions: 4 });
+  await kit.post('/v1/topics/a/records', [{ value: 1 }, { value: 2 }, { value: 3 }]);
+  await kit.call('DELETE', '/v1/topics/a/records?partition=all&before=0');
+  const { json } = await kit.get('/v1/stats');
+  assert.deepEqual([json.topics, json.partitions, json.records, json.producedRecords], [1, 4, 3, 3]);
+  assert.ok(json.ready && json.memoryBytes > 1e6 && json.diskTotalBytes >= json.diskFreeBytes);
+});

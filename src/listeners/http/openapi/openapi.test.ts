@@ -124,6 +124,8 @@ test('answers are as the document says', OPTIONS, async () => {
   await holds('GET', '/v1/topics', '/v1/topics');
   await holds('GET', topic, named);
   await holds('GET', `${topic}/partitions`, `${named}/partitions`);
+  await holds('POST', `${topic}/partitions`, `${named}/partitions`, { body: { partitions: 3 } });
+  await holds('GET', '/v1/stats', '/v1/stats');
   await holds('GET', `${topic}/config`, `${named}/config`);
   await holds('PATCH', `${topic}/config`, `${named}/config`, { body: { 'retention.ms': null } });
   await holds('DELETE', `${records}?partition=all&before=end`, `${named}/records`);

@@ -12,6 +12,7 @@ import {
   QuotaList,
   QuotaView,
   STRING,
+  StatsView,
   TopicList,
   TopicView,
 } from '../schemas.ts';
@@ -95,6 +96,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /health/live': { tag: 'health', summary: 'Whether the process is alive.', answers: ok(OBJECT) },
   'GET /health/ready': { tag: 'health', summary: 'Whether it takes and serves records.', answers: ok(OBJECT) },
   'GET /metrics': { tag: 'health', summary: 'Metrics as Prometheus text.', answers: { 200: { 'text/plain': TEXT } } },
+  'GET /v1/stats': { tag: 'health', summary: 'The broker in a few numbers.', answers: ok(StatsView) },
   'GET /v1/openapi.json': { tag: 'health', summary: 'This document.', answers: ok(OBJECT) },
 
   'POST /v1/topics': { tag: 'topics', summary: 'Create a topic.', answers: { 201: json(TopicView) } },
@@ -102,6 +104,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /v1/topics/:name': { tag: 'topics', summary: 'One topic.', answers: ok(TopicView) },
   'DELETE /v1/topics/:name': { tag: 'topics', summary: 'Delete a topic and its records.', answers: GONE },
   'GET /v1/topics/:name/partitions': { tag: 'topics', summary: 'Sizes and ages.', answers: ok(PartitionList) },
+  'POST /v1/topics/:name/partitions': { tag: 'topics', summary: 'Add partitions.', answers: ok(TopicView) },
   'GET /v1/topics/:name/config': { tag: 'topics', summary: 'Settings of a topic.', answers: ok(ConfigView) },
   'PATCH /v1/topics/:name/config': { tag: 'topics', summary: 'Change settings.', answers: ok(ConfigView) },
 

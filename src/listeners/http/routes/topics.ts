@@ -10,6 +10,7 @@ import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
 import { cursorRefused, pageOf } from '../paging.ts';
 import {
+  AddPartitionsBody,
   CreateTopicBody,
   ListTopicsQuery,
   type PartitionList,
@@ -42,6 +43,16 @@ export function topicRoutes(app: FastifyInstance, { broker }: HttpContext): void
     `${TOPICS_PATH}/:name/partitions`,
     { schema: { params: TopicParams } },
     async (request, reply) => reply.send(await partitionList(broker, findTopic(broker, request.params.name))),
+  );
+
+  app.post<{ Params: TopicParams; Body: AddPartitionsBody }>(
+    `${TOPICS_PATH}/:name/partitions`,
+    { schema: { params: TopicParams, body: AddPartitionsBody } },
+    async (request, reply) => {
+      const topic = findTopic(broker, request.params.name);
+      await broker.topics.addPartitions(topic, request.body.partitions);
+      return reply.send(viewOf(topic));
+    },
   );
 
   app.delete<{ Params: TopicParams }>(
