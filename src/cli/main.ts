@@ -45,6 +45,8 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: 'clock', summary: 'write a record every so often', load: () => import('./clock.ts') },
   { name: 'decode', summary: 'show, check and repair a .ss file of SeaStreamer', load: () => import('./decode.ts') },
   { name: 'bench', summary: 'measure a broker under load', load: () => import('./bench.ts') },
+  { name: 'verify', summary: 'check every byte of a data directory', load: () => import('./verify.ts') },
+  { name: 'chunk', summary: 'look into chunk files', load: () => import('./chunk.ts') },
   { name: 'journal', summary: 'look into journal files and check them', load: () => import('./journal.ts') },
 ];
 

@@ -381,6 +381,8 @@ test('every command has help with an example', TIMEOUT, async () => {
     ...['create', 'list', 'describe', 'config', 'truncate', 'purge', 'delete'].map((verb) => ['topics', verb]),
     ...['list', 'describe', 'reset', 'delete'].map((verb) => ['groups', verb]),
     ...['dump', 'verify'].map((verb) => ['journal', verb]),
+    ['chunk', 'dump'],
+    ['verify'],
     ['bench', 'produce'],
   ];
   for (const command of commands) {
