@@ -5,6 +5,11 @@
 export class ConnectionOrder {
   readonly #last = new WeakMap<object, Promise<unknown>>();
 
+  /** Whether nothing of this connection is being staged, so that what needs no turn may do without. */
+  isIdle(connection: object): boolean {
+    return !this.#last.has(connection);
+  }
+
   /** Runs the stage when those before it on this connection have ended, well or not; at once where there is none. */
   async run<T>(connection: object, stage: () => Promise<T>): Promise<T> {
     const before = this.#last.get(connection);

@@ -8,6 +8,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { ProduceItem } from '../../broker/produce.ts';
+import type { Degree } from '../../journal/journal.ts';
 import { foldTopicName } from '../../model/topic-name.ts';
 import { ConnectionOrder } from '../http/connection-order.ts';
 import { autoCreatedTopic } from '../http/find-topic.ts';
@@ -104,17 +105,52 @@ export class WebSocketConnection {
     const { id: produceId, degree, topic: topicName, partition, batch } = decodeProduce(bytes);
     this.#binary = true;
     const canonical = foldTopicName(topicName);
+    const topic = this.#context.http.broker.topics.find(canonical);
+    if (topic !== undefined && this.#order.isIdle(this)) {
+      this.#produceNow(
+        produceId,
+        bytes.length,
+        degree,
+        () => new ProduceItem(topic, partitionOf(topic, partition), batch),
+      );
+      return;
+    }
     this.#produce(produceId, bytes.length, async () => {
       const { broker } = this.#context.http;
-      const topic = broker.topics.find(canonical) ?? (await autoCreatedTopic(broker, canonical));
-      const item = new ProduceItem(topic, partitionOf(topic, partition), batch);
-      const { appended, placed } = append(this.#context.http.broker, degree, [item]);
+      const made = broker.topics.find(canonical) ?? (await autoCreatedTopic(broker, canonical));
+      const item = new ProduceItem(made, partitionOf(made, partition), batch);
+      const { appended, placed } = append(broker, degree, [item]);
       const acknowledged = this.#outcome(item, appended);
       // What comes behind must not overtake a batch that gets another codec first. A refusal is told by who awaits it.
       acknowledged.catch(() => undefined);
       await placed;
       return { acknowledged };
     });
+  }
+
+  /** The usual case of a binary produce, without a promise: the topic is there, and nothing before it is being staged. */
+  #produceNow(id: number, sizeBytes: number, degree: Degree, make: () => ProduceItem): void {
+    const end = this.#begin(id, sizeBytes);
+    let item: ProduceItem;
+    try {
+      item = make();
+    } catch (error) {
+      this.#refuse({ id }, error);
+      end();
+      return;
+    }
+    const placed = this.#context.http.broker.produce({
+      degree,
+      items: [item],
+      lease: undefined,
+      settled: (error) => {
+        const refusal = error ?? refusalOf(item);
+        if (refusal !== undefined) this.#refuse({ id }, refusal);
+        end();
+      },
+    });
+    // It gets another codec first: what comes behind must not overtake it.
+    if (placed !== undefined) void this.#order.run(this, () => placed);
   }
 
   #onText(text: string, sizeBytes: number, name: MessageName): void {
@@ -171,10 +207,7 @@ export class WebSocketConnection {
    * @param stage resolves when the records have their place; what it holds resolves when they are acknowledged.
    */
   #produce(id: number, sizeBytes: number, stage: () => Promise<{ readonly acknowledged: Promise<void> }>): void {
-    const settled = this.#acks.add(id);
-    this.#context.counters.produces += 1;
-    this.#inFlightBytes += sizeBytes;
-    this.#pauseOrGoOn();
+    const end = this.#begin(id, sizeBytes);
     const run = async (): Promise<void> => {
       try {
         const { acknowledged } = await this.#order.run(this, stage);
@@ -183,18 +216,29 @@ export class WebSocketConnection {
         // Before the acknowledgement that passes it.
         this.#refuse({ id }, error);
       }
+      end();
+    };
+    void run();
+  }
+
+  /** @returns what to call when the produce is settled, well or not. @throws HTTP_REQUEST_INVALID for an id that does not grow. */
+  #begin(id: number, sizeBytes: number): () => void {
+    const settled = this.#acks.add(id);
+    this.#context.counters.produces += 1;
+    this.#inFlightBytes += sizeBytes;
+    this.#pauseOrGoOn();
+    return () => {
       settled();
       this.#inFlightBytes -= sizeBytes;
       this.#scheduleAck();
       this.#pauseOrGoOn();
     };
-    void run();
   }
 
   async #outcome(item: ProduceItem, appended: Promise<void>): Promise<void> {
     await appended;
-    if (item.error === undefined) return;
-    throw new MillraceError(item.error, `The batch for ${item.topic?.name} was refused (${item.error}).`);
+    const refusal = refusalOf(item);
+    if (refusal !== undefined) throw refusal;
   }
 
   /** One acknowledgement for all that settle in this turn of the event loop. */
@@ -281,6 +325,11 @@ export class WebSocketConnection {
     this.#ping?.cancel();
     for (const feed of this.#feeds.values()) feed.stop();
   }
+}
+
+function refusalOf({ error, topic }: ProduceItem): MillraceError | undefined {
+  if (error === undefined) return undefined;
+  return new MillraceError(error, `The batch for ${topic?.name} was refused (${error}).`);
 }
 
 function refuse(message: string): MillraceError {
