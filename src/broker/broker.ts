@@ -22,10 +22,10 @@ import {
 } from '../journal/paths.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
 import { TopicPattern } from '../model/topic-pattern.ts';
+import { CheckedPieces } from '../store/checked-pieces.ts';
 import { CommitReader } from '../store/commit-reader.ts';
 import { FileHandles } from '../store/file-handles.ts';
 import { chunkFile, isChunk } from '../store/file-number.ts';
-import { FreshFiles } from '../store/fresh-files.ts';
 import { HistoryReader } from '../store/history-reader.ts';
 import { JournalMap } from '../store/journal-map.ts';
 import { OrderFiles } from '../store/order-files.ts';
@@ -125,7 +125,6 @@ interface Parts {
   readonly journal: LocalJournal;
   readonly checkpointer: Checkpointer;
   readonly map: JournalMap;
-  readonly fresh: FreshFiles;
   readonly orders: OrderFiles;
   readonly files: DataFiles;
   readonly directory: string;
@@ -223,7 +222,7 @@ export class Broker {
       tail: parts.tail,
       handles: parts.handles,
       pool,
-      fresh: parts.fresh,
+      checked: new CheckedPieces(clock),
       paths: {
         journalFile: (file) => journalPath(directory, file),
         indexFile: (file) => indexPath(directory, file),
@@ -602,7 +601,6 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
   const report = (problem: string): void => logger.error(problem);
   const handles = new FileHandles(disk);
   const dataFiles = new DataFiles();
-  const fresh = new FreshFiles(clock);
   const checkpointer = new Checkpointer({
     directory,
     settings,
@@ -628,8 +626,6 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     sealed: async (round) => {
       for (const { chunk, sizeBytes } of round.chunks) {
         dataFiles.added(chunkFile(chunk), sizeBytes);
-        // A round without problems has found all that it copied sound.
-        if (round.problems.length === 0) fresh.written(chunkFile(chunk));
       }
       await swapIn(journal, round, logger);
     },
@@ -646,12 +642,8 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     pool,
     memory: tail,
     observer: {
-      begun: (file, commit) => {
-        fresh.begun(file);
-        map.begun(file, commit);
-      },
+      begun: (file, commit) => map.begun(file, commit),
       rolled: (closed: JournalFile) => {
-        fresh.closed(closed.file);
         dataFiles.added(closed.file, closed.sizeBytes);
         checkpointer.add(closed.file, closed.sizeBytes);
       },
@@ -688,7 +680,6 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     journal,
     checkpointer,
     map,
-    fresh,
     orders,
     files: dataFiles,
     directory,

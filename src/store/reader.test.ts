@@ -166,17 +166,18 @@ test('damage ends an answer before it, and is named by the read that begins at i
   assert.equal(log.pool.outstanding, 0);
 });
 
-test('what this process wrote a short while ago is not checked again', DEADLINE, async () => {
+test('what was checked a short while ago is not checked again', DEADLINE, async () => {
   const log = new TestLog(1, 0);
   await log.commit([{ partition: 0, batches: [200] }]);
   log.tail.clear();
-  const handle = await log.disk.open('j/1.journal', 'readwrite');
   const written = log.model[0]?.[0] as Buffer;
+  assert.deepEqual(await readOnce(log, 0, 1_000_000, true), written);
+  const handle = await log.disk.open('j/1.journal', 'readwrite');
   handle.writeSync([Buffer.alloc(20, 0xee)], 64 + 64 + written.length - 20);
-  await assert.rejects(readOnce(log, 0, 1_000_000, true), /Journal file 1/);
-  log.fresh.begun(1);
   // The kit compares what was read with what was written.
   await assert.rejects(readOnce(log, 0, 1_000_000, true), /batch 0 of the answer is as written/);
+  log.clock.advance(10 * 60 * 1000);
+  await assert.rejects(readOnce(log, 0, 1_000_000, true), /Journal file 1/);
   log.close();
 });
 

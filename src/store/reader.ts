@@ -9,10 +9,10 @@
  */
 import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { CheckedPieces } from './checked-pieces.ts';
 import type { ColdChunks } from './cold-chunks.ts';
 import type { FileHandles } from './file-handles.ts';
 import { describeFile, type FileNumber, isChunk } from './file-number.ts';
-import type { FreshFiles } from './fresh-files.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
 import { type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
@@ -53,8 +53,8 @@ export interface ReaderOptions {
   readonly handles: FileHandles;
   readonly pool: BufferPool;
   readonly paths: ReadPaths;
-  /** Their batches need no check. */
-  readonly fresh: FreshFiles;
+  /** Their batches need no check again. */
+  readonly checked: CheckedPieces;
 }
 
 export class PartitionReader {
@@ -62,7 +62,7 @@ export class PartitionReader {
   readonly #handles: FileHandles;
   readonly #pool: BufferPool;
   readonly #paths: ReadPaths;
-  readonly #fresh: FreshFiles;
+  readonly #checked: CheckedPieces;
   readonly #index: IndexReader;
   readonly #views: Uint8Array[] = [];
   readonly #viewLeases: Lease[] = [];
@@ -72,7 +72,7 @@ export class PartitionReader {
     this.#handles = options.handles;
     this.#pool = options.pool;
     this.#paths = options.paths;
-    this.#fresh = options.fresh;
+    this.#checked = options.checked;
     this.#index = new IndexReader(options.handles, options.paths);
   }
 
@@ -184,7 +184,7 @@ export class PartitionReader {
         for (const [at, span] of round.entries()) {
           const read = settled[at] as PromiseSettledResult<Lease>;
           if (read.status === 'rejected') throw read.reason as Error;
-          if (!addSpan(span, read.value, offset, limits, before, this.#fresh.has(span.file), result)) return;
+          if (!addSpan(span, read.value, offset, limits, before, this.#checked, result)) return;
           spent += span.sizeBytes;
         }
       } catch (error) {
@@ -258,7 +258,7 @@ function addSpan(
   offset: number,
   limits: ReadLimits,
   sizeBefore: number,
-  fresh: boolean,
+  checked: CheckedPieces,
   result: ReadResult,
 ): boolean {
   // A slice by reference keeps the whole span in memory, with what lies between the pieces.
@@ -269,7 +269,9 @@ function addSpan(
     if (!first && budget <= 0) return false;
     const from = piece.position - span.position;
     const bytes = lease.bytes.subarray(from, from + piece.sizeBytes);
-    const sound = fresh ? bytes.length : soundBytes(bytes, piece.baseOffset);
+    const known = checked.has(piece);
+    const sound = known ? bytes.length : soundBytes(bytes, piece.baseOffset);
+    if (!known && sound === bytes.length) checked.add(piece);
     const cut = cutBatches(bytes.subarray(0, sound), offset, limits.endOffset, budget, first && limits.atLeastOne);
     if (cut === undefined) throw notBatches(span.file, piece, sound);
     if (cut.length > 0) result.add(cut, lease, sparse);

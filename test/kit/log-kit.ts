@@ -6,8 +6,8 @@ import type { Lease } from '../../src/base/buffer-pool.ts';
 import type { DiskFile } from '../../src/journal/disk.ts';
 import { BatchBuilder } from '../../src/model/batch-builder.ts';
 import { baseOffset, lastOffset, lastOffsetDelta, maxTimestamp, stampBatch } from '../../src/model/record-batch.ts';
+import { CheckedPieces } from '../../src/store/checked-pieces.ts';
 import { FileHandles } from '../../src/store/file-handles.ts';
-import { FreshFiles } from '../../src/store/fresh-files.ts';
 import { IndexBuilder } from '../../src/store/index-file.ts';
 import { Partition } from '../../src/store/partition.ts';
 import { Publisher } from '../../src/store/publisher.ts';
@@ -52,8 +52,7 @@ export class TestLog {
   /** Small commits share one buffer, as the journal's do. */
   #chunk: Lease | undefined;
   #chunkUsed = 0;
-  /** Nothing is fresh unless the test says so: all that comes from the disk is checked. */
-  readonly fresh = new FreshFiles(new ManualClock());
+  readonly clock = new ManualClock();
   #index = new IndexBuilder(1);
   readonly #closed: { file: number; index: IndexBuilder }[] = [];
 
@@ -67,7 +66,7 @@ export class TestLog {
       tail: this.tail,
       handles: this.handles,
       pool: this.pool,
-      fresh: this.fresh,
+      checked: new CheckedPieces(this.clock),
       paths: {
         journalFile: (file) => `j/${file}.journal`,
         indexFile: (file) => `j/${file}.index`,
