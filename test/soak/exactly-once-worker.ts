@@ -14,7 +14,8 @@ import { Admin, Consumer, FetchIsolationLevels, type Message, Producer } from '@
 import kafkajs from 'kafkajs';
 import { transform } from './exactly-once-model.ts';
 
-const RECORDS_PER_TRANSACTION = 20;
+/** At most: small ones while the worker keeps up, larger ones when it has to catch up, whose cost is hardly more. */
+const RECORDS_PER_TRANSACTION = 200;
 const SESSION_MS = 2_000;
 const TRANSACTION_TIMEOUT_MS = 10_000;
 const [client = '', broker = '', group = '', input = '', output = ''] = process.argv.slice(2);
