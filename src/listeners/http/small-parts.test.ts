@@ -132,7 +132,10 @@ test('every error code has a status that HTTP knows, and 5xx is ours', () => {
     const status = ERROR_STATUS[code];
     assert.ok(status >= 400 && status < 600, code);
     assert.ok(STATUS_CODES[status] !== undefined || status === 499, code);
-    if (ERROR_KINDS[code] === 'fix-request' && !/^(JOURNAL|CONFIG|CLIENT|PROCESS)_|TRANSACTIONS_UNSUPPORTED/.test(code))
+    if (
+      ERROR_KINDS[code] === 'fix-request' &&
+      !/^(JOURNAL|TIER|CONFIG|CLIENT|PROCESS)_|TRANSACTIONS_UNSUPPORTED/.test(code)
+    )
       assert.ok(status < 500, code);
     if (ERROR_KINDS[code] === 'internal' || ERROR_KINDS[code] === 'data-corrupt') assert.equal(status, 500, code);
   }
