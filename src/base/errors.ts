@@ -179,6 +179,7 @@ export const ERROR_KINDS = {
   PROCESS_STEP_FAILED: 'fix-request',
   PROCESS_WORKER_DIED: 'retry',
   PROCESS_STATE_FULL: 'fix-request',
+  PROCESS_POSITION_MOVED: 'fenced',
   INTERNAL: 'internal',
 } as const satisfies Record<string, ErrorKind>;
 

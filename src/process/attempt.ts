@@ -10,13 +10,15 @@ import { abortable, abortError, Client, type Clock, MillraceError, type Transact
 import { type OriginPlace, originKey } from './item.ts';
 import type { JobOptions, JobParts } from './job.ts';
 import type { Counters, StepMetrics } from './metrics.ts';
-import type { Chunk, Opener, RunningSource, Stage } from './step.ts';
+import type { Chunk, Opener, Positions, RunningSource, Stage } from './step.ts';
 import type { TransactionHandle } from './transaction-handle.ts';
 
 const DEFAULT_COMMIT_EVERY_MS = 1000;
 /** Readers of the results see none before the commit. */
 const DEFAULT_TRANSACTION_MS = 100;
 const DEFAULT_COMMIT_EVERY_RECORDS = 100_000;
+
+const NO_POSITIONS: Positions = { takeFor: () => ({ group: undefined, moves: [] }) };
 
 /** A read on the way, and what became of it. */
 interface Reading {
@@ -247,6 +249,9 @@ export class Attempt {
     for (const stage of this.#stages) stage.held?.((place) => keepOldest(held, place));
     const source = this.#source as RunningSource<unknown>;
     const transactor = this.#transactor;
+    const positions = source.stored?.(held) ?? NO_POSITIONS;
+    for (const stage of this.#stages)
+      if (stage.commit !== undefined) await this.#unlessGivenUp(stage.commit(positions));
     if (transactor === undefined) await this.#unlessGivenUp(source.commit(held));
     else {
       await this.#unlessGivenUp(transactor.commit(source.positions?.(held) ?? []));

@@ -14,11 +14,17 @@ import {
   type Timer,
 } from '../client/internal.ts';
 import { type Item, type OriginPlace, originKey, originOf } from './item.ts';
-import type { Chunk, Held, RunningSource, Source, SourceContext } from './step.ts';
+import type { OffsetStore, PositionMove } from './offset-store/offset-store.ts';
+import type { Chunk, Held, Positions, RunningSource, Source, SourceContext } from './step.ts';
 import { Watermark } from './watermark.ts';
 
 /** A consumer's options but for `commit`: the pipeline commits, once what it read is processed. */
 export type FromOptions<Value, Key = string, Headers = undefined> = ConsumerOptions<Value, Key, Headers> & {
+  /**
+   * Positions in a database of the program's, where the sink `into` writes them with its effects. In mode `real-time`: the back
+   * end keeps none. Partitions without a position there begin at `from`, by default the earliest record.
+   */
+  readonly offsets?: { readonly store: OffsetStore<unknown>; readonly group: string } | undefined;
   readonly commit?: never;
   /** For metrics. Default: the topics. */
   readonly name?: string | undefined;
@@ -84,7 +90,7 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
   #unacknowledged: RecordPlace[] = [];
   readonly #acknowledgesRecords: boolean;
   #idleTimer: Timer | undefined;
-  /** Positions that went into a transaction; one that fails ends this source. */
+  /** Positions that went into a transaction, or stand in the store; a transaction that fails ends this source. */
   readonly #written = new Map<string, bigint>();
 
   static async open<Value, Key, Headers extends HeaderCodecs | undefined>(
@@ -94,10 +100,26 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
   ): Promise<TopicSource<Value, Key, Headers>> {
     // In real-time mode a policy is refused; elsewhere the pipeline says when.
     const isRealTime = options.mode === undefined || options.mode === 'real-time';
-    const opened = { ...options, ...(isRealTime ? {} : { commit: 'manual' }) } as ConsumerOptions<Value, Key, Headers>;
+    const { offsets } = options;
+    if (offsets !== undefined && !isRealTime)
+      throw new MillraceError(
+        'CLIENT_OPTION_INVALID',
+        "With 'offsets' the mode is real-time: the group's positions stand in the store.",
+      );
+    const start = offsets === undefined ? {} : { from: options.from ?? 'earliest' };
+    const opened = { ...options, ...start, ...(isRealTime ? {} : { commit: 'manual' }) } as ConsumerOptions<
+      Value,
+      Key,
+      Headers
+    >;
+    const stored = await offsets?.store.load(offsets.group);
     const consumer = await client.consumer<Value, Key, Headers>(opened);
+    for (const { topic, partition, nextOffset } of stored ?? [])
+      await consumer.seek({ offset: nextOffset }, { topic, partition });
     const acknowledgesRecords = options.mode === 'load-balanced' && client.features.acknowledgesRecords;
-    return new TopicSource(consumer, options, context, acknowledgesRecords);
+    const source = new TopicSource(consumer, options, context, acknowledgesRecords);
+    for (const position of stored ?? []) source.#written.set(source.#key(position), position.nextOffset);
+    return source;
   }
 
   private constructor(
@@ -127,7 +149,12 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
   }
 
   async commit(held: Held): Promise<void> {
-    const { mode } = this.#options;
+    const { mode, offsets } = this.#options;
+    if (offsets !== undefined) {
+      const { moves } = this.#moves(held);
+      if (moves.length > 0) await offsets.store.transact(offsets.group, moves, () => undefined);
+      return;
+    }
     if (mode === undefined || mode === 'real-time') return;
     if (this.#acknowledgesRecords) {
       for (const place of this.#unacknowledged) this.#consumer.markProcessed(place);
@@ -139,6 +166,25 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
         this.#consumer.markProcessed({ topic, partition, offset: nextOffset - 1n });
     }
     await this.#consumer.commit();
+  }
+
+  stored(held: Held): Positions {
+    const { offsets } = this.#options;
+    return {
+      takeFor: (store) => (offsets?.store === store ? this.#moves(held) : { group: undefined, moves: [] }),
+    };
+  }
+
+  /** What has moved since the last time; each is told once. */
+  #moves(held: Held): { readonly group: string | undefined; readonly moves: readonly PositionMove[] } {
+    const moves: PositionMove[] = [];
+    for (const { topic, partition, nextOffset } of this.#next(held)) {
+      const key = this.#key({ topic, partition });
+      const from = this.#written.get(key);
+      if (from !== nextOffset) moves.push({ topic, partition, nextOffset, from });
+      this.#written.set(key, nextOffset);
+    }
+    return { group: this.#options.offsets?.group, moves };
   }
 
   positions(held: Held): readonly GroupPositions[] {

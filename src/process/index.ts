@@ -17,6 +17,15 @@ export { type ExactlyOnceOptions, Job, type JobOptions } from './job.ts';
 export { type JoinOptions, join, leftJoin } from './join.ts';
 export { type Call, filter, flatMap, map, rekey, restamp, tap } from './map.ts';
 export { metricsText, type PipelineMetrics, type StepMetrics } from './metrics.ts';
+export {
+  type IntoOptions,
+  into,
+  type OffsetStore,
+  type PositionMove,
+  type SqliteOptions,
+  type StoredPosition,
+  sqliteOffsets,
+} from './offset-store/index.ts';
 export { Pipeline, pipe, type RunOptions } from './pipe.ts';
 export { type ReduceOptions, reduce } from './reduce.ts';
 export type { RetryPolicy } from './retry.ts';

@@ -10,6 +10,7 @@
 import type { Clock, GroupPositions, Guarantee } from '../client/internal.ts';
 import type { OriginPlace } from './item.ts';
 import type { StepMetrics } from './metrics.ts';
+import type { PositionMove } from './offset-store/offset-store.ts';
 import type { TransactionHandle } from './transaction-handle.ts';
 
 export interface Stage<In> {
@@ -18,6 +19,8 @@ export interface Stage<In> {
   advance(watermarkMs: number): void | Promise<void>;
   /** Resolves when everything that was pushed is through, in the sink too, and may be committed. */
   flush(): Promise<void>;
+  /** With a database of the program's: writes together with the positions, after `flush`. */
+  commit?(positions: Positions): Promise<void>;
   /** Names records that items in memory still stand for, so that no commit passes them. Asked right after `flush`. */
   held?(report: (place: OriginPlace) => void): void;
   /** The source was given a partition, perhaps by another member of its group. */
@@ -102,7 +105,15 @@ export interface RunningSource<Out> {
    * @throws MillraceError of kind `refresh` where records went through of partitions that are others' now.
    */
   positions?(held: Held): readonly GroupPositions[];
+  /** Where positions stand in a database of the program's. */
+  stored?(held: Held): Positions;
   close(): Promise<void>;
+}
+
+/** What a commit moves, for stages that write it to where the source keeps its positions. */
+export interface Positions {
+  /** Taken once: the source then commits nothing more. `group` is undefined where it keeps none there. */
+  takeFor(store: object): { readonly group: string | undefined; readonly moves: readonly PositionMove[] };
 }
 
 /** Oldest held offset by `originKey`. */

@@ -1,0 +1,154 @@
+/**
+ * Proves that effects and positions in a database of the program's count together: whatever fails, every record has its effect
+ * once; and that a second pipeline of the group is told. On SQLite.
+ */
+import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { connect, json } from '../../sdk/index.ts';
+import { batch, filter, flatMap, from, into, type OffsetStore, pipe, sqliteOffsets } from '../index.ts';
+
+let names = 0;
+
+/** A store with a table `effects (n)`, and what is in it. */
+interface Database<Transaction> {
+  readonly store: OffsetStore<Transaction>;
+  insert(transaction: Transaction, n: number): void | Promise<void>;
+  effects(): number[] | Promise<number[]>;
+}
+
+function sqlite(): Database<DatabaseSync> {
+  const database = new DatabaseSync(':memory:');
+  database.exec('CREATE TABLE effects (n INTEGER)');
+  return {
+    store: sqliteOffsets(database),
+    insert: (transaction, n) => void transaction.prepare('INSERT INTO effects VALUES (?)').run(n),
+    effects: () =>
+      database
+        .prepare('SELECT n FROM effects ORDER BY n')
+        .all()
+        .map((row) => Number(row['n'])),
+  };
+}
+
+async function everyRecordOnce<Transaction>(
+  open: () => Promise<Database<Transaction>>,
+  numRuns: number,
+): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 50 }),
+      fc.array(fc.integer({ min: 1, max: 80 }), { maxLength: 4 }),
+      fc.integer({ min: 1, max: 15 }),
+      async (count, failAt, commitEveryRecords) => {
+        await using client = await connect(`memory://offsets-${names++}?partitions=3`);
+        await using producer = await client.producer({ topic: 'in', value: json<number>() });
+        await producer.sendAll(Array.from({ length: count }, (_, n) => ({ key: `k${n}`, value: n })));
+        const { store, insert, effects } = await open();
+        const left = new Set(failAt);
+        let calls = 0;
+        for (let attempt = 0, ended = false; !ended; attempt++) {
+          assert.ok(attempt <= failAt.length);
+          try {
+            await pipe(
+              from(client, {
+                topics: 'in',
+                offsets: { store, group: 'g' },
+                until: 'end',
+                value: json<number>(),
+                maxReadRecords: 6,
+              }),
+              filter((n) => n % 5 !== 0),
+              batch({ maxItems: 4 }),
+              flatMap((items) => items.map(({ value }) => value)),
+              into(store, async (items, transaction) => {
+                for (const { value } of items) {
+                  await insert(transaction, value);
+                  if (left.delete(++calls)) throw new RangeError(`call ${calls}`);
+                }
+              }),
+            ).run({ commitEveryRecords });
+            ended = true;
+          } catch (error) {
+            assert.ok(error instanceof RangeError, String(error));
+          }
+        }
+        assert.deepEqual(
+          await effects(),
+          Array.from({ length: count }, (_, n) => n).filter((n) => n % 5 !== 0),
+        );
+        const stored = await store.load('g');
+        assert.equal(
+          stored.reduce((sum, { nextOffset }) => sum + Number(nextOffset), 0),
+          count,
+        );
+        assert.deepEqual(await store.load('other'), []);
+      },
+    ),
+    { numRuns },
+  );
+}
+
+async function secondIsTold<Transaction>({ store, insert, effects }: Database<Transaction>): Promise<void> {
+  await using client = await connect(`memory://offsets-${names++}`);
+  await using producer = await client.producer({ topic: 'in', value: json<number>() });
+  await producer.send({ value: 1 });
+  const pipeline = pipe(
+    from(client, { topics: 'in', offsets: { store, group: 'g' }, value: json<number>() }),
+    into(store, async (items, transaction) => {
+      for (const { value } of items) await insert(transaction, value);
+    }),
+  );
+  const first = pipeline.start({ commitEveryMs: 1 });
+  while ((await effects()).length < 1) await new Promise((resolve) => setTimeout(resolve, 2));
+  const second = pipeline.start({ commitEveryMs: 1 });
+  while (second.metrics().steps.length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await producer.send({ value: 2 });
+  const outcomes = await Promise.allSettled([
+    Promise.race([first.done, new Promise((resolve) => setTimeout(resolve, 500))]),
+    Promise.race([second.done, new Promise((resolve) => setTimeout(resolve, 500))]),
+  ]);
+  const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
+  assert.deepEqual(
+    refused.map(({ reason }) => (reason as { code: string }).code),
+    ['PROCESS_POSITION_MOVED'],
+  );
+  await Promise.allSettled([first.drain(), second.drain()]);
+  assert.deepEqual(await effects(), [1, 2]);
+}
+
+test('SQLite: every record has its effect once, whatever fails', async () => {
+  await everyRecordOnce(async () => sqlite(), 80);
+});
+
+test('SQLite: a second pipeline of the group is told, and its effects do not count', async () => {
+  await secondIsTold(sqlite());
+});
+
+test('offsets go with their own sink and mode', async () => {
+  await using client = await connect('memory://');
+  const { store } = sqlite();
+  const balanced = pipe(
+    from(client, {
+      topics: 'in',
+      mode: 'resumable',
+      group: 'g',
+      offsets: { store, group: 'g' },
+      value: json<number>(),
+    }),
+    into(store, () => undefined),
+  );
+  await assert.rejects(balanced.run(), { code: 'CLIENT_OPTION_INVALID', message: /real-time/ });
+  assert.throws(() => sqliteOffsets(new DatabaseSync(':memory:'), { table: 'a; DROP TABLE b' }), {
+    code: 'CLIENT_OPTION_INVALID',
+  });
+  await using producer = await client.producer({ topic: 'in', value: json<number>() });
+  await producer.send({ value: 1 });
+  const elsewhere = pipe(
+    from(client, { topics: 'in', from: 'earliest', until: 'end', value: json<number>() }),
+    into(store, () => undefined),
+  );
+  await assert.rejects(elsewhere.run(), { code: 'CLIENT_OPTION_INVALID', message: /offsets/ });
+});
