@@ -78,7 +78,7 @@ function webSocket(reader: Reader, address: string, enough: () => boolean): Prom
       try {
         if (message.op === 'records') reader.take(message.records ?? []);
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
       if (enough()) socket.close();
     });

@@ -262,7 +262,7 @@ test('ApiVersions: the table of what is served; an unknown version is answered i
       [60, 0, 2],
       [61, 0, 0],
       [65, 0, 0],
-      [66, 0, 1],
+      [66, 0, 2],
       [68, 0, 1],
       [69, 0, 1],
       [75, 0, 0],
