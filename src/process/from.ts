@@ -180,8 +180,8 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
     const moves: PositionMove[] = [];
     for (const { topic, partition, nextOffset } of this.#next(held)) {
       const key = this.#key({ topic, partition });
-      const from = this.#written.get(key);
-      if (from !== nextOffset) moves.push({ topic, partition, nextOffset, from });
+      const written = this.#written.get(key);
+      if (written !== nextOffset) moves.push({ topic, partition, nextOffset, from: written });
       this.#written.set(key, nextOffset);
     }
     return { group: this.#options.offsets?.group, moves };

@@ -14,8 +14,8 @@ let names = 0;
 /** A store with a table `effects (n)`, and what is in it. */
 interface Database<Transaction> {
   readonly store: OffsetStore<Transaction>;
-  insert(transaction: Transaction, n: number): void | Promise<void>;
-  effects(): number[] | Promise<number[]>;
+  readonly insert: (transaction: Transaction, n: number) => void | Promise<void>;
+  readonly effects: () => number[] | Promise<number[]>;
 }
 
 function sqlite(): Database<DatabaseSync> {

@@ -30,7 +30,7 @@ export function sqliteOffsets(
       return select.all(group).map((row) => ({
         topic: String(row['topic']),
         partition: Number(row['partition']),
-        nextOffset: BigInt(row['next_offset'] as bigint),
+        nextOffset: row['next_offset'] as bigint,
       }));
     },
     async transact(group, moves, work) {
