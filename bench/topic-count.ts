@@ -59,6 +59,10 @@ async function durableP99(options: TopicCountOptions, topics: number): Promise<n
   return report.produced?.latency?.p99Ms ?? Number.NaN;
 }
 
+function mb(bytes: number): string {
+  return (bytes / 1e6).toFixed(0);
+}
+
 /** Creation time, memory per topic, and start with 100,000 topics that hold nothing. */
 export async function measureIdleTopics(options: TopicCountOptions): Promise<Outcome[]> {
   const count = options.idleTopics ?? IDLE_TOPICS;
@@ -69,7 +73,6 @@ export async function measureIdleTopics(options: TopicCountOptions): Promise<Out
     await using again = await BrokerProcess.start(directory.path, options.script);
     await sleep(SETTLE_MS);
     const bytes = again.usage()?.rssBytes ?? Number.NaN;
-    const mb = (value: number): string => (value / 1e6).toFixed(0);
     return [
       plainOutcome('idle-create', `creating ${label} topics`, 's', seconds, { kind: 'at-most-absolute', value: 60 }),
       plainOutcome(
