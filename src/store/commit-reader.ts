@@ -21,7 +21,7 @@ import {
 import { FILE_HEADER_BYTES } from '../journal/file-header.ts';
 import type { CommitNumber } from '../journal/journal.ts';
 import type { CommitRow, CommitSource, CommitStep } from './commit-source.ts';
-import type { FileHandles } from './file-handles.ts';
+import { type FileHandles, isMissingFile } from './file-handles.ts';
 import type { JournalMap } from './journal-map.ts';
 import type { TailCache } from './tail-cache.ts';
 
@@ -101,7 +101,7 @@ export class CommitReader implements CommitSource {
       await this.#readCommit(upTo);
       return 'commit';
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissingFile(error)) throw error;
       // The checkpoint worker removes files and says so a moment later.
       map.removed([this.#file]);
       return 'gone';
@@ -200,10 +200,6 @@ export class CommitReader implements CommitSource {
       { details: { path, position, commit: this.#nextCommit } },
     );
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof MillraceError && (error.cause as { code?: unknown } | undefined)?.code === 'ENOENT';
 }
 
 function covers(window: Window, file: number, position: number, sizeBytes: number): boolean {

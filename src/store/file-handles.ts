@@ -178,6 +178,11 @@ export class FileHandles {
   }
 }
 
+/** The file that a read was for is not there (any more). */
+export function isMissingFile(error: unknown): boolean {
+  return error instanceof MillraceError && (error.cause as { code?: unknown } | undefined)?.code === 'ENOENT';
+}
+
 function closeQuietly(handle: Handle): void {
   handle.file.then((file) => file.close()).catch(() => undefined);
 }

@@ -2,10 +2,9 @@
  * Reads one order file after the other (`order-file.ts`), and the batches from where they stand now. The batches of a
  * partition lie side by side there, so they are read ahead: a commit of a hundred small entries is not a hundred reads.
  */
-import { MillraceError } from '../base/errors.ts';
 import type { CommitNumber } from '../journal/journal.ts';
 import type { CommitRow, CommitSource, CommitStep } from './commit-source.ts';
-import type { FileHandles } from './file-handles.ts';
+import { type FileHandles, isMissingFile } from './file-handles.ts';
 import {
   decodeOrderBlock,
   decodeOrderRows,
@@ -140,13 +139,9 @@ export class OrderReader implements CommitSource {
       return true;
     } catch (error) {
       // Nothing in it can be read any more: it was removed.
-      if (!isGone(error)) throw error;
+      if (!isMissingFile(error)) throw error;
       this.#blocksLeft = 0;
       return false;
     }
   }
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof MillraceError && (error.cause as { code?: unknown } | undefined)?.code === 'ENOENT';
 }

@@ -11,7 +11,7 @@ import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { CheckedPieces } from './checked-pieces.ts';
 import type { ColdChunks } from './cold-chunks.ts';
-import type { FileHandles } from './file-handles.ts';
+import { type FileHandles, isMissingFile } from './file-handles.ts';
 import { describeFile, type FileNumber, isChunk } from './file-number.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
@@ -169,7 +169,7 @@ export class PartitionReader {
       try {
         return await this.#readPlanned(partition, offset, limits, result);
       } catch (error) {
-        if (attempt === MAX_PLANS || !isGone(error)) throw error;
+        if (attempt === MAX_PLANS || !isMissingFile(error)) throw error;
       }
     }
   }
@@ -294,10 +294,4 @@ export function notBatches(file: FileNumber, piece: Piece, sound: number): Millr
       `${piece.endOffset - 1} of a partition, is damaged. It is not served. Run 'millrace verify'.`,
     { details: { file, position, sizeBytes: piece.sizeBytes, baseOffset: piece.baseOffset } },
   );
-}
-
-/** The file is not there. */
-function isGone(error: unknown): boolean {
-  if (!(error instanceof MillraceError)) return false;
-  return (error.cause as { code?: unknown } | undefined)?.code === 'ENOENT';
 }
