@@ -20,7 +20,7 @@ import type { FileNumber } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import type { Partition } from '../../store/partition.ts';
-import { chunkCommands } from '../chunks/chunks-state.ts';
+import { rollJournal } from '../chunks/roll-journal.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { COMMAND } from '../state-part.ts';
 import type { Topic } from '../topic.ts';
@@ -177,7 +177,7 @@ export class Compactor {
     }
     this.last.duePartitions = found.length;
     this.last.maxDirtyRatio = dirtiest;
-    if (rollIsDue && found.length === 0) await this.#roll();
+    if (rollIsDue && found.length === 0) await rollJournal(journal);
     if (found.length === 0) return [];
     const oldest = await firstCommit();
     const due = found
@@ -294,13 +294,6 @@ export class Compactor {
     if (until > this.#options.clock.monotonic()) return true;
     this.#avoid.delete(partition);
     return false;
-  }
-
-  /** Closes the active journal file, so that what it holds can be compacted. */
-  async #roll(): Promise<void> {
-    const { journal } = this.#options;
-    journal.rollNext();
-    await transactOnce(journal, (commit) => commit.command(COMMAND.JOURNAL_ROLLED, chunkCommands.rolled()));
   }
 }
 

@@ -5,11 +5,9 @@
  * time the worker folds it, writes a checkpoint and removes what it may.
  */
 import type { Logger } from '../../base/logger.ts';
-import { transactOnce } from '../../journal/journal.ts';
 import type { LocalJournal } from '../../journal/local-journal.ts';
 import type { Checkpointer } from '../checkpoints/checkpointer.ts';
-import { chunkCommands } from '../chunks/chunks-state.ts';
-import { COMMAND } from '../state-part.ts';
+import { rollJournal } from '../chunks/roll-journal.ts';
 import type { DataFiles, References } from './data-files.ts';
 
 /** The state of a file must be in two checkpoints before it may go. */
@@ -53,12 +51,6 @@ export class Reclaimer {
   /** Closes the active file and waits for its checkpoint. False where the worker cannot do its part now. */
   async #roll(): Promise<boolean> {
     const { journal, checkpointer } = this.#options;
-    const { file } = journal.activeFile;
-    journal.rollNext();
-    // A commit that is open already stays in its file, and ours with it: then the one after it begins the next file.
-    while (journal.activeFile.file === file) {
-      await transactOnce(journal, (commit) => commit.command(COMMAND.JOURNAL_ROLLED, chunkCommands.rolled()));
-    }
-    return await checkpointer.checkpointThrough(file);
+    return await checkpointer.checkpointThrough(await rollJournal(journal));
   }
 }
