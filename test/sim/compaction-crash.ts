@@ -7,9 +7,9 @@
  * MILLRACE_SEED=n runs one seed, MILLRACE_RUNS=n more or fewer crashes of each. Few of them run every day, hundreds in CI.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import type { Broker } from '../../src/broker/broker.ts';
 import { CompactingHistory, checkExactly, checkNothingLost } from '../kit/compacting-history.ts';
+import { assertHandlesClose, crashAlong, testCrashSeeds } from '../kit/crash-rounds.ts';
 import { FakeDisk } from '../kit/fake-disk.ts';
 import { ManualClock } from '../kit/manual-clock.ts';
 import { openOn, settle } from '../kit/sealing-history.ts';
@@ -49,20 +49,12 @@ async function crashAt(history: CompactingHistory, prefix: number, random: Seede
     assert.ok(files.has(-Number(/(\d+)\.chunk$/.exec(path)?.[1])), `${path} is of no use`);
   }
   await last.close();
-  // A thread dies where it is terminated; the workers of this process first end what they are reading.
-  for (let turn = 0; turn < 1_000 && disk.openHandles > 0; turn++)
-    await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(disk.openHandles, 0);
+  await assertHandlesClose(disk);
 }
 
 /** @param crashes of each seed, unless the environment says otherwise. */
 export function testCrashes(defaultSeeds: readonly number[], crashes: number): void {
-  const seed = process.env['MILLRACE_SEED'];
-  for (const one of seed === undefined ? defaultSeeds : [Number(seed)]) {
-    test(`crashes of seed ${one}`, { timeout: 600_000 }, () =>
-      crashesOf(one, Number(process.env['MILLRACE_RUNS'] ?? crashes)),
-    );
-  }
+  testCrashSeeds(defaultSeeds, crashes, crashesOf);
 }
 
 async function crashesOf(seed: number, crashes: number): Promise<void> {
@@ -77,13 +69,6 @@ async function crashesOf(seed: number, crashes: number): Promise<void> {
   assert.ok(broker.compactor.counters.droppedRecords > 50, 'the workload is compacted');
   for (const topic of broker.topics.list()) await checkExactly(history, topic);
   const end = disk.operationCount;
-  for (let crash = 0; crash < crashes; crash++) {
-    const prefix = opened + Math.floor(((end - opened) * (crash + random.next())) / crashes);
-    try {
-      await crashAt(history, prefix, random);
-    } catch (error) {
-      throw new Error(`MILLRACE_SEED=${seed}, crash ${crash} after ${prefix} of ${end} operations`, { cause: error });
-    }
-  }
+  await crashAlong({ seed, random, crashes, from: opened, end }, (prefix) => crashAt(history, prefix, random));
   await broker.close();
 }

@@ -7,9 +7,9 @@
  * MILLRACE_SEED=n runs one seed, MILLRACE_RUNS=n more or fewer crashes of each. Few of them run every day, hundreds in CI.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import type { Broker } from '../../src/broker/broker.ts';
 import { baseOffset, lastOffset } from '../../src/model/record-batch.ts';
+import { assertHandlesClose, crashAlong, testCrashSeeds } from '../kit/crash-rounds.ts';
 import { drain, places, subscribe } from '../kit/drain-subscription.ts';
 import { FakeDisk } from '../kit/fake-disk.ts';
 import { ManualClock } from '../kit/manual-clock.ts';
@@ -79,20 +79,12 @@ async function crashAt(history: SealingHistory, prefix: number, random: SeededRa
     assert.ok(referenced.has(-chunk), `${path} is of no use`);
   }
   await last.close();
-  // A thread dies where it is terminated; the worker of this process first ends what it is reading.
-  for (let turn = 0; turn < 1_000 && disk.openHandles > 0; turn++)
-    await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(disk.openHandles, 0);
+  await assertHandlesClose(disk);
 }
 
 /** @param crashes of each seed, unless the environment says otherwise. */
 export function testCrashes(defaultSeeds: readonly number[], crashes: number): void {
-  const seed = process.env['MILLRACE_SEED'];
-  for (const one of seed === undefined ? defaultSeeds : [Number(seed)]) {
-    test(`crashes of seed ${one}`, { timeout: 600_000 }, () =>
-      crashesOf(one, Number(process.env['MILLRACE_RUNS'] ?? crashes)),
-    );
-  }
+  testCrashSeeds(defaultSeeds, crashes, crashesOf);
 }
 
 async function crashesOf(seed: number, crashes: number): Promise<void> {
@@ -105,13 +97,6 @@ async function crashesOf(seed: number, crashes: number): Promise<void> {
   assert.ok(!disk.content().has(`${SEALING_DIRECTORY}/journal/0000000001.journal`), 'and old files go');
   await checkAfterCrash(history, disk.operationCount, history.broker);
   const end = disk.operationCount;
-  for (let crash = 0; crash < crashes; crash++) {
-    const prefix = opened + Math.floor(((end - opened) * (crash + random.next())) / crashes);
-    try {
-      await crashAt(history, prefix, random);
-    } catch (error) {
-      throw new Error(`MILLRACE_SEED=${seed}, crash ${crash} after ${prefix} of ${end} operations`, { cause: error });
-    }
-  }
+  await crashAlong({ seed, random, crashes, from: opened, end }, (prefix) => crashAt(history, prefix, random));
   await history.broker.close();
 }

@@ -8,7 +8,7 @@
  * MILLRACE_SEED=n runs one seed, MILLRACE_RUNS=n more or fewer crashes of each.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { assertHandlesClose, crashAlong, testCrashSeeds } from '../kit/crash-rounds.ts';
 import { FakeDisk } from '../kit/fake-disk.ts';
 import { inProcessTier } from '../kit/in-process-tier.ts';
 import { ManualClock } from '../kit/manual-clock.ts';
@@ -79,19 +79,12 @@ async function crashAt(
     'objects of no use',
   );
   await broker.close();
-  for (let turn = 0; turn < 1_000 && disk.openHandles > 0; turn++)
-    await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(disk.openHandles, 0);
+  await assertHandlesClose(disk);
 }
 
 /** @param crashes of each seed, unless the environment says otherwise. */
 export function testCrashes(defaultSeeds: readonly number[], crashes: number): void {
-  const seed = process.env['MILLRACE_SEED'];
-  for (const one of seed === undefined ? defaultSeeds : [Number(seed)]) {
-    test(`crashes of seed ${one}`, { timeout: 600_000 }, () =>
-      crashesOf(one, Number(process.env['MILLRACE_RUNS'] ?? crashes)),
-    );
-  }
+  testCrashSeeds(defaultSeeds, crashes, crashesOf);
 }
 
 async function crashesOf(seed: number, crashes: number): Promise<void> {
@@ -111,13 +104,8 @@ async function crashesOf(seed: number, crashes: number): Promise<void> {
   assert.ok(counters.uploads > 3 && counters.evicted > 0 && counters.deleted > 0, 'chunks move, leave and go');
   await checkAfterCrash(history, disk.operationCount, broker);
   const end = disk.operationCount;
-  for (let crash = 0; crash < crashes; crash++) {
-    const prefix = opened + Math.floor(((end - opened) * (crash + random.next())) / crashes);
-    try {
-      await crashAt(history, recorded, prefix, random);
-    } catch (error) {
-      throw new Error(`MILLRACE_SEED=${seed}, crash ${crash} after ${prefix} of ${end} operations`, { cause: error });
-    }
-  }
+  await crashAlong({ seed, random, crashes, from: opened, end }, (prefix) =>
+    crashAt(history, recorded, prefix, random),
+  );
   await broker.close();
 }
