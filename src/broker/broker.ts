@@ -59,6 +59,7 @@ import { Pushes } from './push/pushes.ts';
 import { Quotas } from './quotas/quotas.ts';
 import type { RecordReader } from './read-record.ts';
 import { DataFiles } from './retention/data-files.ts';
+import { FileHold } from './retention/file-hold.ts';
 import { Reclaimer } from './retention/reclaimer.ts';
 import { Sweeper } from './retention/sweeper.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
@@ -175,6 +176,8 @@ export class Broker {
   /** Refuses writes before the disk is full. */
   readonly diskGuard: DiskGuard;
   readonly files: DataFiles;
+  /** For work that reads the data directory as a whole. */
+  readonly fileHold: FileHold;
   readonly #parts: Parts;
   readonly #reader: PartitionReader;
   readonly #timestamps: Timestamps;
@@ -213,6 +216,7 @@ export class Broker {
     this.handles = parts.handles;
     this.checkpointer = parts.checkpointer;
     this.files = parts.files;
+    this.fileHold = new FileHold([parts.checkpointer]);
     const { journal, state, clock, settings, directory, pool } = parts;
     state.onPublished = () => {
       this.commits.published();
@@ -249,6 +253,7 @@ export class Broker {
       files: parts.files,
       topics: () => this.topics.list(),
       clusterId: () => this.clusterId,
+      isHeld: () => this.fileHold.held,
       startWorker: parts.startTier,
     });
     this.topics = new Topics({
@@ -271,6 +276,7 @@ export class Broker {
       files: parts.files,
       logger: parts.logger,
       reclaimBytes: settings.reclaimBytes,
+      isHeld: () => this.fileHold.held,
     });
     this.retention = new Sweeper({
       journal,

@@ -18,6 +18,7 @@ import type { FileNumber } from '../../store/file-number.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import { QuietTime } from '../chunks/quiet-time.ts';
 import type { SealedRound } from '../chunks/seal-round.ts';
+import type { FileHoldParty } from '../retention/file-hold.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerStart } from './messages.ts';
 
@@ -60,7 +61,7 @@ interface Indexed {
   readonly ranges: Float64Array;
 }
 
-export class Checkpointer {
+export class Checkpointer implements FileHoldParty {
   readonly #options: CheckpointerOptions;
   /** Takes the next files; undefined: the next file starts one. */
   #worker: CheckpointWorker | undefined;
@@ -82,6 +83,9 @@ export class Checkpointer {
   #closed = false;
   /** Who waits for a checkpoint of a file, or for the news that none will come soon. */
   readonly #awaited: { readonly file: number; readonly done: (reached: boolean) => void }[] = [];
+  #held = false;
+  /** Workers that were told to hold and have not answered. */
+  readonly #holding: { readonly worker: CheckpointWorker; readonly done: () => void }[] = [];
   /** Last file whose state is in a checkpoint; 0: none since the start. */
   lastCheckpoint = 0;
 
@@ -118,6 +122,16 @@ export class Checkpointer {
     });
   }
 
+  async hold(): Promise<void> {
+    this.#held = true;
+    await Promise.all([...this.#running].map((worker) => this.#holdOne(worker)));
+  }
+
+  letGo(): void {
+    this.#held = false;
+    for (const worker of this.#running) say(worker, { kind: 'hold', held: false });
+  }
+
   /** Ends the workers wherever they are: what they write is there whole or not at all. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -128,12 +142,27 @@ export class Checkpointer {
     this.#answerAwaited(Number.POSITIVE_INFINITY, false);
     await Promise.all([...this.#running].map((worker) => worker.terminate()));
     this.#running.clear();
+    for (const { done } of this.#holding.splice(0)) done();
+  }
+
+  async #holdOne(worker: CheckpointWorker): Promise<void> {
+    await new Promise<void>((done) => {
+      this.#holding.push({ worker, done });
+      say(worker, { kind: 'hold', held: true });
+    });
+  }
+
+  #answerHolding(worker: CheckpointWorker): void {
+    for (const waiting of this.#holding.splice(0)) {
+      if (waiting.worker === worker) waiting.done();
+      else this.#holding.push(waiting);
+    }
   }
 
   #start(): void {
     this.#retry?.cancel();
     const { directory, settings } = this.#options;
-    const worker = (this.#options.startWorker ?? startThread)({ directory, settings });
+    const worker = (this.#options.startWorker ?? startThread)({ directory, settings, held: this.#held });
     this.#worker = worker;
     this.#running.add(worker);
     worker.on('message', (message) => this.#onMessage(worker, message));
@@ -141,6 +170,7 @@ export class Checkpointer {
     worker.on('exit', () => {
       this.#lost(worker, 'The checkpoint worker ended before its work did.');
       this.#running.delete(worker);
+      this.#answerHolding(worker);
       // One that was told to finish and failed at it: whoever waits would wait for ever.
       if (this.#running.size === 0) this.#answerAwaited(this.#lastIndexed, false);
     });
@@ -164,6 +194,9 @@ export class Checkpointer {
         break;
       case 'sealed':
         this.#onSealed(message);
+        break;
+      case 'held':
+        this.#answerHolding(worker);
         break;
       case 'failed':
         this.#lost(worker, `Indexing and checkpointing stopped: ${message.message}`);

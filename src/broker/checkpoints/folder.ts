@@ -36,6 +36,8 @@ export class Folder {
   readonly #settings: BrokerSettings;
   readonly #checkpoints: CheckpointStore;
   readonly #orders: OrderKeeper;
+  /** Nothing is removed: somebody reads the directory as a whole. */
+  held = false;
   #state: BrokerState | undefined;
   /** Last file folded in; 0 before the first. */
   #file = 0;
@@ -86,7 +88,7 @@ export class Folder {
           commitChecksum: this.#commitChecksum,
           sections: this.#state.snapshot(),
         },
-        this.#soundCheckpoint,
+        this.held ? undefined : this.#soundCheckpoint,
       );
       this.#soundBefore = this.#soundCheckpoint;
       this.#soundCheckpoint = this.#file;
@@ -146,25 +148,25 @@ export class Folder {
    */
   async removeDead(): Promise<FileNumber[]> {
     const state = this.#state;
-    if (state === undefined || this.#soundBefore === undefined) return [];
+    if (state === undefined || this.#soundBefore === undefined || this.held) return [];
     const keepFrom = Math.min(this.#soundBefore + 1, oldestReferenced(state));
     const folder = journalDirectory(this.#directory);
     const removed: number[] = [];
     for (const file of numberedFiles(await this.#disk.list(folder), 'journal')) {
-      if (file >= keepFrom) break;
+      if (file >= keepFrom || this.held) break;
       await this.#orders.keep(file, await this.#sizeOf(file), state.store);
       await this.#disk.remove(journalPath(this.#directory, file));
       await this.#disk.remove(indexPath(this.#directory, file));
       await this.#disk.syncDirectory(folder);
       removed.push(file);
     }
-    return [...removed, ...(await this.#removeDeadChunks(state))];
+    return this.held ? removed : [...removed, ...(await this.#removeDeadChunks(state))];
   }
 
   /** @returns order files that are gone, by the numbers of their journal files. */
   async removeDeadOrders(): Promise<number[]> {
     const state = this.#state;
-    return state === undefined ? [] : await this.#orders.removeDead(state.store);
+    return state === undefined || this.held ? [] : await this.#orders.removeDead(state.store);
   }
 
   async #removeDeadChunks(state: BrokerState): Promise<FileNumber[]> {

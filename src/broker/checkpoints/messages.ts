@@ -5,6 +5,8 @@ import type { BrokerSettings } from '../settings.ts';
 export interface WorkerStart {
   readonly directory: string;
   readonly settings: BrokerSettings;
+  /** As by a `hold` that came before everything else. */
+  readonly held: boolean;
 }
 
 export type ToWorker =
@@ -19,6 +21,8 @@ export type ToWorker =
   | { readonly kind: 'seal'; readonly now: number; readonly nextChunk: number }
   /** Of the broker's thread, while a round of sealing runs: told about once a second, heard at once. */
   | { readonly kind: 'load'; readonly busy: boolean }
+  /** Remove nothing from now on, heard at once and answered when nothing is being removed; or go on removing. */
+  | { readonly kind: 'hold'; readonly held: boolean }
   /** Write a checkpoint of what is folded, and end. */
   | { readonly kind: 'finish' };
 
@@ -42,6 +46,8 @@ export type FromWorker =
       /** For the log: damaged batches that were found, or why nothing could be sealed. */
       readonly problems: readonly string[];
     }
+  /** Answer to a `hold` that holds. */
+  | { readonly kind: 'held' }
   | { readonly kind: 'failed'; readonly message: string };
 
 const STRIDE = 7;

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
+import type { FileNumber } from '../../store/file-number.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
 import { Folder } from './folder.ts';
 import { type FromWorker, packRanges, type ToWorker, type WorkerStart } from './messages.ts';
@@ -18,16 +19,25 @@ export class WorkerLoop {
   readonly #pace: SealPace;
   #queue = Promise.resolve();
   #failed = false;
+  /** What is being removed, or was last. Never rejects. */
+  #removal: Promise<unknown> = Promise.resolve();
 
   constructor(disk: Disk, clock: Clock, start: WorkerStart, port: WorkerPort) {
     this.#pace = new SealPace(clock);
     this.#folder = new Folder(disk, start.directory, start.settings);
+    this.#folder.held = start.held;
     this.#port = port;
   }
 
   post(message: ToWorker): void {
     if (message.kind === 'load') {
       this.#pace.busy = message.busy;
+      return;
+    }
+    if (message.kind === 'hold') {
+      this.#folder.held = message.held;
+      // Not in line: a round of sealing, which removes nothing, may take minutes.
+      if (message.held) void this.#removal.then(() => this.#port.say({ kind: 'held' }));
       return;
     }
     this.#queue = this.#queue
@@ -40,7 +50,7 @@ export class WorkerLoop {
       });
   }
 
-  async #handle(message: Exclude<ToWorker, { kind: 'load' }>): Promise<void> {
+  async #handle(message: Exclude<ToWorker, { kind: 'load' | 'hold' }>): Promise<void> {
     const folder = this.#folder;
     switch (message.kind) {
       case 'fold': {
@@ -75,9 +85,17 @@ export class WorkerLoop {
   }
 
   async #checkpoint(): Promise<void> {
-    const file = await this.#folder.checkpoint();
-    const removed = await this.#folder.removeDead();
-    const removedOrders = await this.#folder.removeDeadOrders();
+    const writing = this.#folder.checkpoint();
+    this.#removal = writing.catch(() => undefined);
+    const file = await writing;
+    const removing = this.#removeDead();
+    this.#removal = removing.catch(() => undefined);
+    const { removed, removedOrders } = await removing;
     this.#port.say({ kind: 'checkpointed', file, removed, removedOrders });
+  }
+
+  async #removeDead(): Promise<{ removed: FileNumber[]; removedOrders: number[] }> {
+    const removed = await this.#folder.removeDead();
+    return { removed, removedOrders: await this.#folder.removeDeadOrders() };
   }
 }

@@ -18,6 +18,7 @@ test('the active file is closed also where a commit is open in it', { timeout: 2
   const journal = broker.journal as LocalJournal;
   const { file } = journal.activeFile;
   const reclaimer = new Reclaimer({
+    isHeld: () => false,
     journal,
     checkpointer: broker.checkpointer,
     files: new DataFiles(),

@@ -20,6 +20,8 @@ export interface ReclaimerOptions {
   readonly logger: Logger;
   /** Less than this is not worth a roll. */
   readonly reclaimBytes: number;
+  /** True: no file goes now, however often the journal is rolled. */
+  readonly isHeld: () => boolean;
 }
 
 export class Reclaimer {
@@ -33,7 +35,8 @@ export class Reclaimer {
 
   /** @param references of a pass that has just ended. */
   async reclaim(references: References): Promise<void> {
-    const { files, reclaimBytes } = this.#options;
+    const { files, reclaimBytes, isHeld } = this.#options;
+    if (isHeld()) return;
     if (this.#deadBytes(references) < this.#inVain + reclaimBytes) return;
     for (let roll = 0; roll < MAX_ROLLS && this.#deadBytes(references) > 0; roll++) {
       if (!(await this.#roll())) break;

@@ -49,6 +49,8 @@ export interface TiererOptions {
   readonly local: () => ReadonlyMap<number, number>;
   /** Removes the file of a chunk. */
   readonly removeLocal: (chunk: number) => Promise<void>;
+  /** True: no file and no object goes now. */
+  readonly isHeld: () => boolean;
 }
 
 interface ChunkUse {
@@ -125,7 +127,7 @@ export class Tierer {
   async #look(): Promise<void> {
     const uses = await this.#uses();
     if (this.#stopped) return;
-    await this.#forget(uses);
+    if (!this.#options.isHeld()) await this.#forget(uses);
     try {
       await this.#upload(uses);
     } finally {
@@ -133,7 +135,7 @@ export class Tierer {
       if (!this.#stopped) await this.#evict(uses);
     }
     await this.#deleteDoomed();
-    await this.#sweep();
+    if (!this.#options.isHeld()) await this.#sweep();
     this.#reached();
   }
 
@@ -198,6 +200,7 @@ export class Tierer {
     const tiered = [...files].filter(([chunk]) => state.place(chunk) !== undefined);
     const age = (chunk: number): number => clock.now() - (uses.get(chunk)?.newest ?? clock.now());
     for (const [chunk, sizeBytes] of tiered.sort(([a], [b]) => age(b) - age(a) || a - b)) {
+      if (this.#options.isHeld()) return;
       const tooLarge = bytes > settings.tierLocalBytes;
       const tooOld = settings.tierLocalMs >= 0 && age(chunk) > settings.tierLocalMs;
       if (!tooLarge && !tooOld) continue;
@@ -224,7 +227,7 @@ export class Tierer {
     const now = this.#options.clock.monotonic();
     const due = this.#doomed.filter(({ dueAt }) => dueAt <= now);
     for (const { object } of due) {
-      if (this.#stopped) return;
+      if (this.#stopped || this.#options.isHeld()) return;
       await this.#options.link.ask({ kind: 'delete', object });
       this.#doomed = this.#doomed.filter((each) => each.object !== object);
       this.counters.deleted += 1;

@@ -26,6 +26,7 @@ export interface TieringOptions {
   readonly handles: FileHandles;
   readonly files: DataFiles;
   readonly topics: () => Iterable<Topic>;
+  readonly isHeld: () => boolean;
   readonly clusterId: () => string;
   /** Undefined: there is no store. What an earlier run has moved there cannot be read then, and reads say so. */
   readonly startWorker: (() => TierWorker) | undefined;
@@ -39,7 +40,7 @@ export class Tiering {
 
   constructor(options: TieringOptions) {
     this.#options = options;
-    const { directory, state, settings, handles, files, clock, logger, journal, topics, clusterId } = options;
+    const { directory, state, settings, handles, files, clock, logger, journal, topics, clusterId, isHeld } = options;
     this.#link = new TierLink(options.startWorker);
     this.cache = new ChunkCache({
       link: this.#link,
@@ -62,6 +63,7 @@ export class Tiering {
       newId: () => randomBytes(8).toString('hex'),
       local: () => files.chunkSizes(),
       removeLocal: (chunk) => this.#removeLocal(chunk),
+      isHeld,
     });
   }
 
