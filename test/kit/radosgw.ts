@@ -7,7 +7,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +19,9 @@ import { findTool, installDebianPackages } from './tools.ts';
 const PACKAGES = ['ceph-mon', 'ceph-osd', 'radosgw'];
 const READY_MS = 120_000;
 const COMMAND_TIMEOUT_MS = 60_000;
+/** Of each server's log, in the error of a start that failed. */
+const LOG_LINES = 10;
+const START_ATTEMPTS = 5;
 
 export class Radosgw implements AsyncDisposable {
   readonly port: number;
@@ -37,13 +40,16 @@ export class Radosgw implements AsyncDisposable {
   }
 
   static async start(): Promise<Radosgw> {
-    const server = new Radosgw(await freePort(), await freePort());
-    try {
-      await server.#start();
-      return server;
-    } catch (error) {
-      await server[Symbol.asyncDispose]();
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      const server = new Radosgw(await freePort(), await freePort());
+      try {
+        await server.#start();
+        return server;
+      } catch (error) {
+        await server[Symbol.asyncDispose]();
+        // One in ten stores sends the monitor a command before it has learnt the cluster's id, is refused and ends.
+        if (attempt === START_ATTEMPTS || !String(error).includes('ended with')) throw error;
+      }
     }
   }
 
@@ -149,10 +155,20 @@ rgw thread pool size = 64
         // Not there yet.
       }
       const dead = this.#children.find(({ exitCode }) => exitCode !== null);
-      if (dead !== undefined) throw new Error(`${dead.spawnfile} ended with ${dead.exitCode}`);
+      if (dead !== undefined) throw new Error(`${dead.spawnfile} ended with ${dead.exitCode}\n${this.#lastOfLogs()}`);
       if (Date.now() > end) throw new Error(`${what} of the S3 server is not ready after ${READY_MS / 1000} s`);
       await sleep(200);
     }
+  }
+
+  /** What the servers wrote last: why one ended stands nowhere else. */
+  #lastOfLogs(): string {
+    const logs = readdirSync(this.#directory.path).filter((name) => name.endsWith('.log'));
+    const tails = logs.map((name) => {
+      const lines = readFileSync(join(this.#directory.path, name), 'utf8').trimEnd().split('\n');
+      return [`${name}:`, ...lines.slice(-LOG_LINES)].join('\n');
+    });
+    return tails.join('\n');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
