@@ -1,7 +1,7 @@
 /** The broker's HTTP API (docs/protocol.md) as the commands use it: JSON in and out, NDJSON streams, one kind of error. */
-import http from 'node:http';
-import https from 'node:https';
+import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { MillraceError } from '../base/errors.ts';
+import { http, https } from '../base/node-http.ts';
 import { UsageError } from './failure.ts';
 import { refusalError } from './problem.ts';
 
@@ -25,13 +25,13 @@ export interface RequestOptions {
 }
 
 export interface Answer {
-  readonly headers: http.IncomingHttpHeaders;
+  readonly headers: IncomingHttpHeaders;
   readonly text: string;
 }
 
 export class ApiClient {
   readonly url: URL;
-  readonly #agent: http.Agent;
+  readonly #agent: Agent;
   readonly #module: typeof http | typeof https;
 
   /** @param address `http://HOST:PORT` or `HOST:PORT`. */
@@ -52,7 +52,7 @@ export class ApiClient {
   }
 
   /** The answer's body as it arrives; the caller reads it to the end or breaks off. */
-  async stream(method: string, path: string, options: RequestOptions = {}): Promise<http.IncomingMessage> {
+  async stream(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
     return await this.#send(method, path, options);
   }
 
@@ -61,9 +61,9 @@ export class ApiClient {
   }
 
   /** Resolves with the head of a successful answer. @throws MillraceError with the broker's code, or CLIENT_NETWORK. */
-  async #send(method: string, path: string, options: RequestOptions): Promise<http.IncomingMessage> {
+  async #send(method: string, path: string, options: RequestOptions): Promise<IncomingMessage> {
     const body = encodeBody(options.body);
-    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = this.#module.request(this.#target(path, options.query), {
         method,
         agent: this.#agent,
@@ -88,7 +88,7 @@ export class ApiClient {
     return target;
   }
 
-  async #readAll(response: http.IncomingMessage): Promise<string> {
+  async #readAll(response: IncomingMessage): Promise<string> {
     const pieces: Buffer[] = [];
     let sizeBytes = 0;
     try {

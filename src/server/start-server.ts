@@ -25,6 +25,9 @@ import { Metrics } from './metrics/metrics.ts';
 import { packageVersion } from './package-version.ts';
 import { tierStarter } from './tier/start-tier.ts';
 
+/** What whoever waits for the start need not wait for. */
+const METRICS_LOAD_DELAY_MS = 600;
+
 export interface ServerParts {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -80,6 +83,8 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     steps.unshift({ name: 'HTTP listener', close: () => http.stop() });
     const ws = WebSocketListener.attach(http, { clock, counters: webSockets });
     steps.unshift({ name: 'WebSocket listener', close: () => ws.stop() });
+    const loading = clock.schedule(METRICS_LOAD_DELAY_MS, () => void metrics.load());
+    steps.unshift({ name: 'metrics', close: async () => loading.cancel() });
     logger.info('ready', {
       kafka: kafka.addresses.map(formatAddress).join(','),
       http: formatAddress(http.address),

@@ -6,10 +6,14 @@ import type { HttpCounters } from './counters.ts';
 import type { ReadingRoom } from './reading.ts';
 import type { HttpSettings } from './settings.ts';
 
+export interface MetricsText {
+  readonly contentType: string;
+  readonly text: string;
+}
+
 /** Where `/metrics` comes from: made by the composition root, which sees more than this listener. */
 export interface MetricsSource {
-  readonly contentType: string;
-  render(): Promise<string>;
+  render(): Promise<MetricsText>;
 }
 
 export interface HttpContext {

@@ -1,7 +1,7 @@
 /** Refusals as `application/problem+json` (RFC 9457), whoever makes them: a route, fastify, or node's parser. */
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { asMillraceError, type ErrorCode, type ErrorDetails, MillraceError } from '../../base/errors.ts';
+import { http } from '../../base/node-http.ts';
 import { ERROR_STATUS, RETRY_AFTER_SECONDS } from './error-status.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -24,7 +24,7 @@ export function problemOf(error: MillraceError, instance?: string): Problem {
   const status = ERROR_STATUS[error.code];
   return {
     type: 'about:blank',
-    title: STATUS_CODES[status] ?? 'Error',
+    title: http.STATUS_CODES[status] ?? 'Error',
     status,
     code: error.code,
     kind: error.kind,

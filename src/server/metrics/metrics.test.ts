@@ -81,7 +81,7 @@ test('every metric has a value while a broker works', { timeout: 20_000 }, async
     await produce(broker, topic, 0, batchOf(['a', 'b', 'c']));
     const anew = { producerId: -1, producerEpoch: -1 };
     await broker.transactions.initProducerId({ transactionalId: 'metered', timeoutMs: 1_000, ...anew });
-    const text = await metrics.render();
+    const { text } = await metrics.render();
     for (const { name, kind } of DEFINITIONS) {
       assert.ok(text.includes(`# TYPE ${name} ${kind}\n`), name);
     }

@@ -1,5 +1,6 @@
 /** From tables of metrics (`metric-tables.ts`) and their sources to the text of `/metrics`. */
-import { collectDefaultMetrics, type Metric, Registry } from '@prometheus-io/client';
+import type { Metric, Registry } from '@prometheus-io/client';
+import { assert } from '../../base/errors.ts';
 import { LATENCY_BUCKETS_SECONDS, type LatencyHistogram } from '../../base/latency-histogram.ts';
 
 export type MetricUnit = 'requests' | 'records' | 'bytes' | 'seconds' | 'count' | 'ratio';
@@ -53,32 +54,45 @@ export function bindMetrics<S>(definitions: readonly MetricDefinition<S>[], sour
 
 /** All metrics of one server in one registry of its own, so that several servers in a process do not meet. */
 export class Metrics {
-  readonly #registry = new Registry();
+  readonly #metrics = new Map<string, BoundMetric>();
+  #registry: Promise<Registry> | undefined;
 
-  /** Adds those of the process and of Node: CPU, memory, event loop delay, garbage collection. */
-  constructor(options: { readonly processMetrics?: boolean } = {}) {
-    if (options.processMetrics ?? true) collectDefaultMetrics({ register: this.#registry });
-  }
-
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
-  /** @throws Error for a name that is there already. */
+  /** Before the registry is made. */
   add(metrics: readonly BoundMetric[]): this {
+    assert(this.#registry === undefined, 'metrics are added before they are read');
     for (const metric of metrics) {
-      const { name, help, type } = metric;
-      // The registry takes anything that answers `get`; its types name only its own classes.
-      const readable = { name, help, type, get: () => Promise.resolve({ name, help, type, values: metric.values() }) };
-      this.#registry.registerMetric(readable as unknown as Metric<string>);
+      assert(!this.#metrics.has(metric.name), `a metric has one source: ${metric.name}`);
+      this.#metrics.set(metric.name, metric);
     }
     return this;
   }
 
-  /** Prometheus text format 0.0.4. */
-  render(): Promise<string> {
-    return this.#registry.metrics();
+  /**
+   * Makes the registry; those of the process and of Node (CPU, memory, event loop delay, garbage collection) count from
+   * here. Its library takes 30 ms to load, so that a start does it when it is done, and `render` at the latest.
+   */
+  load(): Promise<Registry> {
+    return (this.#registry ??= makeRegistry([...this.#metrics.values()]));
   }
+
+  /** Prometheus text format 0.0.4. */
+  async render(): Promise<{ contentType: string; text: string }> {
+    const registry = await this.load();
+    return { contentType: registry.contentType, text: await registry.metrics() };
+  }
+}
+
+async function makeRegistry(metrics: readonly BoundMetric[]): Promise<Registry> {
+  const { collectDefaultMetrics, Registry } = await import('@prometheus-io/client');
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const metric of metrics) {
+    const { name, help, type } = metric;
+    // The registry takes anything that answers `get`; its types name only its own classes.
+    const readable = { name, help, type, get: () => Promise.resolve({ name, help, type, values: metric.values() }) };
+    registry.registerMetric(readable as unknown as Metric<string>);
+  }
+  return registry;
 }
 
 function plainValues(name: string, read: number | readonly LabelledValue[]): SeriesValue[] {

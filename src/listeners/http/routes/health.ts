@@ -22,7 +22,7 @@ export function healthRoutes(app: FastifyInstance, context: HttpContext): void {
     if (metrics === undefined) {
       throw new MillraceError('HTTP_ROUTE_NOT_FOUND', 'This listener was started without metrics.');
     }
-    const text = await metrics.render();
-    return reply.type(metrics.contentType).send(text);
+    const { contentType, text } = await metrics.render();
+    return reply.type(contentType).send(text);
   });
 }

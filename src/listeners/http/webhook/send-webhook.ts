@@ -3,10 +3,10 @@
  * redirects, within a time, and with an answer of bounded size. Never rejects.
  */
 import { type LookupAddress, lookup as systemLookup } from 'node:dns';
-import http from 'node:http';
-import https from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import type { Clock } from '../../../base/clock.ts';
+import { http, https } from '../../../base/node-http.ts';
 import { isAllowedAddress, parseWebhookUrl } from './webhook-url.ts';
 
 export interface WebhookRequest {
@@ -59,7 +59,7 @@ interface Call {
 
 function start(request: WebhookRequest, options: WebhookOptions, done: (answer: WebhookAnswer) => void): Call {
   let ended = false;
-  let outgoing: http.ClientRequest | undefined;
+  let outgoing: ClientRequest | undefined;
   const end = (answer: WebhookAnswer): void => {
     if (ended) return;
     ended = true;
@@ -86,7 +86,7 @@ function start(request: WebhookRequest, options: WebhookOptions, done: (answer: 
   return { end };
 }
 
-function collect(response: http.IncomingMessage, end: (answer: WebhookAnswer) => void): void {
+function collect(response: IncomingMessage, end: (answer: WebhookAnswer) => void): void {
   const pieces: Buffer[] = [];
   let sizeBytes = 0;
   const answered = (): void =>
