@@ -4,6 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import { formatAddress, parseAddress } from '../server/address.ts';
 import { brokerSettings, DEFAULT_SERVER_CONFIG, SETTINGS, type ServerConfig } from '../server/config.ts';
+import { parseCorsOrigins } from '../server/cors-origins.ts';
 import { parseKafkaEndpoints } from '../server/kafka-endpoints.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../server/logger.ts';
 import { closeOnSignal } from '../server/signals.ts';
@@ -15,6 +16,7 @@ export interface ServeOptions {
   readonly data: string;
   readonly kafka: string;
   readonly http: string;
+  readonly cors?: string;
   readonly advertise?: string;
   readonly sync?: string;
   readonly set?: readonly string[];
@@ -55,6 +57,7 @@ export function withServeOptions(command: Command): Command {
       'address that Kafka clients are told to use, for some or all of those (default: the one they used)',
     )
     .option('--http <host:port>', 'address for HTTP', formatAddress(defaults.http))
+    .option('--cors <origin,...>', 'origins whose pages may call over HTTP, or * for all (default: none)')
     .option(
       '--sync <policy>',
       'sync records to stable storage always, at an interval, or never (journal.sync)',
@@ -78,6 +81,7 @@ export function serverConfig(options: ServeOptions): ServerConfig {
       dataDirectory: options.data,
       kafka: parseKafkaEndpoints(options.kafka, options.advertise),
       http: parseAddress('--http', options.http),
+      corsOrigins: options.cors === undefined ? [] : parseCorsOrigins(options.cors),
       broker: brokerSettings(assignments),
     };
   } catch (error) {

@@ -20,6 +20,8 @@ export interface ServerConfig {
   /** One at least; names are unique. */
   readonly kafka: readonly KafkaEndpoint[];
   readonly http: Address;
+  /** Origins whose pages may call over HTTP; `*` for all, empty for none but the broker's own. */
+  readonly corsOrigins: readonly string[];
   readonly broker: BrokerSettings;
 }
 
@@ -28,6 +30,7 @@ export const DEFAULT_SERVER_CONFIG: ServerConfig = {
   dataDirectory: './data',
   kafka: [{ name: 'kafka', host: '127.0.0.1', port: 9092 }],
   http: { host: '127.0.0.1', port: 7123 },
+  corsOrigins: [],
   broker: DEFAULT_BROKER_SETTINGS,
 };
 

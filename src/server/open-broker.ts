@@ -17,6 +17,8 @@ export interface OpenBrokerOptions {
   /** Data directory, made where it is missing. Left out: one of its own, removed on close. */
   readonly dir?: string | undefined;
   readonly settings?: Partial<BrokerSettings> | undefined;
+  /** Origins whose pages may call over HTTP; `*` for all. Default: none. */
+  readonly corsOrigins?: readonly string[] | undefined;
   /** Default: silent. */
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
@@ -56,6 +58,7 @@ export async function openBroker(options: OpenBrokerOptions = {}): Promise<Opene
     dataDirectory: options.dir ?? own ?? '',
     kafka: [{ name: 'kafka', ...anyPort }],
     http: anyPort,
+    corsOrigins: options.corsOrigins ?? [],
     broker: { ...DEFAULT_SERVER_CONFIG.broker, ...options.settings },
   };
   try {

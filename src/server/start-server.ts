@@ -78,7 +78,16 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     };
     const metrics = new Metrics().add(bindAllMetrics(sources));
     const http = await listen('--http', [config.http], () =>
-      HttpListener.start({ broker, ...config.http, clock, logger, counters, metrics, version: packageVersion() }),
+      HttpListener.start({
+        broker,
+        ...config.http,
+        clock,
+        logger,
+        counters,
+        metrics,
+        version: packageVersion(),
+        settings: { corsOrigins: config.corsOrigins },
+      }),
     );
     steps.unshift({ name: 'HTTP listener', close: () => http.stop() });
     const ws = WebSocketListener.attach(http, { clock, counters: webSockets });

@@ -11,6 +11,7 @@ import type { TestContext } from 'node:test';
 
 /** Program to the Debian package that holds it. Add a row for each program that a test needs. */
 export const DEBIAN_TOOLS = {
+  chromium: 'chromium',
   kcat: 'kcat',
   'redis-server': 'redis-server',
 } as const satisfies Record<string, string>;

@@ -122,7 +122,7 @@ export class WebSocketListener {
     if (origin === undefined || isAllowed(origin, host, http.settings.corsOrigins)) return undefined;
     return new MillraceError(
       'HTTP_ORIGIN_REFUSED',
-      `Pages of ${origin.slice(0, 200)} may not open WebSockets here. Allow the origin with cors.origins.`,
+      `Pages of ${origin.slice(0, 200)} may not open WebSockets here. Allow the origin with --cors.`,
     );
   }
 }

@@ -12,6 +12,8 @@ export interface Api {
 export interface ApiRequest {
   readonly method?: 'GET' | 'POST' | 'DELETE';
   readonly body?: unknown;
+  /** Beside those that every request has. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -25,13 +27,9 @@ const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 2000;
 
 /** @throws MillraceError with the broker's own code; CLIENT_NETWORK, CLIENT_ABORTED, CLIENT_REFUSED. */
-export async function request<T>(
-  api: Api,
-  path: string,
-  { method = 'GET', body, signal }: ApiRequest = {},
-): Promise<T> {
-  const response = await send(api, path, method, body, signal);
-  const text = await readText(response, api, signal);
+export async function request<T>(api: Api, path: string, options: ApiRequest = {}): Promise<T> {
+  const response = await send(api, path, options);
+  const text = await readText(response, api, options.signal);
   if (response.ok) return (text === '' ? undefined : parse(text)) as T;
   throw refusal(response.status, parse(text));
 }
@@ -57,13 +55,8 @@ function isPassing({ code, kind }: MillraceError): boolean {
   return kind === 'retry' || code === 'HTTP_STOPPING' || code === 'BROKER_CLOSED' || code === 'JOURNAL_CLOSED';
 }
 
-async function send(
-  api: Api,
-  path: string,
-  method: string,
-  body: unknown,
-  signal: AbortSignal | undefined,
-): Promise<Response> {
+async function send(api: Api, path: string, options: ApiRequest): Promise<Response> {
+  const { method = 'GET', body, headers, signal } = options;
   try {
     return await fetch(`${api.origin}${path}`, {
       method,
@@ -71,6 +64,7 @@ async function send(
         accept: 'application/json',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...api.headers,
+        ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(signal === undefined ? {} : { signal }),

@@ -49,12 +49,42 @@ test('a reader resumes after the broker was away, and misses nothing', { timeout
   await using producer = await client.producer({ topic, value: string() });
   await producer.send({ value: 'before' });
   assert.equal((await take(consumer, 1))[0]?.value, 'before');
+  await using once = await client.producer({ topic, value: string(), idempotent: false });
+  await once.send({ value: 'known' });
+  assert.equal((await take(consumer, 1))[0]?.value, 'known');
   const next = consumer.next();
   await broker.kill9();
-  await assert.rejects(producer.send({ value: 'while away' }), { code: 'CLIENT_NETWORK', message: /unknown whether/ });
+  await assert.rejects(once.send({ value: 'lost' }), { code: 'CLIENT_NETWORK', message: /unknown whether/ });
+  const sending = producer.send({ value: 'while away' });
   await broker.start();
-  await producer.send({ value: 'after' });
-  assert.equal((await next)?.value, 'after');
+  assert.equal((await sending).offset, 2n);
+  assert.equal((await next)?.value, 'while away');
+});
+
+test('a write whose answer is lost is repeated, and written once', { timeout: 30_000 }, async () => {
+  const topic = await createTopic();
+  const real = globalThis.fetch;
+  const lost = new Set<string>();
+  globalThis.fetch = async (input, init) => {
+    const response = await real(input, init);
+    const key = new Headers(init?.headers).get('idempotency-key');
+    if (key === null || lost.has(key)) return response;
+    lost.add(key);
+    await response.body?.cancel();
+    throw new TypeError('the answer is lost');
+  };
+  try {
+    await using client = await connect(`http://${broker.http}`);
+    await using producer = await client.producer({ topic, value: string() });
+    const offsets: bigint[] = [];
+    for (const value of ['a', 'b', 'c']) offsets.push((await producer.send({ value })).offset);
+    assert.deepEqual(offsets, [0n, 1n, 2n]);
+    assert.equal(lost.size, 3);
+    const { partitions } = await client.admin.describeTopic(topic);
+    assert.equal(partitions[0]?.endOffset, 3n);
+  } finally {
+    globalThis.fetch = real;
+  }
 });
 
 test('nobody there, and somebody else there', { timeout: 10_000 }, async () => {
