@@ -136,14 +136,17 @@ function installedMatchesLock() {
   const wanted = JSON.parse(fs.readFileSync(path.join(ROOT, 'package-lock.json'), 'utf8')).packages;
   return Object.keys(wanted).every(function (name) {
     if (name === '') return true;
-    if (installed[name] === undefined) return wanted[name].optional === true && !isForThisPlatform(wanted[name]);
+    if (installed[name] === undefined) return wanted[name].optional === true && !isBuiltForThisPlatform(wanted[name]);
     return installed[name].version === wanted[name].version;
   });
 }
 
-/** Packages for another libc stay out as well, so a package that names one counts as not ours. */
-function isForThisPlatform(entry) {
-  if (entry.libc !== undefined) return false;
+/**
+ * Packages for another libc stay out as well, so a package that names one counts as not ours. One that names nothing is
+ * needed by a package of another platform only, where npm left it out.
+ */
+function isBuiltForThisPlatform(entry) {
+  if (entry.libc !== undefined || (!entry.os && !entry.cpu)) return false;
   return (!entry.os || entry.os.indexOf(process.platform) >= 0) && (!entry.cpu || entry.cpu.indexOf(process.arch) >= 0);
 }
 
