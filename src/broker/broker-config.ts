@@ -26,7 +26,7 @@ const ROWS: readonly Row[] = [
     'group.consumer.heartbeat.interval.ms',
     'int',
     (s) => String(s.consumerHeartbeatIntervalMs),
-    'How often members of the new group protocol heartbeat.',
+    'How often members of the new group protocol heartbeat at least; few members: every second.',
   ],
   [
     'group.consumer.max.size',

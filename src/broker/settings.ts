@@ -81,7 +81,7 @@ export interface BrokerSettings {
   readonly groupMaxSize: number;
   /** `group.consumer.session.timeout.ms`: members of the new group protocol that are silent so long are removed. */
   readonly consumerSessionTimeoutMs: number;
-  /** `group.consumer.heartbeat.interval.ms`: how often members of the new group protocol are told to heartbeat. */
+  /** `group.consumer.heartbeat.interval.ms`: how often members of the new group protocol are told to heartbeat at least. */
   readonly consumerHeartbeatIntervalMs: number;
   /** `group.consumer.max.size`. */
   readonly consumerMaxSize: number;

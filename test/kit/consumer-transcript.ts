@@ -16,14 +16,14 @@
  * ```
  *
  * Options of a member's commands: topics, regex, assignor, instance, rack, timeout, id, epoch, owned, version. `soon` in an
- * answer: come back before the usual interval. Other commands: `A leave`, `A pause` (epoch -2), `A full` (everything again),
+ * answer: come back before the usual interval; `every N ms`: there are so many members that it is not the shortest. Other commands: `A leave`, `A pause` (epoch -2), `A full` (everything again),
  * `A subscribe`, `A commit t/0=5`, `A fetch t/0`, `A classic` (a JoinGroup), `remove INSTANCE`, `delete`, `offsets`,
  * `delete-offsets t/0`, `list`, `topic NAME=COUNT` (0 deletes), `advance`, `manual`, `auto`, `flush`, `refuse`, `accept`,
  * `fail`, `crash`, `restart`, `stop`, `# remark`.
  */
 import assert from 'node:assert/strict';
 import { type ErrorCode, MillraceError } from '../../src/base/errors.ts';
-import type { GroupSettings } from '../../src/broker/groups/api.ts';
+import { GROUP_DEFAULTS, type GroupSettings } from '../../src/broker/groups/api.ts';
 import type { ConsumerHeartbeatAnswer, ConsumerHeartbeatRequest } from '../../src/broker/groups/consumer/api.ts';
 import { type PartitionSet, partitionSet } from '../../src/broker/groups/consumer/partition-set.ts';
 import { GroupWorld, outdent, subscription, topicIdOf, topicNameOf } from './group-transcript.ts';
@@ -38,6 +38,7 @@ interface Member {
 }
 
 const NOTHING: PartitionSet = new Map();
+const { consumerShortIntervalMs, consumerWaitingIntervalMs } = GROUP_DEFAULTS;
 
 class Conversation {
   readonly #world: GroupWorld;
@@ -151,7 +152,7 @@ class Conversation {
       if (answer.assigned !== undefined) member.owned = answer.assigned;
     }
     const assigned = answer.assigned === undefined ? '' : `, ${showSet(answer.assigned) || 'none'}`;
-    this.#say(`${name}: epoch ${answer.epoch}${assigned}${answer.intervalMs === 500 ? ', soon' : ''}`);
+    this.#say(`${name}: epoch ${answer.epoch}${assigned}${whenToComeBack(answer.intervalMs)}`);
   }
 
   #commit(name: string, member: Member, options: ReadonlyMap<string, string>): void {
@@ -371,4 +372,10 @@ export async function recordConsumer(text: string, settings: Partial<GroupSettin
     if (!line.startsWith(' ')) lines.push(line, ...(await conversation.run(line)));
   }
   return lines;
+}
+
+/** 0: never, it has left. */
+function whenToComeBack(intervalMs: number): string {
+  if (intervalMs === consumerWaitingIntervalMs) return ', soon';
+  return intervalMs === consumerShortIntervalMs || intervalMs === 0 ? '' : `, every ${intervalMs} ms`;
 }

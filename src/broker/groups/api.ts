@@ -25,8 +25,12 @@ export interface GroupSettings {
   readonly groupNewMemberJoinTimeoutMs: number;
   /** `group.consumer.session.timeout.ms`: a member of the new protocol that is not heard of so long is removed. */
   readonly consumerSessionTimeoutMs: number;
-  /** `group.consumer.heartbeat.interval.ms`: what members of the new protocol are told to keep to. */
+  /** `group.consumer.heartbeat.interval.ms`: the longest interval that members of the new protocol are told to keep to. */
   readonly consumerHeartbeatIntervalMs: number;
+  /** The interval while there are few members: a member hears of a change with its next heartbeat. */
+  readonly consumerShortIntervalMs: number;
+  /** All members together, where the interval is between these two. */
+  readonly consumerHeartbeatsPerSecond: number;
   /** The same while a member waits for partitions, or gives some up: a rebalance takes as long as its heartbeats. */
   readonly consumerWaitingIntervalMs: number;
   /** `group.consumer.max.size`. */
@@ -61,7 +65,10 @@ export const GROUP_DEFAULTS: GroupSettings = {
   groupNewMemberJoinTimeoutMs: 5 * 60_000,
   consumerSessionTimeoutMs: 45_000,
   consumerHeartbeatIntervalMs: 5_000,
-  consumerWaitingIntervalMs: 500,
+  consumerShortIntervalMs: 1_000,
+  // About 1 % of a core; 1,000 members then keep to Kafka's 5 s.
+  consumerHeartbeatsPerSecond: 200,
+  consumerWaitingIntervalMs: 250,
   consumerMaxSize: 1_000,
   groupMaxSize: 1_000,
   groupMaxMemberBytes: 1024 * 1024,

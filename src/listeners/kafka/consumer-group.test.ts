@@ -48,7 +48,7 @@ test('a member joins, is described and listed, leaves', OPTIONS, async () => {
   const topicPartitions = [{ topicId, partitions: [0, 1] }];
   assert.deepEqual(
     [joined.errorCode, joined.memberId, joined.memberEpoch, joined.heartbeatIntervalMs, joined.assignment],
-    [0, MEMBER, 1, 5_000, { topicPartitions }],
+    [0, MEMBER, 1, 1_000, { topicPartitions }],
   );
   const plain = { groupId: 'g', memberId: MEMBER, memberEpoch: 1 };
   const beat = await client.call(consumerGroupHeartbeat, 0, plain);

@@ -567,6 +567,39 @@ describe('timers', () => {
           A-1 epoch 2 stable t/0
           B-2 epoch 2 waiting none, target t/1
     `));
+
+  it('the interval grows with the members of all groups, up to its setting, and shrinks with them', () =>
+    consumerTranscript(
+      `
+      topic t=4
+      A enter topics=t
+        A: epoch 1, t/0-3
+      # Three members at two heartbeats a second in all.
+      B enter topics=nothing
+        B: epoch 2, none
+      C enter topics=nothing
+        C: epoch 3, none
+      A beat
+        A: epoch 3, every 1500 ms
+      D enter topics=nothing
+        D: epoch 4, none, every 1500 ms
+      E enter topics=nothing
+        E: epoch 5, none, every 2000 ms
+      F enter topics=nothing
+        F: epoch 6, none, every 2200 ms
+      B leave
+        B: epoch -1
+      C leave
+        C: epoch -1
+      D leave
+        D: epoch -1
+      E leave
+        E: epoch -1
+      A beat
+        A: epoch 10
+    `,
+      { consumerHeartbeatsPerSecond: 2, consumerHeartbeatIntervalMs: 2_200 },
+    ));
 });
 
 describe('durability', () => {

@@ -70,6 +70,8 @@ export class ConsumerGroups {
   readonly #regexes: RegexMatches;
   /** By group, then by member. */
   readonly #timers = new Map<string, Map<string, MemberTimers>>();
+  /** Members of all groups. */
+  #memberCount = 0;
   /** Version of the topics that each group has looked at. */
   readonly #seenTopics = new Map<string, number>();
   /** Changes of each group that are staged and not durable. One that failed is never taken off: what it left is in doubt. */
@@ -241,10 +243,20 @@ export class ConsumerGroups {
       now: clock.now(),
       maxSize: settings.consumerMaxSize,
       maxRebalanceTimeoutMs: settings.groupMaxRebalanceTimeoutMs,
-      heartbeatIntervalMs: settings.consumerHeartbeatIntervalMs,
+      heartbeatIntervalMs: this.#intervalMs(),
       waitingIntervalMs: settings.consumerWaitingIntervalMs,
     });
     return { ...decision, targetBefore, topicsVersion: version };
+  }
+
+  /**
+   * The protocol cannot call a member: it hears that the group has changed with its next heartbeat. So heartbeats come as
+   * often as they cost next to nothing, and with many members as seldom as Kafka's.
+   */
+  #intervalMs(): number {
+    const { consumerShortIntervalMs, consumerHeartbeatIntervalMs, consumerHeartbeatsPerSecond } = this.#options.settings;
+    const affordableMs = Math.ceil((this.#memberCount * 1_000) / consumerHeartbeatsPerSecond);
+    return Math.min(Math.max(affordableMs, consumerShortIntervalMs), consumerHeartbeatIntervalMs);
   }
 
   #notFound(groupId: string): ConsumerHeartbeatRefused {
@@ -335,6 +347,7 @@ export class ConsumerGroups {
         revocation: deadlines.create(() => this.#expire(groupId, memberId, 'partitions were not given up in time')),
       };
       ofGroup.set(memberId, timers);
+      this.#memberCount += 1;
     }
     return timers;
   }
@@ -344,7 +357,7 @@ export class ConsumerGroups {
     const timers = ofGroup?.get(memberId);
     timers?.session.cancel();
     timers?.revocation.cancel();
-    ofGroup?.delete(memberId);
+    if (ofGroup?.delete(memberId) === true) this.#memberCount -= 1;
     if (ofGroup?.size === 0) this.#timers.delete(groupId);
   }
 
