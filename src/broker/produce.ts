@@ -22,7 +22,7 @@ import {
   stampLogAppendTime,
   validateBatch,
 } from '../model/record-batch.ts';
-import { findRecordFault, recordBytes } from '../model/record-codec.ts';
+import { findKeyless, findRecordFault, recordBytes } from '../model/record-codec.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS, type SequenceCheck } from '../store/producer-table.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
@@ -79,6 +79,8 @@ export class ProduceItem {
    * `baseOffset` by its place. Undefined: all were stored now, or the whole batch was repeated by its producer.
    */
   offsets: Float64Array | undefined;
+  /** Places in the batch of the records for which it was refused, where it was for some of them; ascending. */
+  faultyRecords: readonly number[] | undefined;
   /** Set beforehand (unknown topic...) the item is skipped. */
   error: ErrorCode | undefined;
   /** Offset of the first record; -1 with an error. A repeated batch or record has the offset of its first arrival. */
@@ -219,8 +221,7 @@ export class ProducePath {
   async #checkKeys(item: ProduceItem): Promise<void> {
     if (item.error !== undefined) return;
     try {
-      const records = await this.#recompressor.open(item.batch, 0);
-      item.error = findRecordFault(item.batch, records, true)?.code;
+      refuseKeyless(item, await this.#recompressor.open(item.batch, 0));
     } catch (error) {
       item.error = asMillraceError(error).code;
     }
@@ -235,7 +236,7 @@ export class ProducePath {
     if (item.error !== undefined) return;
     const { limits } = topic as Topic;
     if (limits.compaction !== undefined && codec(batch, 0) === CODEC.none) {
-      item.error = findRecordFault(batch, recordBytes(batch, 0), true)?.code;
+      refuseKeyless(item, recordBytes(batch, 0));
       if (item.error !== undefined) return;
     }
     if (!limits.logAppendTime && isOutOfTime(batch, limits, now)) {
@@ -264,6 +265,12 @@ function targetOf({ topic, batch, error }: ProduceItem): TargetCodec | undefined
 /** A compacted topic takes no record without a key, and a compressed batch has to be opened to see. */
 function mustOpen({ topic, batch, error }: ProduceItem): boolean {
   return topic?.limits.compaction !== undefined && error === undefined && codec(batch, 0) !== CODEC.none;
+}
+
+/** @param records of the batch, uncompressed. */
+function refuseKeyless(item: ProduceItem, records: Uint8Array): void {
+  item.error = findRecordFault(item.batch, records, true)?.code;
+  if (item.error !== undefined) item.faultyRecords = findKeyless(item.batch, records);
 }
 
 function refuseAllWithOne(items: readonly ProduceItem[]): void {

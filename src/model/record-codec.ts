@@ -338,6 +338,19 @@ export function findRecordFault(
   }
 }
 
+/** Places in the batch of records without a key, ascending; none where the batch cannot be read. */
+export function findKeyless(bytes: Uint8Array, records: Uint8Array): number[] {
+  const found: number[] = [];
+  try {
+    const cursor = new RecordCursor(bytes, 0, records);
+    while (cursor.next()) if (!cursor.hasKey) found.push(cursor.index);
+    return found;
+  } catch (error) {
+    if (error instanceof MillraceError) return [];
+    throw error;
+  }
+}
+
 function refuse(index: number, why: string): MillraceError {
   return new MillraceError('MODEL_RECORD_INVALID', `Record ${index} of the batch ${why}.`, {
     details: { record: index },

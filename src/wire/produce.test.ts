@@ -112,6 +112,7 @@ const arbitraryOutcomes = fc.array(
         partitionIndex: fc.integer(),
         errorCode: fc.integer({ min: -1, max: 133 }),
         errorMessage: fc.option(fc.string({ maxLength: 20 })),
+        faultyRecords: fc.option(fc.array(fc.nat(), { maxLength: 3 }), { nil: undefined }),
         baseOffset: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER }),
         logAppendTimeMs: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER }),
         logStartOffset: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER }),
@@ -135,7 +136,11 @@ test('responses of every version are written as the table writes them', () => {
       const responses = topics.map(({ name, topicId, partitions }) => ({
         name,
         topicId,
-        partitionResponses: partitions.map(({ partitionIndex, ...rest }) => ({ index: partitionIndex, ...rest })),
+        partitionResponses: partitions.map(({ partitionIndex, faultyRecords = [], ...rest }) => ({
+          index: partitionIndex,
+          recordErrors: faultyRecords.map((batchIndex) => ({ batchIndex })),
+          ...rest,
+        })),
       }));
       writeResponse(table, produce, version, correlationId, { responses });
       assert.deepEqual(ours.written(6), table.written());
@@ -152,6 +157,7 @@ test('the worked example', () => {
       partitionIndex: 0,
       errorCode: 0,
       errorMessage: null,
+      faultyRecords: undefined,
       baseOffset: 5,
       logAppendTimeMs: -1,
       logStartOffset: 0,

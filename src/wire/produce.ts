@@ -149,6 +149,8 @@ export interface ProduceOutcome {
   readonly errorCode: number;
   /** For people; from version 8 on, beside an error. */
   readonly errorMessage: string | null;
+  /** Places in the batch of the records that made the error, from version 8 on; undefined or empty: all alike. */
+  readonly faultyRecords: readonly number[] | undefined;
   /** -1 with an error. */
   readonly baseOffset: number;
   readonly logAppendTimeMs: number;
@@ -192,11 +194,22 @@ function writeOutcome(writer: Writer, version: number, outcome: ProduceOutcome, 
   writer.int64(outcome.logAppendTimeMs);
   if (version >= 5) writer.int64(outcome.logStartOffset);
   if (version >= 8) {
-    writeCount(writer, 0, flexible);
+    writeRecordErrors(writer, outcome.faultyRecords ?? [], flexible);
     if (flexible) writer.compactNullableString(outcome.errorMessage);
     else writer.nullableString(outcome.errorMessage);
   }
   if (flexible) writer.noTags();
+}
+
+/** Their message is the batch's. */
+function writeRecordErrors(writer: Writer, places: readonly number[], flexible: boolean): void {
+  writeCount(writer, places.length, flexible);
+  for (const place of places) {
+    writer.int32(place);
+    if (flexible) writer.compactNullableString(null);
+    else writer.nullableString(null);
+    if (flexible) writer.noTags();
+  }
 }
 
 /** Where answers name topics by the bytes that the request had, nothing is decoded and encoded again. */

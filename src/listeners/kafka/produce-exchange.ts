@@ -49,7 +49,7 @@ class PartitionOutcome extends ProduceItem implements ProduceOutcome {
   /** The batch's memory is still there: says what is wrong with it, in words. */
   explain(): void {
     if (this.error === undefined || this.topic === undefined || this.batch.length === 0) return;
-    this.errorMessage =
+    this.errorMessage ??=
       WORDS[this.error]?.(this.topic) ?? batchError(this.batch, this.topic.limits.maxBatchBytes)?.message ?? null;
   }
 
@@ -58,9 +58,15 @@ class PartitionOutcome extends ProduceItem implements ProduceOutcome {
     const error = failure?.code ?? this.#named(version);
     if (error === undefined) return;
     this.errorCode = transactionError(error, version, KNOWN_SINCE.produce);
-    this.errorMessage ??= failure?.message ?? null;
+    this.errorMessage ??= failure?.message ?? this.#keyless();
     this.baseOffset = -1;
     this.logAppendTimeMs = -1;
+  }
+
+  /** Compressed batches are opened after `explain`. */
+  #keyless(): string | null {
+    if (this.topic === undefined || this.faultyRecords === undefined || this.faultyRecords.length === 0) return null;
+    return `${this.topic.name} is compacted and takes no record without a key.`;
   }
 
   /** Where topics have ids, a topic that is not there (any more) is an unknown id. */

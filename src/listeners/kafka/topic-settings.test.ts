@@ -25,7 +25,7 @@ import {
   producerId,
 } from '../../model/record-batch.ts';
 import { readRecords } from '../../model/record-codec.ts';
-import { produce } from '../../wire/index.ts';
+import { ERROR_CODES, produce } from '../../wire/index.ts';
 
 const DEADLINE = { timeout: 60_000 };
 const CODECS: readonly CodecName[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
@@ -230,5 +230,30 @@ test("LogAppendTime: the broker's time, a checksum that fits, and the answer tha
     assert.ok(isLogAppendTime(stored, 0));
     assert.equal(maxTimestamp(stored, 0), clock.now());
     assert.equal(crc(stored, 0), computeCrc(stored, 0, stored.length));
+  }
+});
+
+test('a compacted topic names the records without a key, compressed or not', DEADLINE, async () => {
+  await using kit = await KafkaKit.start();
+  const client = await kit.client();
+  await kit.broker.topics.create({ name: 'compacted', config: { 'cleanup.policy': 'compact' } });
+  for (const codecName of ['none', 'lz4'] as const) {
+    const records = Array.from({ length: 10 }, (_, i) => ({
+      key: i % 4 === 1 ? null : Buffer.from(`${i}`),
+      value: Buffer.from('x'),
+      timestamp: 1_000,
+    }));
+    const topicData = [
+      { name: 'compacted', partitionData: [{ index: 0, records: encodeBatch(records, { codec: codecName }) }] },
+    ];
+    const { responses } = await client.call(produce, 9, { acks: -1, timeoutMs: 1_000, topicData });
+    const answer = responses[0]?.partitionResponses[0];
+    assert.equal(answer?.errorCode, ERROR_CODES.INVALID_RECORD, codecName);
+    assert.deepEqual(
+      answer?.recordErrors.map(({ batchIndex }) => batchIndex),
+      [1, 5, 9],
+      codecName,
+    );
+    assert.match(answer?.errorMessage ?? '', /compacted and takes no record without a key/);
   }
 });
