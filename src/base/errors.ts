@@ -148,6 +148,7 @@ export const ERROR_KINDS = {
   HTTP_TOKEN_INVALID: 'fix-request',
   HTTP_TOKEN_EXPIRED: 'refresh',
   HTTP_TOO_MANY_READERS: 'retry',
+  HTTP_QUOTA_EXCEEDED: 'retry',
   HTTP_ORIGIN_REFUSED: 'fix-request',
   HTTP_OVERLOADED: 'retry',
   HTTP_STOPPING: 'closed',

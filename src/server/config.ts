@@ -247,7 +247,8 @@ export const SETTINGS: readonly Setting[] = [
     name: 'group.consumer.heartbeat.interval.ms',
     key: 'consumerHeartbeatIntervalMs',
     form: { type: 'integer', min: 10, max: 3_600_000 },
-    documentation: 'how often members of the new group protocol are told to heartbeat at least; few members: every second',
+    documentation:
+      'how often members of the new group protocol are told to heartbeat at least; few members: every second',
   },
   {
     name: 'group.consumer.max.size',

@@ -97,7 +97,7 @@ export class HttpKit implements AsyncDisposable {
     assert.equal(answer.json.status, answer.status);
     assert.equal(answer.json.type, 'about:blank');
     assert.ok(answer.json.detail.length > 10 && answer.json.title.length > 2);
-    assert.equal(answer.headers.has('retry-after'), answer.status === 503);
+    assert.equal(answer.headers.has('retry-after'), answer.status === 503 || answer.status === 429);
     return answer;
   }
 

@@ -67,15 +67,17 @@ export class Quotas {
    * @returns milliseconds that it shall wait; 0: none.
    */
   use(kind: QuotaKind, clientId: string, bytes: number): number {
-    if (!this.active) return 0;
-    const limit = this.limitOf(kind, clientId);
-    if (limit === undefined) return 0;
-    const waitMs = Math.min(this.#rate(kind, clientId, limit).use(bytes, this.#clock.monotonic()), MAX_THROTTLE_MS);
+    const waitMs = this.#count(kind, clientId, bytes);
     if (waitMs > 0) {
       this.counters.throttles += 1;
       this.counters.throttleMs += waitMs;
     }
     return waitMs;
+  }
+
+  /** Milliseconds that a client still has to wait for what it used; 0: none. Takes note of nothing. */
+  waitOf(kind: QuotaKind, clientId: string): number {
+    return this.#count(kind, clientId, 0);
   }
 
   /**
@@ -101,6 +103,13 @@ export class Quotas {
       };
       commit.command(COMMAND.CLIENT_QUOTA_CHANGED, quotaCommands.changed(entity, quota));
     });
+  }
+
+  #count(kind: QuotaKind, clientId: string, bytes: number): number {
+    if (!this.active) return 0;
+    const limit = this.limitOf(kind, clientId);
+    if (limit === undefined) return 0;
+    return Math.min(this.#rate(kind, clientId, limit).use(bytes, this.#clock.monotonic()), MAX_THROTTLE_MS);
   }
 
   #rate(kind: QuotaKind, clientId: string, limit: number): ByteRate {

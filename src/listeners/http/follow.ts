@@ -67,6 +67,12 @@ export async function follow(
 async function stream(room: ReadingRoom, reading: Reading, response: ServerResponse, plan: FollowPlan): Promise<void> {
   let left = plan.limit;
   while (left > 0 && reading.ended === undefined) {
+    await room.payOff(reading, () => {
+      // So little that it waits in the socket's buffer at worst.
+      const words = plan.framing.heartbeat(plan.source.cursor);
+      if (words !== '') response.write(words);
+    });
+    if (reading.ended !== undefined) return;
     const sent = await sendPiece(room, reading, response, plan, left);
     left -= sent;
     if (reading.ended !== undefined || left === 0) return;
@@ -95,6 +101,7 @@ async function sendPiece(
     room.budget.force(excess);
     chargedBytes += excess;
     room.counters.recordsRead += piece.recordCount;
+    room.charge(reading, piece.bytes.length);
     if (!response.write(piece.bytes)) await room.drained(reading, response);
     return piece.recordCount;
   } finally {

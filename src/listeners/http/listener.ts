@@ -24,6 +24,7 @@ import { MethodTable } from './method-table.ts';
 import type { RouteFacts } from './openapi/document.ts';
 import { fromForeign, problemHeaders, problemOf, refuseSocket } from './problem.ts';
 import { pushSender } from './push/push-sender.ts';
+import { applyQuotas } from './quota.ts';
 import { ReadingRoom } from './reading.ts';
 import { RECORD_MEDIA_TYPES } from './record-media.ts';
 import { commitRoutes } from './routes/commit.ts';
@@ -207,6 +208,7 @@ function createApp(context: HttpContext, version: string): FastifyInstance {
     sendProblem(context, methods.refusal(request.method, pathOf(request)), request, reply),
   );
   addHooks(app, context);
+  applyQuotas(app, context.broker.quotas);
   app.register(async (scope) => {
     parseJsonBodies(scope, context);
     healthRoutes(scope, context);

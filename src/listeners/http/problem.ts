@@ -66,10 +66,12 @@ export function fromForeign(error: unknown): MillraceError {
   return asMillraceError(error);
 }
 
-/** A 503 tells when to come back, and a broker that stops asks for a new connection. */
+/** A 503 and a 429 tell when to come back, and a broker that stops asks for a new connection. */
 export function problemHeaders(problem: Problem): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': PROBLEM_TYPE };
   if (problem.status === 503) headers['retry-after'] = String(RETRY_AFTER_SECONDS);
+  const { waitMs } = problem.details ?? {};
+  if (problem.status === 429 && typeof waitMs === 'number') headers['retry-after'] = String(Math.ceil(waitMs / 1000));
   if (problem.code === 'HTTP_STOPPING') headers['connection'] = 'close';
   return headers;
 }

@@ -6,6 +6,7 @@ import { mediaType, negotiate } from './accept.ts';
 import { beginStream, follow } from './follow.ts';
 import { EVENT_FRAMING, type Framing, NDJSON_FRAMING } from './framing.ts';
 import { formatOffsets, type PartitionPosition } from './position.ts';
+import { quotaClientOf } from './quota.ts';
 import { positionsOf, type ReadCall } from './read-request.ts';
 import { MEDIA } from './record-media.ts';
 import { recordJson } from './record-output.ts';
@@ -36,7 +37,7 @@ export async function followRead(call: ReadCall): Promise<FastifyReply> {
   let positions: PartitionPosition[] = [];
   const { framing, render, form } = streamForm(call, () => positions);
   // Before the first await: a client that leaves during it must be noticed.
-  const reading = context.room.enter(reply.raw, true);
+  const reading = context.room.enter(reply.raw, true, quotaClientOf(request.raw));
   positions = await positionsOf(call);
   const allPartitions = query.partition === 'all' || (query.group !== undefined && query.partition === undefined);
   const source = new TopicSource(context.room, { positions, allPartitions, render, form });

@@ -3,6 +3,7 @@
  * the listener stops; whatever it waits for then lets go at once.
  */
 import type { ServerResponse } from 'node:http';
+import type { Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { cancelFetch, type FetchItem, type FetchRequest } from '../../broker/fetch.ts';
@@ -15,8 +16,14 @@ export type EndReason = 'gone' | 'stopping';
 
 export class Reading {
   ended: EndReason | undefined;
+  /** Whose quota it counts for by itself (quota.ts); undefined: its request is counted by its answer. */
+  readonly quotaClient: string | undefined;
   /** Lets go of what is being waited for; set by whoever waits, for as long as it waits. */
   #letGo: (() => void) | undefined;
+
+  constructor(quotaClient: string | undefined) {
+    this.quotaClient = quotaClient;
+  }
 
   end(reason: EndReason): void {
     if (this.ended !== undefined) return;
@@ -77,9 +84,10 @@ export class ReadingRoom {
   /**
    * @param owner the reading ends with it: a response, or a subscription of a WebSocket.
    * @param waits whether it may wait for records: those are limited in number.
+   * @param quotaClient of readers that do not end.
    * @throws HTTP_TOO_MANY_READERS, HTTP_STOPPING.
    */
-  enter(owner: ReadingOwner, waits: boolean): Reading {
+  enter(owner: ReadingOwner, waits: boolean, quotaClient?: string): Reading {
     const { maxReaders } = this.settings;
     if (this.#stopping) throw new MillraceError('HTTP_STOPPING', 'The broker is stopping.');
     if (waits && this.counters.readers >= maxReaders) {
@@ -89,7 +97,7 @@ export class ReadingRoom {
         { details: { maxReaders } },
       );
     }
-    const reading = new Reading();
+    const reading = new Reading(quotaClient);
     this.#readings.add(reading);
     if (waits) this.counters.readers += 1;
     owner.once('close', () => {
@@ -138,6 +146,33 @@ export class ReadingRoom {
       () => leave?.(),
     );
     return granted === true;
+  }
+
+  /** Takes note of what a reader that does not end was sent. */
+  charge({ quotaClient }: Reading, bytes: number): void {
+    if (quotaClient !== undefined) this.broker.quotas.use('consumer', quotaClient, bytes);
+  }
+
+  /**
+   * Waits until the reader's client owes nothing for what it was sent.
+   * @param say called between two waits, where it takes long.
+   */
+  async payOff(reading: Reading, say: () => void = () => {}): Promise<void> {
+    const { quotas, clock } = this.broker;
+    const { quotaClient } = reading;
+    if (quotaClient === undefined) return;
+    for (let waits = 0; reading.ended === undefined; waits++) {
+      const waitMs = quotas.waitOf('consumer', quotaClient);
+      if (waitMs === 0) return;
+      if (waits > 0) say();
+      let timer: Timer | undefined;
+      await reading.wait<true>(
+        (done) => {
+          timer = clock.schedule(Math.min(waitMs, this.settings.heartbeatMs), () => done(true));
+        },
+        () => timer?.cancel(),
+      );
+    }
   }
 
   /** From now on the socket is destroyed when it takes nothing for `stallTimeoutMs`; node ends the watch with the answer. */

@@ -35,6 +35,7 @@ import {
 export class WebSocketConnection {
   readonly #socket: WebSocket;
   readonly #context: WebSocketContext;
+  readonly #quotaClient: string;
   readonly #outbox: Outbox;
   readonly #acks = new AckLine();
   readonly #order = new ConnectionOrder();
@@ -44,11 +45,15 @@ export class WebSocketConnection {
   /** How the peer last produced, and so how it is answered. */
   #binary = false;
   #congested = false;
+  /** Set while it is not read from because its client has written more than it may. */
+  #throttled: Timer | undefined;
   #paused = false;
   #alive = true;
   #ping: Timer | undefined;
 
-  constructor(socket: WebSocket, context: WebSocketContext) {
+  /** @param quotaClient whose quotas it counts for. */
+  constructor(socket: WebSocket, context: WebSocketContext, quotaClient: string) {
+    this.#quotaClient = quotaClient;
     this.#socket = socket;
     this.#context = context;
     this.#outbox = new Outbox(socket, context.clock, context.settings);
@@ -226,6 +231,7 @@ export class WebSocketConnection {
     const settled = this.#acks.add(id);
     this.#context.counters.produces += 1;
     this.#inFlightBytes += sizeBytes;
+    this.#throttle(sizeBytes);
     this.#pauseOrGoOn();
     return () => {
       settled();
@@ -269,6 +275,7 @@ export class WebSocketConnection {
       }),
       credit: message.credit ?? Number.MAX_SAFE_INTEGER,
       pieceBytes: settings.pieceBytes,
+      quotaClient: this.#quotaClient,
       send: (records) => this.#outbox.sent(reply.records(sub, records, opened?.place() ?? '')),
     });
     this.#feeds.set(sub, feed);
@@ -297,10 +304,25 @@ export class WebSocketConnection {
     this.#outbox.send(reply.error(name, problemOf(known)));
   }
 
+  #throttle(sizeBytes: number): void {
+    const { http, clock } = this.#context;
+    const waitMs = http.broker.quotas.use('producer', this.#quotaClient, sizeBytes);
+    if (waitMs === 0) return;
+    this.#throttled?.cancel();
+    this.#throttled = clock.schedule(waitMs, () => {
+      this.#throttled = undefined;
+      this.#pauseOrGoOn();
+    });
+  }
+
   /** The socket is read while what it sent, and what it does not take, stay within their limits. */
   #pauseOrGoOn(): void {
     const { maxInFlight, maxInFlightBytes } = this.#context.settings;
-    const full = this.#acks.size >= maxInFlight || this.#inFlightBytes >= maxInFlightBytes || this.#congested;
+    const full =
+      this.#acks.size >= maxInFlight ||
+      this.#inFlightBytes >= maxInFlightBytes ||
+      this.#congested ||
+      this.#throttled !== undefined;
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.#socket.pause();
@@ -323,6 +345,7 @@ export class WebSocketConnection {
 
   #onClose(): void {
     this.#ping?.cancel();
+    this.#throttled?.cancel();
     for (const feed of this.#feeds.values()) feed.stop();
   }
 }

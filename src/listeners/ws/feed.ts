@@ -26,6 +26,8 @@ export interface FeedOptions {
   /** Records that may be sent before more credit comes. */
   readonly credit: number;
   readonly pieceBytes: number;
+  /** Whose quota it counts for. */
+  readonly quotaClient: string;
   /** Sends rendered records; resolves when the socket took them, false when it is gone. */
   readonly send: (records: readonly string[]) => Promise<boolean>;
 }
@@ -41,7 +43,7 @@ export class Feed {
   constructor(options: FeedOptions) {
     this.#options = options;
     this.#credit = options.credit;
-    this.#reading = options.room.enter(this.#closed, true);
+    this.#reading = options.room.enter(this.#closed, true, options.quotaClient);
   }
 
   addCredit(records: number): void {
@@ -59,6 +61,7 @@ export class Feed {
     try {
       const source = await this.#options.source;
       while (this.#reading.ended === undefined) {
+        await this.#options.room.payOff(this.#reading);
         if (this.#credit === 0) await this.#creditComes();
         else if (await this.#piece(source)) await setImmediate();
         else if (this.#reading.ended === undefined) await source.wait(this.#reading, WAIT_MS);
@@ -88,6 +91,7 @@ export class Feed {
       heldBytes += excess;
       room.counters.recordsRead += parts.length;
       this.#credit -= parts.length;
+      room.charge(this.#reading, sizeBytes);
       if (!(await send(parts))) this.stop();
       return true;
     } finally {

@@ -14,6 +14,7 @@ import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { HttpListener } from '../http/listener.ts';
 import { PROBLEM_TYPE, problemOf } from '../http/problem.ts';
+import { quotaClientOf } from '../http/quota.ts';
 import { WebSocketConnection } from './connection.ts';
 import type { WebSocketContext } from './context.ts';
 import { WebSocketCounters } from './counters.ts';
@@ -83,11 +84,15 @@ export class WebSocketListener {
       refuseUpgrade(socket, refusal, url.pathname);
       return;
     }
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#opened(webSocket, url.searchParams));
+    // Browsers cannot send headers with it.
+    const quotaClient = url.searchParams.get('clientId') ?? quotaClientOf(request);
+    this.#server.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#opened(webSocket, url.searchParams, quotaClient),
+    );
   }
 
-  #opened(socket: WebSocket, query: URLSearchParams): void {
-    const connection = new WebSocketConnection(socket, this.#context);
+  #opened(socket: WebSocket, query: URLSearchParams, quotaClient: string): void {
+    const connection = new WebSocketConnection(socket, this.#context, quotaClient);
     this.#connections.add(connection);
     this.counters.connections += 1;
     socket.once('close', () => {

@@ -112,7 +112,7 @@ export const BROKER_METRICS: readonly MetricDefinition<Broker>[] = [
     name: 'millrace_quota_throttles_total',
     kind: 'counter',
     unit: 'count',
-    help: 'Times that a Kafka client was made to wait for its quota.',
+    help: 'Times that a client was made to wait for its quota.',
     read: (broker) => broker.quotas.counters.throttles,
   },
   {

@@ -254,7 +254,8 @@ export class ConsumerGroups {
    * often as they cost next to nothing, and with many members as seldom as Kafka's.
    */
   #intervalMs(): number {
-    const { consumerShortIntervalMs, consumerHeartbeatIntervalMs, consumerHeartbeatsPerSecond } = this.#options.settings;
+    const { consumerShortIntervalMs, consumerHeartbeatIntervalMs, consumerHeartbeatsPerSecond } =
+      this.#options.settings;
     const affordableMs = Math.ceil((this.#memberCount * 1_000) / consumerHeartbeatsPerSecond);
     return Math.min(Math.max(affordableMs, consumerShortIntervalMs), consumerHeartbeatIntervalMs);
   }

@@ -13,7 +13,7 @@ interface TopicsJson {
   readonly nextCursor: string | null;
 }
 
-export const openHttp: BackendLoader = async ({ uri, clock, library, random }) => {
+export const openHttp: BackendLoader = async ({ uri, clock, library, random, clientId }) => {
   const [node, ...others] = hostsOf(uri, DEFAULT_PORT);
   if (node === undefined || others.length > 0)
     throw new MillraceError('CLIENT_URI_INVALID', 'Over HTTP, name one node.');
@@ -22,6 +22,8 @@ export const openHttp: BackendLoader = async ({ uri, clock, library, random }) =
     origin: `${uri.scheme}://${host}:${node.port}`,
     clock,
     headers: {
+      // Its quotas; a header takes no other characters.
+      ...(/^[\x20-\x7e]+$/.test(clientId) ? { 'millrace-client-id': clientId } : {}),
       ...credentials(uri.username, uri.password),
       ...(library['headers'] as Record<string, string> | undefined),
     },

@@ -174,7 +174,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: ok(TransactionView),
   },
 
-  'GET /v1/quotas': { tag: 'quotas', summary: 'Quotas of Kafka clients.', answers: ok(QuotaList) },
+  'GET /v1/quotas': { tag: 'quotas', summary: 'Quotas of clients.', answers: ok(QuotaList) },
   'PUT /v1/quotas/default': { tag: 'quotas', summary: 'Of clients without their own.', answers: ok(QuotaView) },
   'DELETE /v1/quotas/default': { tag: 'quotas', summary: 'No limit for them.', answers: GONE },
   'PUT /v1/quotas/clients/:clientId': { tag: 'quotas', summary: 'Of one client.', answers: ok(QuotaView) },

@@ -17,7 +17,8 @@ type CommitRequest = FastifyRequest<{ Querystring: CommitQuery; Body: Buffer | u
 
 export function commitRoutes(app: FastifyInstance, context: HttpContext): void {
   const order = new ConnectionOrder();
-  app.post('/v1/commit', { schema: { querystring: CommitQuery } }, async (request: CommitRequest, reply) => {
+  const options = { schema: { querystring: CommitQuery }, config: { quota: 'producer' } } as const;
+  app.post('/v1/commit', options, async (request: CommitRequest, reply) => {
     const startedAt = context.broker.clock.monotonic();
     const stage = stager(context, request);
     const staged = await order.run(request.raw.socket, stage);

@@ -44,8 +44,10 @@ interface Descendants extends Ancestors {
 
 export function lineageRoutes(app: FastifyInstance, context: HttpContext): void {
   const schema = { params: LineageParams, querystring: lineageQuery(context.settings) };
-  app.get('/v1/records/:topic/:partition/:offset/lineage', { schema }, (request: LineageRequest, reply) =>
-    answerLineage(context, request, reply),
+  app.get(
+    '/v1/records/:topic/:partition/:offset/lineage',
+    { schema, config: { quota: 'consumer' } },
+    (request: LineageRequest, reply) => answerLineage(context, request, reply),
   );
 }
 

@@ -28,8 +28,9 @@ type ProduceRequest = FastifyRequest<{ Params: TopicParams; Querystring: Produce
 
 export function produceRoutes(app: FastifyInstance, context: HttpContext): void {
   const schema = { params: TopicParams, querystring: ProduceQuery };
+  const options = { schema, config: { quota: 'producer' } } as const;
   const order = new ConnectionOrder();
-  app.post(`${TOPICS_PATH}/:name/records`, { schema }, async (request: ProduceRequest, reply) => {
+  app.post(`${TOPICS_PATH}/:name/records`, options, async (request: ProduceRequest, reply) => {
     const startedAt = context.broker.clock.monotonic();
     const call = callOf(request);
     const stage = stager(context, request, call);

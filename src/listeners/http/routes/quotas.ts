@@ -1,4 +1,4 @@
-/** `/v1/quotas`: bytes a second of Kafka clients, by client id or for all that have none of their own. */
+/** `/v1/quotas`: bytes a second of clients, by client id or for all that have none of their own. */
 import type { FastifyInstance } from 'fastify';
 import type { Quotas } from '../../../broker/quotas/quotas.ts';
 import type { ClientQuota, QuotaEntity } from '../../../broker/quotas/quotas-state.ts';

@@ -23,7 +23,7 @@ export function readRoutes(app: FastifyInstance, context: HttpContext): void {
   const turns = new GroupTurns();
 
   const schema = { params: TopicParams, querystring: readQuery(settings) };
-  app.get(PATH, { schema }, async (request: ReadRequest, reply) => {
+  app.get(PATH, { schema, config: { quota: 'consumer' } }, async (request: ReadRequest, reply) => {
     const query = resumed(request);
     checkReadQuery(query);
     const topic = findTopic(broker, request.params.name);

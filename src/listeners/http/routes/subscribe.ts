@@ -9,6 +9,7 @@ import { Collector } from '../collector.ts';
 import type { HttpContext } from '../context.ts';
 import { beginStream, follow } from '../follow.ts';
 import { framingFor, wantsEvents } from '../framing.ts';
+import { quotaClientOf } from '../quota.ts';
 import { type SubscribeQuery, subscribeQuery } from '../schemas.ts';
 import { abandoned, holdUntilSent } from '../sent-answer.ts';
 import { type RenderRecord, SubscriptionSource } from '../subscription-source.ts';
@@ -21,7 +22,8 @@ type SubscribeRequest = FastifyRequest<{ Querystring: SubscribeQuery }>;
 export function subscribeRoutes(app: FastifyInstance, context: HttpContext): void {
   const { room, settings } = context;
   const schema = { querystring: subscribeQuery(settings) };
-  app.get<{ Querystring: SubscribeQuery }>('/v1/subscribe', { schema }, async (request, reply) => {
+  const options = { schema, config: { quota: 'consumer' } } as const;
+  app.get<{ Querystring: SubscribeQuery }>('/v1/subscribe', options, async (request, reply) => {
     const { query, headers } = request;
     const follows = query.follow === true || wantsEvents(headers.accept);
     const open = sourceOpener(context, request);
@@ -29,7 +31,7 @@ export function subscribeRoutes(app: FastifyInstance, context: HttpContext): voi
     if (query.wait !== undefined) throw refuse('`wait` and `follow` do not go together.');
     if (request.method === 'HEAD') throw refuse('HEAD does not go with a stream, which has no end.');
     const framing = framingFor(headers.accept);
-    const reading = room.enter(reply.raw, true);
+    const reading = room.enter(reply.raw, true, quotaClientOf(request.raw));
     const source = open((json, cursor) => framing.record(json, cursor));
     await source.begin();
     beginStream(reply, framing);

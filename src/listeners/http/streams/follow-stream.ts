@@ -13,11 +13,12 @@
  */
 import type { ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { sseEvent } from '../../../base/sse.ts';
 import type { Stream } from '../../../broker/streams/stream.ts';
 import { formatStreamOffset } from '../../../broker/streams/stream-offset.ts';
 import type { HttpContext } from '../context.ts';
+import { quotaClientOf } from '../quota.ts';
 import type { Reading } from '../reading.ts';
 import { type Chunk, readChunk } from './chunk.ts';
 import { nextCursor } from './cursor.ts';
@@ -31,13 +32,14 @@ type Payload = (bytes: Buffer) => string;
 
 export async function followStream(
   context: HttpContext,
+  request: FastifyRequest,
   reply: FastifyReply,
   stream: Stream,
   query: ReadQuery,
 ): Promise<FastifyReply> {
   const { room, broker } = context;
   const isText = stream.isJson || stream.mediaType.startsWith('text/');
-  const reading = room.enter(reply.raw, true);
+  const reading = room.enter(reply.raw, true, quotaClientOf(request.raw));
   // Read before the headers go out: what is wrong with the offset is then a refusal and not an event.
   let offset = startOffset(broker, stream, query.start);
   const first = await takeChunk(context, reading, stream, offset);
@@ -121,6 +123,7 @@ async function takeChunk(
   offset: number,
 ): Promise<Chunk | undefined> {
   const { followPieceBytes } = settings;
+  await room.payOff(reading);
   if (!(await room.take(reading, followPieceBytes))) return undefined;
   try {
     const chunk = await readChunk(broker, stream, offset, followPieceBytes);
@@ -156,6 +159,7 @@ async function write(
   text: string,
 ): Promise<void> {
   const excess = Math.max(0, text.length - settings.followPieceBytes);
+  room.charge(reading, text.length);
   room.budget.force(excess);
   try {
     if (!response.write(text)) await room.drained(reading, response);

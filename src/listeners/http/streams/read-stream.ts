@@ -26,7 +26,7 @@ export async function readStream(
   const query = readQueryOf(request.originalUrl);
   const stream = broker.streams.get(streamNameOf(request.originalUrl));
   broker.streams.touch(stream);
-  if (query.live === 'sse') return await followStream(context, reply, stream, query);
+  if (query.live === 'sse') return await followStream(context, request, reply, stream, query);
   const reading = room.enter(reply.raw, query.live !== undefined);
   let offset = startOffset(broker, stream, query.start);
   const deadline = broker.clock.monotonic() + (query.live === 'long-poll' ? context.settings.longPollMs : 0);

@@ -44,9 +44,15 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
   });
 
   app.register(async (scope) => subscriptionRoutes(scope, context));
-  app.put(PATH, (request: BytesRequest, reply) => createStream(context, request, reply));
-  app.post(PATH, (request: BytesRequest, reply) => appendToStream(context, request, reply));
-  app.get(PATH, { exposeHeadRoute: false }, (request, reply) => readStream(context, request, reply));
+  app.put(PATH, { config: { quota: 'producer' } }, (request: BytesRequest, reply) =>
+    createStream(context, request, reply),
+  );
+  app.post(PATH, { config: { quota: 'producer' } }, (request: BytesRequest, reply) =>
+    appendToStream(context, request, reply),
+  );
+  app.get(PATH, { exposeHeadRoute: false, config: { quota: 'consumer' } }, (request, reply) =>
+    readStream(context, request, reply),
+  );
 
   app.head(PATH, async (request, reply) => {
     const stream = broker.streams.get(streamNameOf(request.originalUrl));
