@@ -15,6 +15,7 @@ import { MillraceError } from '../../base/errors.ts';
 import type { HttpListener } from '../http/listener.ts';
 import { PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { quotaClientOf } from '../http/quota.ts';
+import { isValidatorLoaded, loadValidator } from '../http/validator.ts';
 import { WebSocketConnection } from './connection.ts';
 import type { WebSocketContext } from './context.ts';
 import { WebSocketCounters } from './counters.ts';
@@ -53,7 +54,9 @@ export class WebSocketListener {
       perMessageDeflate: false,
       maxPayload: settings.maxMessageBytes,
     });
-    http.server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    http.server.on('upgrade', (request, socket, head) => {
+      this.#upgrade(request, socket, head).catch(() => socket.destroy());
+    });
   }
 
   /** Tells the peers, and cuts those that do not leave. Safe to call twice. */
@@ -75,8 +78,10 @@ export class WebSocketListener {
 
   #onEmpty: (() => void) | undefined;
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => undefined);
+    // Messages are checked where there is nothing to wait for; right after a start the validator may not be there yet.
+    if (!isValidatorLoaded()) await loadValidator();
     const url = new URL(request.url ?? '/', 'http://localhost');
     const refusal = this.#refusal(request, url.pathname);
     if (refusal !== undefined) {
