@@ -5,6 +5,7 @@ import { asMillraceError, ERROR_KINDS, assert as invariant, MillraceError } from
 
 const PREFIXES = [
   'WIRE_',
+  'BACKUP_',
   'MODEL_',
   'JOURNAL_',
   'STORE_',

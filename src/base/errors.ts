@@ -60,6 +60,14 @@ export const ERROR_KINDS = {
   TIER_OUTCOME_UNKNOWN: 'retry',
   TIER_REFUSED: 'fix-request',
   TIER_CORRUPT: 'data-corrupt',
+  // backups
+  BACKUP_CORRUPT: 'data-corrupt',
+  BACKUP_INCOMPLETE: 'data-corrupt',
+  BACKUP_RUNNING: 'retry',
+  BACKUP_UNAVAILABLE: 'retry',
+  BACKUP_EARLIER_UNUSABLE: 'fix-request',
+  BACKUP_RESTORE_UNFINISHED: 'fix-request',
+  BACKUP_RESTORE_REFUSED: 'fix-request',
   // broker: topics and settings
   BROKER_TOPIC_NOT_FOUND: 'refresh',
   BROKER_TOPIC_ID_UNKNOWN: 'refresh',

@@ -3,12 +3,14 @@
  * call these methods and translate.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
 import { BufferPool } from '../base/buffer-pool.ts';
 import type { Clock, Timer } from '../base/clock.ts';
-import type { MillraceError } from '../base/errors.ts';
+import { MillraceError } from '../base/errors.ts';
 import { eventLoopLoad } from '../base/event-loop-load.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import type { Disk, DiskLock, DiskSpace } from '../journal/disk.ts';
+import { fileSize } from '../journal/file-size.ts';
 import { type Journal, type JournalFile, transactOnce } from '../journal/journal.ts';
 import { LocalJournal } from '../journal/local-journal.ts';
 import {
@@ -19,6 +21,7 @@ import {
   journalPath,
   numberedFiles,
   orderPath,
+  restoringPath,
 } from '../journal/paths.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
 import { TopicPattern } from '../model/topic-pattern.ts';
@@ -35,6 +38,7 @@ import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
 import { PartitionReader } from '../store/reader.ts';
 import { RunReader } from '../store/run-reader.ts';
 import { TailCache } from '../store/tail-cache.ts';
+import { Backups } from './backup/backups.ts';
 import { BrokerState } from './broker-state.ts';
 import { CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import { Checkpointer, type CheckpointWorker } from './checkpoints/checkpointer.ts';
@@ -178,6 +182,7 @@ export class Broker {
   readonly files: DataFiles;
   /** For work that reads the data directory as a whole. */
   readonly fileHold: FileHold;
+  readonly backups: Backups;
   readonly #parts: Parts;
   readonly #reader: PartitionReader;
   readonly #timestamps: Timestamps;
@@ -255,6 +260,19 @@ export class Broker {
       clusterId: () => this.clusterId,
       isHeld: () => this.fileHold.held,
       startWorker: parts.startTier,
+    });
+    this.backups = new Backups({
+      directory,
+      disk: parts.disk,
+      clock,
+      journal,
+      checkpointer: parts.checkpointer,
+      state,
+      files: parts.files,
+      handles: parts.handles,
+      hold: this.fileHold,
+      cache: this.tiering.cache,
+      clusterId: () => this.clusterId,
     });
     this.topics = new Topics({
       journal,
@@ -578,18 +596,17 @@ function newSubscriptionKeys() {
   };
 }
 
-async function fileSize(disk: Disk, path: string): Promise<number> {
-  const file = await disk.open(path, 'read');
-  try {
-    return await file.size();
-  } finally {
-    await file.close();
-  }
-}
-
 async function lockDirectory(options: BrokerOptions): Promise<DiskLock> {
   await options.disk.makeDirectory(options.directory);
-  return await options.disk.lockDirectory(options.directory);
+  const lock = await options.disk.lockDirectory(options.directory);
+  const names = await options.disk.list(options.directory);
+  if (!names.includes(basename(restoringPath(options.directory)))) return lock;
+  await lock.release();
+  throw new MillraceError(
+    'BACKUP_RESTORE_UNFINISHED',
+    `A restore into ${options.directory} was not finished: what is there is not whole. Run it again; it begins anew.`,
+    { details: { directory: options.directory } },
+  );
 }
 
 async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {

@@ -1,17 +1,16 @@
 /** `millrace import`: topics from the log directory of a Kafka broker. */
 import type { Command } from 'commander';
-import { MillraceError } from '../base/errors.ts';
 import { plainBatches } from '../model/plain-batch.ts';
 import { recordCount } from '../model/record-batch.ts';
-import { type ApiClient, topicPath } from './api-client.ts';
+import type { ApiClient } from './api-client.ts';
 import { UsageError } from './failure.ts';
-import { committedBatches, findPartitions, type SegmentPartition } from './kafka-segments.ts';
+import { committedSegmentBatches, findPartitions, type SegmentPartition } from './kafka-segments.ts';
 import { assignment, type ClientOptions, collect, withClient, withClientOptions } from './options.ts';
 import { plural, printJson, printLine } from './output.ts';
 import { Progress } from './progress.ts';
+import { sendBatch } from './send-batch.ts';
 import type { TopicDetail } from './topic-answers.ts';
 
-const BATCH_TYPE = 'application/vnd.millrace.record-batch';
 /** Kafka's own topics: offsets and transactions of its groups and producers mean nothing elsewhere. */
 const INTERNAL = /^__/;
 
@@ -94,9 +93,9 @@ async function importTopic(
   let batches = 0;
   try {
     for (const partition of partitions) {
-      for await (const { bytes } of committedBatches(partition, (place) => torn.push(place))) {
+      for await (const { bytes } of committedSegmentBatches(partition, (place) => torn.push(place))) {
         for (const batch of plainBatches(bytes)) {
-          await send(client, created.name, partition.partition, batch);
+          await sendBatch(client, created.name, partition.partition, batch);
           records += recordCount(batch, 0);
         }
         batches += 1;
@@ -109,19 +108,4 @@ async function importTopic(
   for (const place of torn) process.stderr.write(`${place}: an unfinished batch at the end was left out\n`);
   if (json) await printJson({ topic: created.name, partitions: count, records, torn });
   else await printLine(`imported ${created.name}: ${plural(records, 'record')} in ${plural(count, 'partition')}`);
-}
-
-/** Durable when it resolves, so that an interrupted import has lost nothing that was counted. */
-async function send(client: ApiClient, topic: string, partition: number, batch: Uint8Array): Promise<void> {
-  const path = topicPath(topic, 'records');
-  try {
-    await client.json('POST', path, { query: { partition, ack: 'durable' }, body: batch, contentType: BATCH_TYPE });
-  } catch (error) {
-    if (!(error instanceof MillraceError && error.code === 'MODEL_BATCH_TOO_LARGE')) throw error;
-    throw new MillraceError(
-      error.code,
-      `${error.message} Delete ${topic}, and import again with --config max.message.bytes=${batch.length} or more.`,
-      { details: error.details, cause: error },
-    );
-  }
 }

@@ -5,25 +5,14 @@
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError } from '../base/errors.ts';
-import {
-  BATCH_HEADER_BYTES,
-  baseOffset,
-  batchSizeBytes,
-  computeCrc,
-  crc,
-  isControl,
-  isTransactional,
-  magic,
-  producerId,
-} from '../model/record-batch.ts';
-import { readRecords } from '../model/record-codec.ts';
+import { BATCH_HEADER_BYTES, batchSizeBytes, computeCrc, crc, magic } from '../model/record-batch.ts';
+import { committedBatches } from './committed-batches.ts';
 
 const SEGMENT = /^\d{20}\.log$/;
 const PARTITION = /^(.+)-(\d+)$/;
 const READ_BYTES = 1024 * 1024;
 /** Kafka's own limit of a request; a larger length is damage. */
 const MAX_BATCH_BYTES = 128 * 1024 * 1024;
-const ABORT = 0;
 
 export interface SegmentPartition {
   readonly topic: string;
@@ -65,49 +54,17 @@ async function partitionAt(directory: string): Promise<SegmentPartition | undefi
  * @param torn called where the last segment ends inside a batch, as after a crash: what stands before it is good.
  * @throws MODEL_BATCH_UNSUPPORTED (message formats before Kafka 0.11), MODEL_BATCH_CORRUPT, each naming the place.
  */
-export async function* committedBatches(
+export async function* committedSegmentBatches(
   partition: SegmentPartition,
   torn: (place: string) => void,
 ): AsyncGenerator<SegmentBatch, void, undefined> {
-  const outcomes = await transactionEnds(partition, torn);
-  for await (const batch of allBatches(partition, () => undefined)) {
-    const { bytes } = batch;
-    if (isControl(bytes, 0)) continue;
-    if (isTransactional(bytes, 0) && !outcomes.isCommitted(producerId(bytes, 0), baseOffset(bytes, 0))) continue;
-    yield batch;
-  }
-}
-
-interface End {
-  readonly offset: number;
-  readonly committed: boolean;
-}
-
-class TransactionEnds {
-  readonly #ends = new Map<number, End[]>();
-
-  add(id: number, end: End): void {
-    const known = this.#ends.get(id);
-    if (known === undefined) this.#ends.set(id, [end]);
-    else known.push(end);
-  }
-
-  /** By the first marker of the producer behind the offset; without one it was not finished. */
-  isCommitted(id: number, offset: number): boolean {
-    return this.#ends.get(id)?.find((end) => end.offset > offset)?.committed === true;
-  }
-}
-
-async function transactionEnds(partition: SegmentPartition, torn: (place: string) => void): Promise<TransactionEnds> {
-  const ends = new TransactionEnds();
-  for await (const { bytes } of allBatches(partition, torn)) {
-    if (!isControl(bytes, 0)) continue;
-    for (const { offset, key } of readRecords(bytes)) {
-      const type = key === null || key.length < 4 ? ABORT : Buffer.from(key).readInt16BE(2);
-      ends.add(producerId(bytes, 0), { offset, committed: type !== ABORT });
-    }
-  }
-  return ends;
+  let isFirst = true;
+  yield* committedBatches(() => {
+    // Gone through twice, and told once.
+    const tell = isFirst ? torn : (): void => {};
+    isFirst = false;
+    return allBatches(partition, tell);
+  });
 }
 
 async function* allBatches(

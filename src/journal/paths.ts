@@ -64,6 +64,11 @@ export function lockPath(directory: string): string {
   return join(directory, 'lock');
 }
 
+/** There while a restore writes into the directory: what is there is not whole. */
+export function restoringPath(directory: string): string {
+  return join(directory, 'restoring');
+}
+
 /** Text for people: who holds the lock. */
 export function lockHolderPath(directory: string): string {
   return join(directory, 'lock.holder');

@@ -43,7 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   process: ['base', 'client'],
   // Puts the embedded broker beside the client's back ends; nothing else may know both.
   sdk: ['base', 'client', 'server'],
-  cli: ['base', 'model', 'wire', 'journal', 'store', 'broker', 'server', 'client', 'process', 'sdk'],
+  cli: ['base', 'model', 'wire', 'journal', 'store', 'tier', 'broker', 'server', 'client', 'process', 'sdk'],
 };
 
 /** Started by the runtime or by programs that embed Millrace, not by another file. */

@@ -7,6 +7,7 @@
  */
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
+import { fileSize } from '../../journal/file-size.ts';
 import {
   chunkDirectory,
   chunkPath,
@@ -228,12 +229,7 @@ export class Folder {
   }
 
   async #sizeOf(file: number): Promise<number> {
-    const handle = await this.#disk.open(journalPath(this.#directory, file), 'read');
-    try {
-      return await handle.size();
-    } finally {
-      await handle.close();
-    }
+    return await fileSize(this.#disk, journalPath(this.#directory, file));
   }
 }
 

@@ -6,6 +6,7 @@
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
+import { fileSize } from '../../journal/file-size.ts';
 import { indexPath, journalDirectory, journalPath } from '../../journal/paths.ts';
 import { writeWhole } from '../../store/checkpoint-file.ts';
 import { isChunk } from '../../store/file-number.ts';
@@ -19,7 +20,7 @@ const CONCURRENT_CHECKS = 8;
 export async function rebuildIndex(disk: Disk, directory: string, file: number): Promise<void> {
   const path = journalPath(directory, file);
   const index = new IndexBuilder(file);
-  await scanFile(disk, path, file, await sizeOf(disk, path), {
+  await scanFile(disk, path, file, await fileSize(disk, path), {
     batchHeaders: (run, sizeBytes) => index.add(run, sizeBytes),
     command: () => undefined,
   });
@@ -83,14 +84,5 @@ async function fault(disk: Disk, directory: string, file: number): Promise<strin
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'it is missing';
     return `it cannot be read: ${String(error)}`;
-  }
-}
-
-async function sizeOf(disk: Disk, path: string): Promise<number> {
-  const handle = await disk.open(path, 'read');
-  try {
-    return await handle.size();
-  } finally {
-    await handle.close();
   }
 }

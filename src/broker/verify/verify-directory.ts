@@ -13,6 +13,7 @@
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
+import { fileSize } from '../../journal/file-size.ts';
 import {
   checkpointDirectory,
   checkpointPath,
@@ -103,7 +104,7 @@ async function builtIndex(disk: Disk, directory: string, file: number): Promise<
   const path = journalPath(directory, file);
   const index = new IndexBuilder(file);
   try {
-    const sizeBytes = await sizeOf(disk, path);
+    const sizeBytes = await fileSize(disk, path);
     await scanFile(disk, path, file, sizeBytes, {
       batchHeaders: (run, runBytes) => index.add(run, runBytes),
       command: () => undefined,
@@ -111,15 +112,6 @@ async function builtIndex(disk: Disk, directory: string, file: number): Promise<
     return index.build().bytes;
   } catch {
     return undefined;
-  }
-}
-
-async function sizeOf(disk: Disk, path: string): Promise<number> {
-  const handle = await disk.open(path, 'read');
-  try {
-    return await handle.size();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -27,6 +27,7 @@ import { pushSender } from './push/push-sender.ts';
 import { applyQuotas } from './quota.ts';
 import { ReadingRoom } from './reading.ts';
 import { RECORD_MEDIA_TYPES } from './record-media.ts';
+import { backupRoutes } from './routes/backup.ts';
 import { commitRoutes } from './routes/commit.ts';
 import { groupOffsetRoutes } from './routes/group-offsets.ts';
 import { groupRoutes } from './routes/groups.ts';
@@ -232,6 +233,7 @@ function createApp(context: HttpContext, version: string): FastifyInstance {
   app.register(async (scope) => {
     parseRecordBodies(scope, context, ['application/json']);
     commitRoutes(scope, context);
+    backupRoutes(scope, context, version);
   });
   app.register(async (scope) => streamRoutes(scope, context));
   return app;

@@ -325,6 +325,9 @@ export function lineageQuery(settings: HttpSettings) {
 export type LineageQuery = XStatic<ReturnType<typeof lineageQuery>>;
 
 /** Globs of one subscription: each is matched against every topic, once. */
+export const BackupQuery = object({ maxBytesPerSecond: whole(1, MAX_INTEGER) }, []);
+export type BackupQuery = XStatic<typeof BackupQuery>;
+
 const MAX_PATTERNS = 100;
 
 export function subscribeQuery(settings: HttpSettings) {

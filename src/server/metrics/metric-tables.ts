@@ -11,6 +11,7 @@ import type { HttpCounters } from '../../listeners/http/counters.ts';
 import type { KafkaMetrics } from '../../listeners/kafka/metrics.ts';
 import type { WebSocketCounters } from '../../listeners/ws/counters.ts';
 import type { DiskCounters } from '../metered-disk.ts';
+import { BACKUP_METRICS } from './backup-metrics.ts';
 import { BROKER_METRICS } from './broker-metrics.ts';
 import { COMPACTION_METRICS } from './compaction-metrics.ts';
 import { DISK_METRICS } from './disk-metrics.ts';
@@ -49,6 +50,7 @@ export const METRIC_TABLES: readonly MetricTable[] = [
   table('Storage', STORAGE_METRICS, 'broker'),
   table('Compaction', COMPACTION_METRICS, 'broker'),
   table('Object store', TIER_METRICS, 'broker'),
+  table('Backup', BACKUP_METRICS, 'broker'),
   table('Consumer groups', GROUP_METRICS, 'broker'),
   table('Transactions', TRANSACTION_METRICS, 'transactions'),
   table('Repeated messages', MESSAGE_ID_METRICS, 'messageIds'),

@@ -97,6 +97,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /health/ready': { tag: 'health', summary: 'Whether it takes and serves records.', answers: ok(OBJECT) },
   'GET /metrics': { tag: 'health', summary: 'Metrics as Prometheus text.', answers: { 200: { 'text/plain': TEXT } } },
   'GET /v1/stats': { tag: 'health', summary: 'The broker in a few numbers.', answers: ok(StatsView) },
+  'POST /v1/backup': {
+    tag: 'health',
+    summary: 'A backup of everything acknowledged so far, as frames; the body makes it incremental.',
+    body: { [JSON_TYPE]: { ...OBJECT, description: 'clusterId and files of the manifest of an earlier backup.' } },
+    answers: { 200: { 'application/vnd.millrace.backup': BYTES } },
+  },
   'GET /v1/openapi.json': { tag: 'health', summary: 'This document.', answers: ok(OBJECT) },
 
   'POST /v1/topics': { tag: 'topics', summary: 'Create a topic.', answers: { 201: json(TopicView) } },

@@ -1,0 +1,258 @@
+/**
+ * Backups of a running broker: a checkpoint and the files it stands on, read while writers go on.
+ *
+ * ```
+ *  hold files ──► roll the journal: file N is closed ──► checkpoint of N or later ──► list what it needs ──► read, frame by frame
+ *      └────────────────────────────── let go: at the end, or when the reader is gone ◄──────────────────────────────┘
+ * ```
+ * Consistent by construction: everything that was acknowledged before the backup began is in file N or before, and the
+ * checkpoint is the state at the end of its file. Nothing that a closed file says changes afterwards.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../base/clock.ts';
+import { asMillraceError, MillraceError } from '../../base/errors.ts';
+import type { Disk } from '../../journal/disk.ts';
+import { fileSize } from '../../journal/file-size.ts';
+import type { LocalJournal } from '../../journal/local-journal.ts';
+import {
+  checkpointDirectory,
+  checkpointPath,
+  chunkDirectory,
+  chunkPath,
+  journalDirectory,
+  journalPath,
+  numberedFiles,
+  orderPath,
+} from '../../journal/paths.ts';
+import { BACKUP_PIECE_BYTES, BackupFrameWriter } from '../../store/backup-frame.ts';
+import {
+  type BackupFile,
+  type BackupManifest,
+  backupFileKey,
+  type EarlierBackup,
+  encodeManifest,
+} from '../../store/backup-manifest.ts';
+import type { FileHandles } from '../../store/file-handles.ts';
+import { chunkFile } from '../../store/file-number.ts';
+import type { BrokerState } from '../broker-state.ts';
+import type { Checkpointer } from '../checkpoints/checkpointer.ts';
+import { rollJournal } from '../chunks/roll-journal.ts';
+import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
+import { Throttle } from '../compaction/throttle.ts';
+import type { DataFiles } from '../retention/data-files.ts';
+import type { FileHold } from '../retention/file-hold.ts';
+import type { ChunkCache } from '../tiering/chunk-cache.ts';
+
+export interface BackupsOptions {
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly journal: LocalJournal;
+  readonly checkpointer: Checkpointer;
+  readonly state: BrokerState;
+  readonly files: DataFiles;
+  readonly handles: FileHandles;
+  readonly hold: FileHold;
+  /** For chunks that are in the object store alone. */
+  readonly cache: ChunkCache;
+  readonly clusterId: () => string;
+}
+
+export interface BackupRequest {
+  /** Files that it has are not sent again. */
+  readonly earlier?: EarlierBackup | undefined;
+  /** Of Millrace, for the manifest. */
+  readonly version: string;
+  /** 0: as fast as the reader takes it. */
+  readonly maxBytesPerSecond: number;
+}
+
+/** One that runs. `frames` is read once; `close` lets the files go, whoever ends it, and is safe to call twice. */
+export interface Backup {
+  readonly manifest: BackupManifest;
+  /** Heads and bodies in turn. @throws STORE_IO, STORE_CORRUPT, TIER_UNAVAILABLE and the like: then it has no end. */
+  frames(): AsyncGenerator<Uint8Array, void, undefined>;
+  close(): void;
+}
+
+export class Backups {
+  /** `lastFinishedAt`: ms since 1970; 0 before the first. */
+  readonly counters = { begun: 0, finished: 0, failed: 0, sentBytes: 0, lastFinishedAt: 0 };
+  readonly #options: BackupsOptions;
+  #running = false;
+
+  constructor(options: BackupsOptions) {
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  /**
+   * Everything acknowledged so far, and nothing that came after a point soon from now.
+   *
+   * @throws BACKUP_RUNNING (one at a time), BACKUP_EARLIER_UNUSABLE (of another cluster), BACKUP_UNAVAILABLE (the checkpoint
+   *   could not be written; the log says why), and what the journal refuses with.
+   */
+  async begin(request: BackupRequest): Promise<Backup> {
+    if (this.#running) {
+      throw new MillraceError('BACKUP_RUNNING', 'A backup runs already. Wait for its end, or end it, and try again.');
+    }
+    this.#running = true;
+    let release: (() => void) | undefined;
+    const close = (): void => {
+      release?.();
+      this.#running = false;
+    };
+    try {
+      this.#checkEarlier(request.earlier);
+      release = await this.#options.hold.take();
+      const manifest = await this.#plan(request);
+      this.counters.begun += 1;
+      let closed = false;
+      return {
+        manifest,
+        frames: () => this.#frames(manifest, request.maxBytesPerSecond),
+        close: () => {
+          if (!closed) close();
+          closed = true;
+        },
+      };
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+
+  #checkEarlier(earlier: EarlierBackup | undefined): void {
+    const clusterId = this.#options.clusterId();
+    if (earlier === undefined || earlier.clusterId === clusterId) return;
+    throw new MillraceError(
+      'BACKUP_EARLIER_UNUSABLE',
+      `The earlier backup is of cluster ${earlier.clusterId.slice(0, 100)}, and this is ${clusterId}: its files are others. ` +
+        'Make a full backup.',
+      { details: { clusterId } },
+    );
+  }
+
+  async #plan({ earlier, version }: BackupRequest): Promise<BackupManifest> {
+    const { journal, checkpointer, clock, clusterId } = this.#options;
+    const closed = await rollJournal(journal);
+    if (!(await checkpointer.checkpointThrough(closed))) throw unavailable();
+    const id = randomBytes(8).toString('hex');
+    const known = new Map(earlier?.files.map((file) => [backupFileKey(file), file.in] as const));
+    const found = await this.#list(closed);
+    const [checkpoint] = found;
+    if (checkpoint === undefined) throw unavailable();
+    // A checkpoint is always sent: it is small, and a restore begins with it.
+    const files = found.map((file): BackupFile => {
+      const has = file.kind === 'checkpoint' ? undefined : known.get(backupFileKey(file));
+      return { ...file, in: has ?? id };
+    });
+    const createdAt = clock.now();
+    return { format: 1, id, clusterId: clusterId(), version, createdAt, journalFile: checkpoint.number, files };
+  }
+
+  /** The newest checkpoint, which is that of `closed` or of a later file, and what it may refer to. */
+  async #list(closed: number): Promise<Omit<BackupFile, 'in'>[]> {
+    const { disk, directory, files, state } = this.#options;
+    const checkpoints = numberedFiles(await disk.list(checkpointDirectory(directory)), 'checkpoint');
+    const newest = checkpoints.at(-1);
+    if (newest === undefined || newest < closed) return [];
+    const list: Omit<BackupFile, 'in'>[] = [];
+    const add = async (kind: 'checkpoint' | 'order' | 'journal', number: number, path: string): Promise<void> => {
+      list.push({ kind, number, sizeBytes: await fileSize(disk, path) });
+    };
+    await add('checkpoint', newest, checkpointPath(directory, newest));
+    const names = await disk.list(journalDirectory(directory));
+    for (const file of numberedFiles(names, 'order')) await add('order', file, orderPath(directory, file));
+    for (const file of numberedFiles(names, 'journal')) {
+      if (file <= newest) await add('journal', file, journalPath(directory, file));
+    }
+    const local = new Set(numberedFiles(await disk.list(chunkDirectory(directory)), 'chunk'));
+    const sizes = files.chunkSizes();
+    const chunks = new Map<number, number>();
+    for (const { chunk, rawBytes } of state.tier.places()) chunks.set(chunk, rawBytes);
+    // Those of a round that is not committed may be written again under the same number, and nothing refers to them.
+    for (const chunk of local) {
+      if (isCommitted(state, chunk))
+        chunks.set(chunk, sizes.get(chunk) ?? (await fileSize(disk, chunkPath(directory, chunk))));
+    }
+    const inOrder = [...chunks].sort(([a], [b]) => a - b);
+    return [...list, ...inOrder.map(([number, sizeBytes]) => ({ kind: 'chunk', number, sizeBytes }) as const)];
+  }
+
+  async *#frames(manifest: BackupManifest, maxBytesPerSecond: number): AsyncGenerator<Uint8Array, void, undefined> {
+    const writer = new BackupFrameWriter();
+    const throttle = new Throttle(this.#options.clock, maxBytesPerSecond);
+    const body = encodeManifest(manifest);
+    yield writer.head('manifest', body);
+    yield body;
+    const counts = { files: 0, bytes: 0 };
+    try {
+      for (const [row, file] of manifest.files.entries()) {
+        if (file.in !== manifest.id) continue;
+        for (let position = 0; position < file.sizeBytes; position += BACKUP_PIECE_BYTES) {
+          const piece = new Uint8Array(Math.min(BACKUP_PIECE_BYTES, file.sizeBytes - position));
+          await this.#read(file, piece, position);
+          yield writer.head('piece', piece, row, position);
+          yield piece;
+          this.counters.sentBytes += piece.length;
+          counts.bytes += piece.length;
+          await throttle.spend(piece.length);
+        }
+        counts.files += 1;
+      }
+    } catch (error) {
+      this.counters.failed += 1;
+      const { code, message } = asMillraceError(error);
+      const words = new TextEncoder().encode(JSON.stringify({ code, message }));
+      yield writer.head('failed', words);
+      yield words;
+      throw error;
+    }
+    const end = new TextEncoder().encode(JSON.stringify(counts));
+    yield writer.head('end', end);
+    yield end;
+    this.counters.finished += 1;
+    this.counters.lastFinishedAt = this.#options.clock.now();
+  }
+
+  async #read({ kind, number }: BackupFile, into: Uint8Array, position: number): Promise<void> {
+    const { directory, handles, files, cache } = this.#options;
+    if (kind === 'chunk' && !files.has(chunkFile(number)) && cache.sizeOf(number) !== undefined) {
+      await cache.read(number, position, into.length, (path) => handles.read(path, into, position));
+      return;
+    }
+    await handles.read(pathOf(directory, kind, number), into, position);
+  }
+}
+
+/** The number is taken for ever: partitions may refer to it. */
+function isCommitted({ chunks, compaction }: BrokerState, chunk: number): boolean {
+  return chunk < (chunk < FIRST_COMPACTED_CHUNK ? chunks.nextChunk : compaction.nextChunk);
+}
+
+/** Where a file of a backup stands in a data directory. */
+export function pathOf(directory: string, kind: BackupFile['kind'], number: number): string {
+  switch (kind) {
+    case 'checkpoint':
+      return checkpointPath(directory, number);
+    case 'order':
+      return orderPath(directory, number);
+    case 'journal':
+      return journalPath(directory, number);
+    case 'chunk':
+      return chunkPath(directory, number);
+    default:
+      return kind satisfies never;
+  }
+}
+
+function unavailable(): MillraceError {
+  return new MillraceError(
+    'BACKUP_UNAVAILABLE',
+    'No checkpoint could be written, so there is nothing to begin from; the broker says why in its log. Try again later.',
+  );
+}
