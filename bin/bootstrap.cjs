@@ -54,8 +54,29 @@ function importProgram(options, published) {
   silenceExperimentalWarnings();
   const nodeModule = require('module');
   if (nodeModule.enableCompileCache !== undefined) nodeModule.enableCompileCache();
+  resolveOwnModules(nodeModule, published);
   process.argv = [process.argv[0], options.script].concat(options.args);
   import(url.pathToFileURL(entryFile(options.entry, published)).href).catch(fail);
+}
+
+/**
+ * Our modules name each other by the exact file, so that Node need not look for one (a fifth of the time to load all).
+ * Everything else is resolved as ever.
+ */
+function resolveOwnModules(nodeModule, published) {
+  if (nodeModule.registerHooks === undefined) return;
+  const own = url.pathToFileURL(path.join(ROOT, published ? 'dist' : 'src')).href + '/';
+  const ending = published ? '.js' : '.ts';
+  const format = published ? 'module' : 'module-typescript';
+  nodeModule.registerHooks({
+    resolve: function (specifier, context, nextResolve) {
+      const from = context.parentURL;
+      if (from === undefined || specifier[0] !== '.' || !specifier.endsWith(ending) || !from.startsWith(own)) {
+        return nextResolve(specifier, context);
+      }
+      return { url: new URL(specifier, from).href, format: format, shortCircuit: true };
+    },
+  });
 }
 
 function entryFile(entry, published) {
