@@ -38,6 +38,10 @@ export interface Features {
   readonly acknowledgesRecords: boolean;
   /** Writes to several partitions, and positions of groups, that count all or not at all. */
   readonly transactions: boolean;
+  /** Writes on condition that a partition still ends where its writer saw it end. */
+  readonly conditionalAppends: boolean;
+  /** A partition's first record has offset 0, so a later start says that records are gone. */
+  readonly offsetsFromZero: boolean;
 }
 
 export interface Backend {
@@ -50,6 +54,8 @@ export interface Backend {
   openReader(options: ReaderOptions): Promise<Reader>;
   /** Where there are transactions: resolves when whoever else used this id is fenced, and what he left open is aborted. */
   openTransactions?(options: TransactionOptions): Promise<TransactionalWriter>;
+  /** Where there are conditional appends. */
+  openConditionalWriter?(): Promise<ConditionalWriter>;
   /** Called once, after all writers and readers are closed. */
   close(): Promise<void>;
 }
@@ -81,6 +87,20 @@ export interface Writer {
    * @returns one entry per batch, in order: its offsets, or why it failed. Throws only what concerns them all.
    */
   write(batches: readonly WriteBatch[]): Promise<readonly (Offsets | Error)[]>;
+  close(): Promise<void>;
+}
+
+/** What came of a conditional append: the records' offsets, or that the partition had moved on and nothing was written. */
+export type ConditionalOutcome =
+  | { readonly outcome: 'written'; readonly offsets: Offsets }
+  | { readonly outcome: 'moved' };
+
+export interface ConditionalWriter {
+  /**
+   * Writes all of the batch if the partition ends at `endOffset` at that moment, or nothing; 0 for a topic that is not there.
+   * Repeated until it is answered, and written once. Abort: it may still be written.
+   */
+  append(batch: WriteBatch, endOffset: bigint, options: AbortOptions): Promise<ConditionalOutcome>;
   close(): Promise<void>;
 }
 

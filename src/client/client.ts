@@ -2,9 +2,9 @@
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import { Admin } from './admin.ts';
-import type { Backend, Features, ReaderMode, Writer, WriterOptions } from './backend.ts';
+import type { Backend, ConditionalWriter, Features, ReaderMode, Writer, WriterOptions } from './backend.ts';
 import { Consumer, type ConsumerOptions, type ModeOptions } from './consumer.ts';
-import type { Guarantee } from './guarantee.ts';
+import type { Appending, Guarantee } from './guarantee.ts';
 import type { HeaderCodecs } from './headers.ts';
 import { exactPosition, type Position } from './position.ts';
 import { Producer, type ProducerOptions } from './producer.ts';
@@ -17,24 +17,36 @@ export interface ClientParts {
   readonly backend: Backend;
   readonly uri: BackendUri;
   readonly clock: Clock;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
 }
 
-/** @typeParam Can `exactly-once` where the compiler knows that the back end has transactions. */
-export class Client<Can extends Guarantee = Guarantee> implements AsyncDisposable {
+/**
+ * @typeParam Can `exactly-once` where the compiler knows that the back end has transactions.
+ * @typeParam Appends `if-unchanged` where it knows that the back end has conditional appends.
+ */
+export class Client<Can extends Guarantee = Guarantee, Appends extends Appending = Appending>
+  implements AsyncDisposable
+{
   /** For the compiler alone. */
   declare readonly can?: Can;
+  /** For the compiler alone. */
+  declare readonly appends?: Appends;
   readonly #backend: Backend;
   readonly #uri: BackendUri;
   readonly #clock: Clock;
+  /** @internal Numbers in [0, 1). */
+  readonly random: () => number;
   /** Open producers and consumers; closed before the back end. */
   readonly #open = new Set<AsyncDisposable>();
   #closing: Promise<void> | undefined;
 
   /** @internal Use `connect()`. */
-  constructor({ backend, uri, clock }: ClientParts) {
+  constructor({ backend, uri, clock, random }: ClientParts) {
     this.#backend = backend;
     this.#uri = uri;
     this.#clock = clock;
+    this.random = random;
   }
 
   /** Topics that the URI names. */
@@ -96,8 +108,37 @@ export class Client<Can extends Guarantee = Guarantee> implements AsyncDisposabl
   }
 
   /** Whether the back end has transactions; in the branch where it has, the compiler knows. */
-  hasTransactions(): this is Client<'exactly-once'> {
+  hasTransactions(): this is Client<'exactly-once', Appends> {
     return this.#backend.features.transactions;
+  }
+
+  /** Whether the back end has conditional appends (`millrace/aggregate`); in the branch where it has, the compiler knows. */
+  hasConditionalAppends(): this is Client<Can, 'if-unchanged'> {
+    return this.#backend.features.conditionalAppends;
+  }
+
+  /** @internal For `millrace/aggregate`. @throws MillraceError CLIENT_UNSUPPORTED. */
+  async openConditionalWriter(): Promise<ConditionalWriter> {
+    this.#checkOpen();
+    const backend = this.#backend;
+    if (backend.openConditionalWriter === undefined)
+      throw new MillraceError(
+        'CLIENT_UNSUPPORTED',
+        `The ${backend.name} back end has no conditional appends; http://, millrace+dir://, redis:// and memory:// have.`,
+      );
+    const writer = await backend.openConditionalWriter();
+    const close = async (): Promise<void> => {
+      this.#open.delete(owned);
+      await writer.close();
+    };
+    const owned = { [Symbol.asyncDispose]: close };
+    this.#open.add(owned);
+    return { append: async (batch, endOffset, options) => await writer.append(batch, endOffset, options), close };
+  }
+
+  /** @internal */
+  get clock(): Clock {
+    return this.#clock;
   }
 
   /**

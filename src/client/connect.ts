@@ -4,7 +4,7 @@ import { MillraceError } from '../base/errors.ts';
 import { type AbortOptions, abortable, throwIfAborted } from './abort.ts';
 import type { BackendLoader } from './backend.ts';
 import { Client } from './client.ts';
-import type { GuaranteeOf } from './guarantee.ts';
+import type { AppendingOf, GuaranteeOf } from './guarantee.ts';
 import { parseUri, schemeOf, type UriForm } from './uri.ts';
 
 export interface ConnectOptions extends AbortOptions {
@@ -27,7 +27,7 @@ export type Schemes = Readonly<Record<string, Scheme>>;
 export type Connect = <const Uri extends string>(
   uri: Uri,
   options?: ConnectOptions,
-) => Promise<Client<GuaranteeOf<Uri>>>;
+) => Promise<Client<GuaranteeOf<Uri>, AppendingOf<Uri>>>;
 
 /**
  * Makes `connect` for a table of schemes: programs with back ends of their own add rows.
@@ -46,7 +46,12 @@ export function createConnect(schemes: Schemes): Connect {
     const { clientId = 'millrace-sdk', library = {} } = options;
     const opening = load({ uri, clock, random: chance, clientId, library });
     try {
-      return new Client<GuaranteeOf<Uri>>({ backend: await abortable(opening, options.signal), uri, clock });
+      return new Client<GuaranteeOf<Uri>, AppendingOf<Uri>>({
+        backend: await abortable(opening, options.signal),
+        uri,
+        clock,
+        random: chance,
+      });
     } catch (error) {
       // Given up while it opened: what opens after all is closed.
       if (options.signal?.aborted === true) opening.then((late) => late.close()).catch(() => undefined);

@@ -3,6 +3,9 @@
 /** `exactly-once`: it has transactions. */
 export type Guarantee = 'at-least-once' | 'exactly-once';
 
+/** `if-unchanged`: it can append on condition that a log still ends where the writer saw it end. */
+export type Appending = 'always' | 'if-unchanged';
+
 type WithTransactions = `kafka://${string}` | `millrace://${string}` | `millrace+dir://${string}`;
 type WithoutTransactions =
   | `redis://${string}`
@@ -19,3 +22,19 @@ export type GuaranteeOf<Uri extends string> = Uri extends WithTransactions
   : Uri extends WithoutTransactions
     ? 'at-least-once'
     : Guarantee;
+
+type WithConditions =
+  | `http://${string}`
+  | `https://${string}`
+  | `redis://${string}`
+  | `rediss://${string}`
+  | `memory://${string}`
+  | `millrace+dir://${string}`;
+type WithoutConditions = `kafka://${string}` | `millrace://${string}` | `file://${string}` | `stdio://${string}`;
+
+/** The same for conditional appends; of other URIs `hasConditionalAppends()` tells. */
+export type AppendingOf<Uri extends string> = Uri extends WithConditions
+  ? 'if-unchanged'
+  : Uri extends WithoutConditions
+    ? 'always'
+    : Appending;

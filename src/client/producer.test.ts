@@ -58,6 +58,8 @@ function setUp(options: Partial<ProducerOptions<string>> = {}, partitionCount = 
     loadBalanced: true,
     acknowledgesRecords: false,
     transactions: false,
+    conditionalAppends: false,
+    offsetsFromZero: true,
   };
   const parts = { writer, backendName: 'fake', features, clock, defaultTopic: 't', onClose: () => undefined };
   const producer = new Producer(parts, { value: string(), ...options });
@@ -229,6 +231,8 @@ test('what the back end cannot keep is refused, or dropped where that was said',
     loadBalanced: false,
     acknowledgesRecords: false,
     transactions: false,
+    conditionalAppends: false,
+    offsetsFromZero: true,
   };
   const parts = { writer, backendName: 'pipe', features, clock, defaultTopic: 't', onClose: () => undefined };
   const strict = new Producer(parts, { value: string() });

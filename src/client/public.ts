@@ -10,6 +10,8 @@ export type {
   BackendAdmin,
   BackendContext,
   BackendLoader,
+  ConditionalOutcome,
+  ConditionalWriter,
   CreateTopicOptions,
   Features,
   GroupPositions,
@@ -41,7 +43,7 @@ export {
   type ResumableOptions,
   type Undecodable,
 } from './consumer.ts';
-export type { Guarantee, GuaranteeOf } from './guarantee.ts';
+export type { Appending, AppendingOf, Guarantee, GuaranteeOf } from './guarantee.ts';
 export { type AnyHeaders, type HeaderCodecs, type HeadersInput, RecordHeaders } from './headers.ts';
 export type { Partitioner, PartitionerInput, PartitionerName } from './partitioner.ts';
 export type { Place, Position } from './position.ts';

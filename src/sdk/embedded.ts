@@ -3,7 +3,8 @@
  * system chooses. Clients of one directory share it; it stops when the last of them closes.
  */
 import path from 'node:path';
-import type { BackendLoader } from '../client/backend.ts';
+import { assert } from '../base/errors.ts';
+import type { BackendContext, BackendLoader, ConditionalWriter } from '../client/backend.ts';
 import { openKafka } from '../client/backends/kafka/backend.ts';
 import { type OpenedBroker, openBroker } from '../server/open-broker.ts';
 
@@ -27,12 +28,27 @@ export const openEmbedded: BackendLoader = async (context) => {
         await release(dir);
       }
     };
-    return { ...backend, name: 'millrace+dir', close };
+    return {
+      ...backend,
+      name: 'millrace+dir',
+      features: { ...backend.features, conditionalAppends: true },
+      openConditionalWriter: async () => await conditionalWriter(broker, context),
+      close,
+    };
   } catch (error) {
     await release(dir);
     throw error;
   }
 };
+
+/** The Kafka protocol has no conditional append; the broker's HTTP interface has. */
+async function conditionalWriter({ http }: OpenedBroker, context: BackendContext): Promise<ConditionalWriter> {
+  const { openHttp } = await import('../client/backends/http/backend.ts');
+  const { host } = new URL(http);
+  const backend = await openHttp({ ...context, uri: { ...context.uri, scheme: 'http', nodes: [host] }, library: {} });
+  assert(backend.openConditionalWriter !== undefined, 'HTTP has conditional appends');
+  return await backend.openConditionalWriter();
+}
 
 async function acquire(dir: string): Promise<OpenedBroker> {
   let shared = running.get(dir);

@@ -41,6 +41,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ['base', 'model', 'wire'],
   // Stands on the client's API, whichever back end it has.
   process: ['base', 'client'],
+  // Event-sourced aggregates over the client's API.
+  aggregate: ['base', 'client'],
   // Puts the embedded broker beside the client's back ends; nothing else may know both.
   sdk: ['base', 'client', 'server'],
   cli: ['base', 'model', 'wire', 'journal', 'store', 'tier', 'broker', 'server', 'client', 'process', 'sdk'],

@@ -52,6 +52,13 @@ test('orders, over the Kafka protocol and in memory', TIMEOUT, async () => {
   assert.equal(await example('sdk-orders.ts'), '3 orders, 50 in total\n');
 });
 
+test('an aggregate sells what there is, over HTTP and in memory', TIMEOUT, async () => {
+  await using broker = await openBroker();
+  const sold = '25 of 40 customers served, 0 pieces left\n';
+  assert.equal(await example('sdk-aggregate.ts', broker.http), sold);
+  assert.equal(await example('sdk-aggregate.ts'), sold);
+});
+
 test(
   'one processor on Millrace, a directory, files and pipes: equal output, and nothing twice when it runs again',
   TIMEOUT,

@@ -33,6 +33,8 @@ export const openFile: BackendLoader = async ({ uri, clock }) => {
       loadBalanced: true,
       acknowledgesRecords: false,
       transactions: false,
+      conditionalAppends: false,
+      offsetsFromZero: false,
     },
     admin: {
       createTopic: async () => await refuse('creates a stream with its first message'),

@@ -3,6 +3,7 @@ import { MillraceError } from '../../../base/errors.ts';
 import type { Backend, BackendContext, BackendLoader } from '../../backend.ts';
 import { hostsOf } from '../../uri.ts';
 import { type Api, request, topicPath } from './api.ts';
+import { HttpConditionalWriter } from './conditional-writer.ts';
 import { HttpReader, type TopicJson } from './reader.ts';
 import { HttpWriter } from './writer.ts';
 
@@ -45,6 +46,8 @@ function httpBackend(api: Api, random: BackendContext['random']): Backend {
       loadBalanced: false,
       acknowledgesRecords: false,
       transactions: false,
+      conditionalAppends: true,
+      offsetsFromZero: true,
     },
     admin: {
       async createTopic(topic, { partitions, config }) {
@@ -70,6 +73,7 @@ function httpBackend(api: Api, random: BackendContext['random']): Backend {
       },
     },
     openWriter: async (options) => new HttpWriter(api, options, random),
+    openConditionalWriter: async () => new HttpConditionalWriter(api, random),
     openReader: async (options) => await HttpReader.open(api, options),
     close: async () => undefined,
   };

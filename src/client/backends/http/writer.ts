@@ -11,7 +11,7 @@ import type { TopicJson } from './reader.ts';
 
 const ACKS = { all: 'durable', leader: 'written', none: 'admitted' } as const;
 
-interface WriteJson {
+export interface WriteJson {
   readonly partitions: readonly { readonly baseOffset?: number }[];
 }
 
@@ -68,7 +68,8 @@ export class HttpWriter implements Writer {
   }
 }
 
-function recordJson({ key, value, headers, timestamp }: EncodedRecord): object {
+/** A record as the HTTP interface takes it. */
+export function recordJson({ key, value, headers, timestamp }: EncodedRecord): object {
   return {
     ...(key === null ? {} : { keyBase64: encodeBase64(key) }),
     ...(value === null ? { value: null } : { valueBase64: encodeBase64(value) }),
@@ -85,8 +86,8 @@ function recordJson({ key, value, headers, timestamp }: EncodedRecord): object {
   };
 }
 
-/** 128 bits of chance. */
-function uniqueName(random: () => number): string {
+/** 128 bits of chance, as the beginning of idempotency keys. */
+export function uniqueName(random: () => number): string {
   const part = (): string =>
     Math.floor(random() * 2 ** 32)
       .toString(16)

@@ -35,6 +35,8 @@ export const openKafka: BackendLoader = async (context) => {
       loadBalanced: true,
       acknowledgesRecords: false,
       transactions: true,
+      conditionalAppends: false,
+      offsetsFromZero: true,
     },
     admin: kafkaAdmin(admin),
     openWriter: async (options) => new KafkaWriter(kafka, settings, options),

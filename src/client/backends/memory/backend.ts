@@ -4,7 +4,7 @@
  */
 import type { Backend, BackendLoader, Reader, WriteBatch, Writer } from '../../backend.ts';
 import { numberOption, type UriForm } from '../../uri.ts';
-import { DEFAULT_MEMORY_MAX_BYTES, MemoryLog } from './memory-log.ts';
+import { DEFAULT_MEMORY_MAX_BYTES, MemoryLog, type MemoryPartition } from './memory-log.ts';
 import { MemoryReader } from './reader.ts';
 
 export const MEMORY_FORM: UriForm = { rest: 'topics', options: ['partitions', 'max-bytes'], needsNode: false };
@@ -34,6 +34,8 @@ function memoryBackend(log: MemoryLog): Backend {
       loadBalanced: true,
       acknowledgesRecords: false,
       transactions: false,
+      conditionalAppends: true,
+      offsetsFromZero: true,
     },
     admin: {
       createTopic: async (topic, { partitions }) => void log.create(topic, partitions),
@@ -46,15 +48,27 @@ function memoryBackend(log: MemoryLog): Backend {
       write: async (batches) => batches.map((batch) => append(log, batch)),
       close: async () => undefined,
     }),
+    openConditionalWriter: async () => ({
+      append: async (batch, endOffset) => {
+        const { endOffset: end } = partitionOf(log, batch);
+        return end === endOffset ? { outcome: 'written', offsets: append(log, batch) } : { outcome: 'moved' };
+      },
+      close: async () => undefined,
+    }),
     openReader: async (options): Promise<Reader> => new MemoryReader(log, options),
     close: async () => undefined,
   };
 }
 
-function append(log: MemoryLog, { topic, partition, records }: WriteBatch): (index: number) => bigint {
+function partitionOf(log: MemoryLog, { topic, partition }: WriteBatch): MemoryPartition {
   const target = log.partitions(topic)[partition];
   if (target === undefined) throw new RangeError(`topic ${topic} has no partition ${partition}`);
+  return target;
+}
+
+function append(log: MemoryLog, batch: WriteBatch): (index: number) => bigint {
+  const target = partitionOf(log, batch);
   const baseOffset = target.endOffset;
-  log.append(target, records);
+  log.append(target, batch.records);
   return (index) => baseOffset + BigInt(index);
 }

@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../../base/errors.ts';
 import type { BackendAdmin, BackendLoader, TopicFacts } from '../../backend.ts';
+import { RedisConditionalWriter } from './conditional-writer.ts';
 import { offsetOfId, streamKey } from './entry.ts';
 import { loadRedis, redisError, redisSettings } from './library.ts';
 import { RedisReader } from './reader.ts';
@@ -33,12 +34,19 @@ export const openRedis: BackendLoader = async (context) => {
       loadBalanced: true,
       acknowledgesRecords: true,
       transactions: false,
+      conditionalAppends: true,
+      offsetsFromZero: false,
     },
     admin: redisAdmin(redis, settings.shards),
     async openWriter() {
       const connection = connect(settings.options);
       await connection.connect();
       return new RedisWriter(connection, settings);
+    },
+    async openConditionalWriter() {
+      const connection = connect(settings.options);
+      await connection.connect();
+      return new RedisConditionalWriter(connection, settings, context.random);
     },
     openReader: async (options) => {
       const memberName = `${context.clientId}-${Math.floor(context.random() * 2 ** 32).toString(16)}${Math.floor(context.random() * 2 ** 32).toString(16)}`;

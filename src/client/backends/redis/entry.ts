@@ -8,6 +8,7 @@
  * | `ts` | milliseconds since 1970, where the id does not say it |
  * | `h:NAME` | a header, in order; names may repeat |
  * | `n:NAME` | a header whose value is null |
+ * | `w` | name of the conditional write (conditional-writer.ts); nothing to readers |
  *
  * An id `MS-N` is the offset MS × 65,536 + N. Shard 0 of a topic with one shard is the key `TOPIC`, otherwise shard s is
  * `TOPIC:s`.

@@ -28,6 +28,8 @@ export const openStdio: BackendLoader = async ({ clock, library }) => {
       loadBalanced: true,
       acknowledgesRecords: false,
       transactions: false,
+      conditionalAppends: false,
+      offsetsFromZero: false,
     },
     admin: undefined,
     openWriter: async () => stdioWriter(output),
