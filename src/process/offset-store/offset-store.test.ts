@@ -1,14 +1,27 @@
 /**
  * Proves that effects and positions in a database of the program's count together: whatever fails, every record has its effect
- * once; and that a second pipeline of the group is told. On SQLite.
+ * once; and that a second pipeline of the group is told. On SQLite, and on a PostgreSQL server that is killed meanwhile.
  */
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import * as fc from 'fast-check';
+import pg from 'pg';
+import { PostgresServer, requirePostgres } from '../../../test/kit/postgres-server.ts';
 import { connect, json } from '../../sdk/index.ts';
-import { batch, filter, flatMap, from, into, type OffsetStore, pipe, sqliteOffsets } from '../index.ts';
+import {
+  batch,
+  filter,
+  flatMap,
+  from,
+  into,
+  type OffsetStore,
+  pipe,
+  postgresOffsets,
+  sqliteOffsets,
+} from '../index.ts';
 
+const TIMEOUT = { timeout: 60_000 };
 let names = 0;
 
 /** A store with a table `effects (n)`, and what is in it. */
@@ -125,6 +138,87 @@ test('SQLite: every record has its effect once, whatever fails', async () => {
 
 test('SQLite: a second pipeline of the group is told, and its effects do not count', async () => {
   await secondIsTold(sqlite());
+});
+
+interface Postgres extends AsyncDisposable {
+  readonly server: PostgresServer;
+  readonly pool: pg.Pool;
+}
+
+async function startPostgres(t: TestContext): Promise<Postgres | undefined> {
+  const programs = requirePostgres(t);
+  if (programs === undefined) return undefined;
+  const server = await PostgresServer.start(programs);
+  const pool = new pg.Pool({ ...server.connection, max: 4 });
+  // Idle connections whose server is killed say so here.
+  pool.on('error', () => undefined);
+  const close = async (): Promise<void> => {
+    await pool.end();
+    await server[Symbol.asyncDispose]();
+  };
+  return { server, pool, [Symbol.asyncDispose]: close };
+}
+
+/** A database whose tables are new. */
+async function postgres(pool: pg.Pool): Promise<Database<pg.PoolClient>> {
+  await pool.query('DROP TABLE IF EXISTS effects, millrace_offsets');
+  await pool.query('CREATE TABLE effects (n integer)');
+  return {
+    store: postgresOffsets<pg.PoolClient>(pool),
+    insert: async (transaction, n) => void (await transaction.query('INSERT INTO effects VALUES ($1)', [n])),
+    effects: async () => (await pool.query<{ n: number }>('SELECT n FROM effects ORDER BY n')).rows.map(({ n }) => n),
+  };
+}
+
+test('PostgreSQL: every record has its effect once, whatever fails; a second pipeline is told', TIMEOUT, async (t) => {
+  await using running = await startPostgres(t);
+  if (running === undefined) return;
+  const { pool } = running;
+  await everyRecordOnce(async () => await postgres(pool), 15);
+  await secondIsTold(await postgres(pool));
+});
+
+test('PostgreSQL killed again and again: every record has its effect once', TIMEOUT, async (t) => {
+  await using running = await startPostgres(t);
+  if (running === undefined) return;
+  const { server, pool } = running;
+  const { store, insert, effects } = await postgres(pool);
+  await using client = await connect('memory://postgres-killed?partitions=2');
+  await using producer = await client.producer({ topic: 'in', value: json<number>() });
+  const count = 3_000;
+  await producer.sendAll(Array.from({ length: count }, (_, n) => ({ key: `k${n}`, value: n })));
+  const pipeline = pipe(
+    from(client, { topics: 'in', offsets: { store, group: 'g' }, until: 'end', value: json<number>() }),
+    into(store, async (items, transaction) => {
+      for (const { value } of items) await insert(transaction, value);
+    }),
+  );
+  let over = false;
+  const run = pipeline
+    .run({ commitEveryRecords: 20, restart: { attempts: 100, firstMs: 20, maxMs: 200 } })
+    .finally(() => (over = true));
+  let kills = 0;
+  for (; kills < 4; kills++) {
+    await new Promise((resolve) => setTimeout(resolve, 60 * (kills + 1)));
+    if (over) break;
+    await server.kill9();
+    await server.start();
+  }
+  await run;
+  assert.ok(kills > 0, 'the server was killed while the pipeline ran');
+  assert.deepEqual(
+    await effects(),
+    Array.from({ length: count }, (_, n) => n),
+  );
+});
+
+test('PostgreSQL: nobody there', TIMEOUT, async () => {
+  await using closing = new AsyncDisposableStack();
+  const pool = new pg.Pool({ host: '127.0.0.1', port: 1, user: 'test', database: 'postgres' });
+  closing.defer(async () => await pool.end());
+  const store = postgresOffsets<pg.PoolClient>(pool);
+  await assert.rejects(store.load('g'), { code: 'CLIENT_NETWORK', kind: 'retry', message: /PostgreSQL/ });
+  assert.throws(() => postgresOffsets(pool, { table: 'a; DROP TABLE b' }), { code: 'CLIENT_OPTION_INVALID' });
 });
 
 test('offsets go with their own sink and mode', async () => {
