@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import pg from 'pg';
+import { Client } from 'pg';
 import { freePort } from './millrace-process.ts';
 import { TempDirectory } from './temp-directory.ts';
 import { findTool, installDebianPackages } from './tools.ts';
@@ -103,7 +103,7 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   async #answers(): Promise<boolean> {
-    const client = new pg.Client({ ...this.connection, connectionTimeoutMillis: 1000 });
+    const client = new Client({ ...this.connection, connectionTimeoutMillis: 1000 });
     client.on('error', () => undefined);
     try {
       await client.connect();

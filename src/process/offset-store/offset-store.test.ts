@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import * as fc from 'fast-check';
-import pg from 'pg';
+import { Pool, type PoolClient } from 'pg';
 import { PostgresServer, requirePostgres } from '../../../test/kit/postgres-server.ts';
 import { connect, json } from '../../sdk/index.ts';
 import {
@@ -142,14 +142,14 @@ test('SQLite: a second pipeline of the group is told, and its effects do not cou
 
 interface Postgres extends AsyncDisposable {
   readonly server: PostgresServer;
-  readonly pool: pg.Pool;
+  readonly pool: Pool;
 }
 
 async function startPostgres(t: TestContext): Promise<Postgres | undefined> {
   const programs = requirePostgres(t);
   if (programs === undefined) return undefined;
   const server = await PostgresServer.start(programs);
-  const pool = new pg.Pool({ ...server.connection, max: 4 });
+  const pool = new Pool({ ...server.connection, max: 4 });
   // Idle connections whose server is killed say so here.
   pool.on('error', () => undefined);
   const close = async (): Promise<void> => {
@@ -160,11 +160,11 @@ async function startPostgres(t: TestContext): Promise<Postgres | undefined> {
 }
 
 /** A database whose tables are new. */
-async function postgres(pool: pg.Pool): Promise<Database<pg.PoolClient>> {
+async function postgres(pool: Pool): Promise<Database<PoolClient>> {
   await pool.query('DROP TABLE IF EXISTS effects, millrace_offsets');
   await pool.query('CREATE TABLE effects (n integer)');
   return {
-    store: postgresOffsets<pg.PoolClient>(pool),
+    store: postgresOffsets<PoolClient>(pool),
     insert: async (transaction, n) => void (await transaction.query('INSERT INTO effects VALUES ($1)', [n])),
     effects: async () => (await pool.query<{ n: number }>('SELECT n FROM effects ORDER BY n')).rows.map(({ n }) => n),
   };
@@ -214,9 +214,9 @@ test('PostgreSQL killed again and again: every record has its effect once', TIME
 
 test('PostgreSQL: nobody there', TIMEOUT, async () => {
   await using closing = new AsyncDisposableStack();
-  const pool = new pg.Pool({ host: '127.0.0.1', port: 1, user: 'test', database: 'postgres' });
+  const pool = new Pool({ host: '127.0.0.1', port: 1, user: 'test', database: 'postgres' });
   closing.defer(async () => await pool.end());
-  const store = postgresOffsets<pg.PoolClient>(pool);
+  const store = postgresOffsets<PoolClient>(pool);
   await assert.rejects(store.load('g'), { code: 'CLIENT_NETWORK', kind: 'retry', message: /PostgreSQL/ });
   assert.throws(() => postgresOffsets(pool, { table: 'a; DROP TABLE b' }), { code: 'CLIENT_OPTION_INVALID' });
 });

@@ -140,8 +140,7 @@ async function connected<Connection extends PostgresClient, T>(
   }
   let broken = true;
   // A connection that breaks says so to whoever waits for a query, and in an event that would end the process unheard.
-  const heard = (): void => undefined;
-  connection.on('error', heard);
+  connection.on('error', hear);
   try {
     const result = await work(connection);
     broken = false;
@@ -152,9 +151,13 @@ async function connected<Connection extends PostgresClient, T>(
     throw told;
   } finally {
     // A broken one may go on to complain.
-    if (!broken) connection.off('error', heard);
+    if (!broken) connection.off('error', hear);
     connection.release(broken);
   }
+}
+
+function hear(): void {
+  // Whoever waits for a query is told.
 }
 
 const UNIQUE_VIOLATION = '23505';
