@@ -184,6 +184,32 @@ async function ss(): Promise<void> {
     },
   );
   await pair(
+    '.ss write, 1 KB, acks=all, against the same bytes in 512 KiB writes, each synced',
+    async () => {
+      const handle = await open(file(), 'w');
+      const result = await rate(COUNT, async () => {
+        for (let left = COUNT * 1057; left > 0; left -= block.length) {
+          await handle.write(block);
+          await handle.datasync();
+        }
+      });
+      await handle.close();
+      return result;
+    },
+    async () => {
+      await using client = await connect(`file://${file()}/t`);
+      await using producer = await client.producer({ value: raw() });
+      await producer.send({ value: VALUE });
+      return await rate(COUNT, async () => {
+        for (let i = 0; i < COUNT; i++) {
+          const ticket = producer.submit({ value: VALUE });
+          if (ticket instanceof Promise) await ticket;
+        }
+        await producer.flush();
+      });
+    },
+  );
+  await pair(
     '.ss read, 1 KB, page cache, against the same bytes in 1 MiB reads',
     async () => {
       const handle = await open(written, 'r');

@@ -62,6 +62,8 @@ export class FileReader implements Reader, GroupMember {
   #decoder: SsDecoder | undefined;
   /** Exclusive; what is there when the reader opens, with `untilEnd`. */
   #endOffset = Number.POSITIVE_INFINITY;
+  /** Of the file, when it was last asked. */
+  #sizeBytes = 0;
   #ended = false;
   /** End of the last sound item, and whether reading on from there was tried again. */
   #soundOffset = SS_HEADER_BYTES;
@@ -253,6 +255,7 @@ export class FileReader implements Reader, GroupMember {
     }
     const { handle, header } = this.#file;
     const { size } = await handle.stat();
+    this.#sizeBytes = size;
     // low: nothing is due before it; high: something may be.
     let low = 0;
     let high = Math.floor(size / header.beaconInterval) + 1;
@@ -346,9 +349,10 @@ export class FileReader implements Reader, GroupMember {
   async #fill(): Promise<boolean> {
     const decoder = this.#decoder as SsDecoder;
     const { handle } = this.#file as { handle: FileHandle };
-    const { size } = await handle.stat();
-    const end = Math.min(size, this.#endOffset);
-    if (size < this.#soundOffset)
+    // Asked again only where the last answer is used up: a file grows.
+    if (decoder.nextOffset + BLOCK_BYTES > this.#sizeBytes) this.#sizeBytes = (await handle.stat()).size;
+    const end = Math.min(this.#sizeBytes, this.#endOffset);
+    if (this.#sizeBytes < this.#soundOffset)
       throw new MillraceError('CLIENT_FILE_IO', `${this.#parts.path} became shorter than what was read of it.`, {
         details: { path: this.#parts.path },
       });

@@ -33,6 +33,8 @@ export type SsItem =
 
 const EMPTY = new Uint8Array(0);
 const HEAD_NUMBERS_BYTES = 8 + 8 + 8;
+/** A message up to its payload, with the longest key. */
+const MAX_HEAD_BYTES = SS_MESSAGE_HEAD_BYTES + 249;
 
 export class SsDecoder {
   readonly #interval: number;
@@ -95,7 +97,7 @@ export class SsDecoder {
 
   #moveToRun(): void {
     const room = this.#interval - (this.#rawOffset % this.#interval);
-    let piece = this.#raw.subarray(0, room);
+    let piece = this.#raw.subarray(0, Math.min(room, this.#missing()));
     this.#raw = this.#raw.subarray(piece.length);
     const offset = this.#rawOffset;
     this.#rawOffset += piece.length;
@@ -117,6 +119,17 @@ export class SsDecoder {
     ];
     this.#run = concat(rest, piece);
     this.#at = 0;
+  }
+
+  /**
+   * Bytes that the message at the end of the run lacks, or its head where its size is not known yet: only these are copied to
+   * what is there, and the messages behind it stay where they were read to.
+   */
+  #missing(): number {
+    const have = this.#run.length - this.#at;
+    if (have === 0 || this.#skipping > 0) return Number.POSITIVE_INFINITY;
+    const size = this.#messageSize();
+    return size === undefined ? Math.max(MAX_HEAD_BYTES - have, 1) : size - have;
   }
 
   #laterSpans(): { at: number; offset: number }[] {

@@ -176,6 +176,13 @@ export function readUint64(bytes: Uint8Array, position: number): bigint {
 }
 
 export function writeUint64(bytes: Uint8Array, position: number, value: bigint): void {
+  const number = Number(value);
+  if (number <= Number.MAX_SAFE_INTEGER) {
+    // Arithmetic on a double makes no bigints in between.
+    writeUint32(bytes, position, Math.floor(number / 0x1_0000_0000));
+    writeUint32(bytes, position + 4, number >>> 0);
+    return;
+  }
   writeUint32(bytes, position, Number(value >> 32n));
   writeUint32(bytes, position + 4, Number(value & 0xffff_ffffn));
 }

@@ -12,7 +12,8 @@ import * as fc from 'fast-check';
 import { TempDirectory } from '../../../../test/kit/temp-directory.ts';
 import { connect, raw, string } from '../../../sdk/index.ts';
 import { encodeUtf8 } from '../../utf8.ts';
-import { crc16 } from './crc16.ts';
+import { crc16, crc16ByTables } from './crc16.ts';
+import { loadSimdCrc16 } from './crc16-simd.ts';
 import { SsDecoder, type SsItem } from './ss-decoder.ts';
 import { SsEncoder, type SsOutgoing } from './ss-encoder.ts';
 import { beaconItemLimit, decodeSsHeader, encodeSsHeader, SS_HEADER_BYTES } from './ss-format.ts';
@@ -66,6 +67,20 @@ test('CRC-16/CDMA2000: published check value, and in pieces', () => {
         crc16(bytes),
       );
     }),
+  );
+});
+
+test('CRC-16 with vector instructions: as bit by bit, of any length, seed and place', () => {
+  assert.ok(loadSimdCrc16() !== undefined, 'this runtime has SIMD, so it is what is tested here');
+  const around = Uint8Array.from({ length: 150_000 }, (_, i) => (i * 167 + (i >>> 7)) & 255);
+  const length = fc.oneof(fc.integer({ min: 150, max: 400 }), fc.integer({ min: 130_600, max: 131_200 }));
+  fc.assert(
+    fc.property(length, fc.integer({ min: 0, max: 0xffff }), fc.nat({ max: 1000 }), (bytes, seed, start) => {
+      const end = start + bytes;
+      assert.equal(crc16(around, seed, start, end), slowCrc(around.subarray(start, end), seed));
+      assert.equal(crc16ByTables(around, seed, start, end), slowCrc(around.subarray(start, end), seed));
+    }),
+    { numRuns: 60 },
   );
 });
 
@@ -326,8 +341,8 @@ interface Independent {
   readonly messages: { key: string; shard: number; sequence: bigint; timestamp: number; payload: Buffer }[];
 }
 
-function slowCrc(bytes: Uint8Array): number {
-  let register = 0xffff;
+function slowCrc(bytes: Uint8Array, seed = 0xffff): number {
+  let register = seed;
   for (const byte of bytes) {
     for (let bit = 7; bit >= 0; bit--) {
       const carry = ((register >> 15) & 1) ^ ((byte >> bit) & 1);
