@@ -36,12 +36,12 @@ export function loadSimdCrc16(): SimdCrc16 | undefined {
   try {
     const { WebAssembly } = globalThis as unknown as { WebAssembly: MinimalWebAssembly };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes()));
-    const { memory, fold } = instance.exports;
-    const bytes = new Uint8Array(memory.buffer);
+    const { exports } = instance;
+    const bytes = new Uint8Array(exports.memory.buffer);
     bytes.set(tables());
     return {
       input: bytes.subarray(INPUT_AT),
-      fold: (length) => fold(INPUT_AT, INPUT_AT + length),
+      fold: (length) => exports.fold(INPUT_AT, INPUT_AT + length),
       lanes: bytes.subarray(LANES_AT, LANES_AT + SIMD_STEP_BYTES),
     };
   } catch {
@@ -104,8 +104,6 @@ const VECTOR_COUNT = 17;
 
 /** fold(start, end): remainders of the bytes from start to end, whole steps and at least one, into the lanes. */
 function moduleBytes(): Uint8Array {
-  const get = (local: number): number[] => [LOCAL_GET, local];
-  const set = (local: number): number[] => [LOCAL_SET, local];
   const even = Array.from({ length: 16 }, (_, j) => 2 * j);
   const odd = even.map((lane) => lane + 1);
   /** The next 32 bytes into FIRST and SECOND, and past them. */
@@ -118,7 +116,6 @@ function moduleBytes(): Uint8Array {
   /** @param which 0: high bytes of the products; 1: low bytes. */
   const products = (which: number): number[] =>
     HALF.flatMap((half, i) => [...get(TABLE[i * 2 + which] as number), ...get(half), ...SWIZZLE, ...XOR]);
-  const interleaved = (from: number): number[] => Array.from({ length: 8 }, (_, j) => [from + j, 16 + from + j]).flat();
   const code = [
     ...[I32_CONST, 15, ...SPLAT, ...set(MASK)],
     ...TABLE.flatMap((table, i) => [I32_CONST, 0, ...V128_LOAD, ...leb(i * 16), ...set(table)]),
@@ -147,6 +144,19 @@ function moduleBytes(): Uint8Array {
     ...section(7, [2, ...name('memory'), 2, 0, ...name('fold'), 0, 0]),
     ...section(10, [1, ...leb(body.length), ...body]),
   ]);
+}
+
+function get(local: number): number[] {
+  return [LOCAL_GET, local];
+}
+
+function set(local: number): number[] {
+  return [LOCAL_SET, local];
+}
+
+/** Lanes of a shuffle that takes from both vectors in turn. */
+function interleaved(from: number): number[] {
+  return Array.from({ length: 8 }, (_, j) => [from + j, 16 + from + j]).flat();
 }
 
 function section(id: number, content: readonly number[]): number[] {
