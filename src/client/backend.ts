@@ -82,7 +82,12 @@ export interface Writer {
   /** @throws MillraceError CLIENT_TOPIC_NOT_FOUND where there is no such topic and none can be made. */
   partitionCount(topic: string): Promise<number>;
   /**
-   * Writes batches of different partitions; the producer never has two of one partition on the way, so order holds.
+   * Calls are written in the order they are made, also of one partition: the producer may have several on the way. Left out, it
+   * never has two of one partition on the way, so order holds all the same.
+   */
+  readonly ordered?: boolean;
+  /**
+   * Writes batches of different partitions.
    * Retries what can be retried for as long as the back end's own limits allow.
    * @returns one entry per batch, in order: its offsets, or why it failed. Throws only what concerns them all.
    */

@@ -7,6 +7,7 @@ import { MillraceError } from '../base/errors.ts';
 import type { Offsets, WriteBatch, Writer } from './backend.ts';
 import { string } from './codec.ts';
 import { Producer, type ProducerOptions } from './producer.ts';
+import { Sender } from './sender.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 interface Pending {
@@ -301,4 +302,38 @@ test('property: order per partition is the order of submit, and bytes come to no
     ),
     { numRuns: 150 },
   );
+});
+
+test('a writer that keeps the order of calls gets full batches of a partition without waiting', async () => {
+  const { promise: open, resolve: answer } = Promise.withResolvers<void>();
+  const calls: number[] = [];
+  let most = 0;
+  let now = 0;
+  const writer: Writer = {
+    ordered: true,
+    partitionCount: async () => 1,
+    async write(batches) {
+      now += 1;
+      most = Math.max(most, now);
+      calls.push(...batches.map(({ records }) => records.length));
+      await open;
+      now -= 1;
+      return batches.map(() => () => 0n);
+    },
+    close: async () => undefined,
+  };
+  const sender = new Sender(
+    writer,
+    new ManualClock(),
+    { lingerMs: 0, maxBatchBytes: 1_000_000, maxBatchRecords: 10, maxBufferedBytes: 1_000_000, maxInflight: 3 },
+    () => undefined,
+  );
+  const record = { key: null, value: new Uint8Array(1), headers: [], timestamp: 0 };
+  for (let i = 0; i < 55; i++) sender.submit('t', 0, record, 65);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(calls, [10, 10, 10], 'as many as may be on the way, all of them full');
+  answer();
+  await sender.flush();
+  assert.deepEqual(calls, [10, 10, 10, 10, 10, 5]);
+  assert.equal(most, 3);
 });

@@ -1,10 +1,11 @@
 /**
  * Collects records into batches and sends them.
  *
- *   submit ─► lane of the partition: [batch full] [batch filling] ─► write, at most one batch of a lane on the way
+ *   submit ─► lane of the partition: [batch full] [batch filling] ─► write, one batch of a lane on the way
  *
  * A batch leaves when it is full, when its linger is over, or when somebody flushes; while a lane's last batch is on the
- * way the next one fills, so batches grow by themselves under load. All that is ready leaves in one write. Order within a
+ * way the next one fills, so batches grow by themselves under load. Where the writer keeps the order of calls by itself,
+ * full batches of a lane follow each other without waiting. All that is ready leaves in one write. Order within a
  * partition is the order of `submit`. Bytes of records that are not yet answered are bounded.
  */
 import type { Clock, Timer } from '../base/clock.ts';
@@ -29,7 +30,7 @@ interface Lane {
   readonly partition: number;
   /** The last one may still fill. */
   readonly waiting: OutgoingBatch[];
-  inflight: boolean;
+  inflight: number;
 }
 
 export class Sender {
@@ -38,7 +39,7 @@ export class Sender {
   readonly #limits: SenderLimits;
   readonly #onBatchClosed: (topic: string) => void;
   readonly #lanes = new Map<string, Map<number, Lane>>();
-  /** Lanes with something waiting and nothing on the way, oldest first. */
+  /** Lanes with something waiting, oldest first. */
   readonly #ready = new Set<Lane>();
   /** Changes whenever room or quiet may have come. */
   readonly #changed = new Wake();
@@ -83,12 +84,12 @@ export class Sender {
       if (batch !== undefined) this.#onBatchClosed(topic);
       batch = new OutgoingBatch(topic, partition, this.#clock.monotonic() + this.#limits.lingerMs);
       lane.waiting.push(batch);
-      if (!lane.inflight) this.#ready.add(lane);
+      this.#ready.add(lane);
       this.#schedule();
     }
     const index = batch.add(record, sizeBytes);
     this.#bufferedBytes += sizeBytes;
-    if (this.#limits.lingerMs > 0 && !this.#fits(batch, 0)) this.#schedule();
+    if ((this.#limits.lingerMs > 0 || lane.inflight > 0) && !this.#fits(batch, 0)) this.#schedule();
     return { batch, index };
   }
 
@@ -138,7 +139,7 @@ export class Sender {
     }
     let lane = lanes.get(partition);
     if (lane === undefined) {
-      lane = { topic, partition, waiting: [], inflight: false };
+      lane = { topic, partition, waiting: [], inflight: 0 };
       lanes.set(partition, lane);
     }
     return lane;
@@ -177,15 +178,18 @@ export class Sender {
     for (const lane of this.#ready) {
       const batch = lane.waiting[0];
       if (batch === undefined) continue;
-      const isDue = this.#flushing > 0 || lane.waiting.length > 1 || batch.dueMs <= nowMs || !this.#fits(batch, 0);
+      const isFull = lane.waiting.length > 1 || !this.#fits(batch, 0);
+      // What is not full yet grows while others are on the way.
+      if (lane.inflight > 0 && !(isFull && this.#writer.ordered === true)) continue;
+      const isDue = this.#flushing > 0 || isFull || batch.dueMs <= nowMs;
       if (!isDue) {
         earliestMs = Math.min(earliestMs, batch.dueMs);
         continue;
       }
       if (lane.waiting.length === 1) this.#onBatchClosed(lane.topic);
       lane.waiting.shift();
-      lane.inflight = true;
-      this.#ready.delete(lane);
+      lane.inflight += 1;
+      if (lane.waiting.length === 0) this.#ready.delete(lane);
       due.push(batch);
     }
     this.#timer?.cancel();
@@ -208,8 +212,7 @@ export class Sender {
     this.#writes -= 1;
     for (const [index, batch] of batches.entries()) {
       const lane = this.#lane(batch.topic, batch.partition);
-      lane.inflight = false;
-      if (lane.waiting.length > 0) this.#ready.add(lane);
+      lane.inflight -= 1;
       this.#settle(batch, outcomes[index] ?? new MillraceError('INTERNAL', 'The back end did not answer for a batch.'));
     }
     this.#changed.all();

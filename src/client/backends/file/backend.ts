@@ -50,6 +50,7 @@ export const openFile: BackendLoader = async ({ uri, clock }) => {
     async openWriter({ acks }) {
       const writer = await acquireSsWriter(file, options);
       return {
+        ordered: true,
         partitionCount: async () => shards,
         write: async (batches) => await writer.write(batches, acks === 'all'),
         close: async () => await releaseSsWriter(writer),

@@ -31,8 +31,9 @@ export class SsEncoder {
   readonly #interval: number;
   /** Where in the file the next byte goes. */
   #offset: number;
-  #bytes = new Uint8Array(FIRST_BUFFER_BYTES);
+  #bytes: Uint8Array = new Uint8Array(FIRST_BUFFER_BYTES);
   #length = 0;
+  #spare: Uint8Array | undefined;
   /** Sorted by key, then shard: the order in which beacons take turns. */
   readonly #streams: Stream[] = [];
   readonly #byKey = new Map<string, Map<number, Stream>>();
@@ -97,11 +98,18 @@ export class SsEncoder {
     this.#splice(whole);
   }
 
-  /** What was added since the last call; owned by the caller until the next `add`. */
+  /** What was added since the last call; owned by the caller, who may give it back. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#length);
+    this.#bytes = this.#spare ?? new Uint8Array(this.#bytes.length);
+    this.#spare = undefined;
     this.#length = 0;
     return taken;
+  }
+
+  /** Bytes from `take` that are not needed any more: what is added later may go there. */
+  giveBack(taken: Uint8Array): void {
+    this.#spare = new Uint8Array(taken.buffer);
   }
 
   #count(stream: Stream, message: SsOutgoing, checksum: number): void {

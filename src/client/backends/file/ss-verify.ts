@@ -79,7 +79,10 @@ export async function repairSs(file: string, target: string): Promise<SsReport> 
     const encoder = new SsEncoder(header.beaconInterval, SS_HEADER_BYTES);
     const report = await verifySs(file, async (message) => {
       encoder.add(message);
-      if (encoder.pendingBytes >= BLOCK_BYTES) await output.write(encoder.take());
+      if (encoder.pendingBytes < BLOCK_BYTES) return;
+      const bytes = encoder.take();
+      await output.write(bytes);
+      encoder.giveBack(bytes);
     });
     await output.write(encoder.take());
     await output.sync();

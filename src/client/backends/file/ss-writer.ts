@@ -44,8 +44,9 @@ export class SsWriter {
   /** End of what was there at the start: streams written before are looked up there. */
   readonly #startOffset: number;
   readonly #onWrite: () => void;
-  /** Writes happen one after the other. */
-  #tail: Promise<unknown> = Promise.resolve();
+  /** Batches are encoded one after the other, and written so; the next are encoded while the last are on the way. */
+  #encoding: Promise<unknown> = Promise.resolve();
+  #flushing: Promise<unknown> = Promise.resolve();
   /** After a failed write the end of the file is unknown. */
   #failure: MillraceError | undefined;
 
@@ -93,17 +94,19 @@ export class SsWriter {
 
   /** Appends batches; the result has one entry a batch. With `sync` they are on stable storage when it resolves. */
   async write(batches: readonly WriteBatch[], sync: boolean): Promise<readonly (Offsets | Error)[]> {
-    const before = this.#tail;
-    const write = (async () => {
-      await before;
-      return await this.#write(batches, sync);
-    })();
-    this.#tail = write.catch(() => undefined);
-    return await write;
+    const encoding = this.#encoding.then(async () => await this.#encodeAll(batches));
+    // Encoded in this order means flushed in this order: nothing comes between the two.
+    const flushing = encoding.then(async (outcomes) => {
+      await this.#flush(sync);
+      return outcomes;
+    });
+    this.#encoding = encoding.catch(() => undefined);
+    return await flushing;
   }
 
   async close(): Promise<void> {
-    await this.#tail;
+    await this.#encoding;
+    await this.#flushing;
     try {
       if (this.#options.eos && this.#failure === undefined) await this.#end();
     } finally {
@@ -122,16 +125,10 @@ export class SsWriter {
     await this.#flush(true);
   }
 
-  async #write(batches: readonly WriteBatch[], sync: boolean): Promise<readonly (Offsets | Error)[]> {
+  async #encodeAll(batches: readonly WriteBatch[]): Promise<readonly (Offsets | Error)[]> {
     if (this.#failure !== undefined) throw this.#failure;
     const outcomes: (Offsets | Error)[] = [];
     for (const batch of batches) outcomes.push(await this.#encode(batch));
-    try {
-      await this.#flush(sync);
-    } catch (error) {
-      this.#failure = fileError(error, this.path, 'Writing');
-      throw this.#failure;
-    }
     return outcomes;
   }
 
@@ -164,14 +161,28 @@ export class SsWriter {
     );
   }
 
+  /** What is encoded by now reaches the file, behind what was flushed before. */
   async #flush(sync: boolean): Promise<void> {
     const bytes = this.#encoder.take();
     const offset = this.#encoder.offset - bytes.length;
-    for (let at = 0; at < bytes.length; ) {
-      const { bytesWritten } = await this.#handle.write(bytes, at, bytes.length - at, offset + at);
-      at += bytesWritten;
+    const turn = this.#flushing.then(async () => await this.#writeAt(bytes, offset, sync));
+    this.#flushing = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async #writeAt(bytes: Uint8Array, offset: number, sync: boolean): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesWritten } = await this.#handle.write(bytes, at, bytes.length - at, offset + at);
+        at += bytesWritten;
+      }
+      if (sync) await this.#handle.datasync();
+    } catch (error) {
+      this.#failure = fileError(error, this.path, 'Writing');
+      throw this.#failure;
     }
-    if (sync) await this.#handle.datasync();
+    this.#encoder.giveBack(bytes);
     this.#onWrite();
   }
 
