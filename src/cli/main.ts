@@ -34,6 +34,7 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: 'list, describe and abort transactions',
     load: () => import('./transactions.ts'),
   },
+  { name: 'clients', summary: 'list who is connected', load: () => import('./clients.ts') },
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
   { name: 'commit', summary: 'write records to several topics in one commit', load: () => import('./commit.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },

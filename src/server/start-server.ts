@@ -85,6 +85,7 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
         logger,
         counters,
         metrics,
+        otherClients: () => kafka.clients(),
         version: packageVersion(),
         settings: { corsOrigins: config.corsOrigins },
       }),

@@ -2,10 +2,11 @@
 import type { Socket } from 'node:net';
 import { LatencyHistogram } from '../../base/latency-histogram.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import { HttpClient } from './http-client.ts';
 
 export class HttpCounters {
   /** Open connections. */
-  readonly sockets = new Set<Socket>();
+  readonly sockets = new Map<Socket, HttpClient>();
   /** Long polls and follows open now. */
   readers = 0;
   /** Requests that have begun and whose answer is not finished. */
@@ -25,11 +26,14 @@ export class HttpCounters {
   /** Set by the listener. */
   bodies: ByteBudget | undefined;
   answers: ByteBudget | undefined;
+  #accepted = 0;
   #closedRead = 0;
   #closedWritten = 0;
 
-  connected(socket: Socket): void {
-    this.sockets.add(socket);
+  /** @param now milliseconds since 1970. */
+  connected(socket: Socket, now: number): void {
+    this.#accepted += 1;
+    this.sockets.set(socket, new HttpClient(socket, this.#accepted, now));
     socket.once('close', () => {
       this.sockets.delete(socket);
       this.#closedRead += socket.bytesRead;
@@ -44,13 +48,13 @@ export class HttpCounters {
 
   get receivedBytes(): number {
     let sum = this.#closedRead;
-    for (const socket of this.sockets) sum += socket.bytesRead;
+    for (const socket of this.sockets.keys()) sum += socket.bytesRead;
     return sum;
   }
 
   get sentBytes(): number {
     let sum = this.#closedWritten;
-    for (const socket of this.sockets) sum += socket.bytesWritten;
+    for (const socket of this.sockets.keys()) sum += socket.bytesWritten;
     return sum;
   }
 }

@@ -12,6 +12,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { XSchema } from 'typebox/schema';
 import type { Clock, Timer } from '../../base/clock.ts';
+import type { ConnectedClient } from '../../base/connected-client.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/logger.ts';
 import type { Broker } from '../../broker/broker.ts';
@@ -28,6 +29,7 @@ import { applyQuotas } from './quota.ts';
 import { ReadingRoom } from './reading.ts';
 import { RECORD_MEDIA_TYPES } from './record-media.ts';
 import { backupRoutes } from './routes/backup.ts';
+import { clientRoutes } from './routes/clients.ts';
 import { commitRoutes } from './routes/commit.ts';
 import { groupOffsetRoutes } from './routes/group-offsets.ts';
 import { groupRoutes } from './routes/groups.ts';
@@ -61,6 +63,8 @@ export interface HttpListenerOptions {
   readonly counters?: HttpCounters;
   /** What `/metrics` answers; without it, 404. */
   readonly metrics?: MetricsSource;
+  /** Clients of other listeners, for `GET /v1/clients`. */
+  readonly otherClients?: () => Iterable<ConnectedClient>;
   /** Of Millrace, for the OpenAPI document. */
   readonly version?: string | undefined;
 }
@@ -114,7 +118,7 @@ export class HttpListener {
     };
     counters.bodies = context.bodies;
     counters.answers = context.room.budget;
-    const app = createApp(context, options.version ?? '0.0.0');
+    const app = createApp(context, options);
     try {
       await app.listen({ host: options.host, port: options.port });
     } catch (error) {
@@ -171,8 +175,9 @@ export class HttpListener {
   }
 }
 
-function createApp(context: HttpContext, version: string): FastifyInstance {
+function createApp(context: HttpContext, options: HttpListenerOptions): FastifyInstance {
   const { settings } = context;
+  const { version = '0.0.0', otherClients = () => [] } = options;
   const app = fastify({
     logger: false,
     bodyLimit: settings.maxBodyBytes,
@@ -215,6 +220,7 @@ function createApp(context: HttpContext, version: string): FastifyInstance {
     healthRoutes(scope, context);
     openApiRoutes(scope, routes, version);
     statsRoutes(scope, context, version);
+    clientRoutes(scope, context, otherClients);
     topicRoutes(scope, context);
     topicConfigRoutes(scope, context);
     groupRoutes(scope, context);
@@ -243,11 +249,11 @@ function notSet(): never {
   throw new Error('createApp sets the compilers before there are routes');
 }
 
-function limitServer(server: Server, { settings, counters }: HttpContext): void {
+function limitServer(server: Server, { settings, counters, broker }: HttpContext): void {
   server.maxConnections = settings.maxConnections;
   // Node drops what is beyond the count silently; one more makes the excess visible to `checkRequest`.
   server.maxHeadersCount = settings.maxHeaderCount + 1;
-  server.on('connection', (socket: Socket) => counters.connected(socket));
+  server.on('connection', (socket: Socket) => counters.connected(socket, broker.clock.now()));
   server.on('drop', () => {
     counters.connectionsRefused += 1;
   });
@@ -257,6 +263,7 @@ function addHooks(app: FastifyInstance, context: HttpContext): void {
   const { counters, settings } = context;
   app.addHook('onRequest', async (request, reply) => {
     counters.inFlight += 1;
+    counters.sockets.get(request.raw.socket)?.requested(request.raw);
     reply.raw.once('close', () => {
       counters.inFlight -= 1;
       context.bodies.give(request.heldBytes);

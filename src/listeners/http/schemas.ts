@@ -13,6 +13,7 @@ import { TIMESTAMP_FORM } from './timestamp.ts';
 export const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
 const MAX_COUNT = 0x7fff_ffff;
 
+export const NULLABLE_STRING = { type: ['string', 'null'] } as const;
 export const STRING = { type: 'string' } as const;
 export const INTEGER = { type: 'integer' } as const;
 export const BOOLEAN = { type: 'boolean' } as const;
@@ -110,6 +111,39 @@ export const StatsView = object(
 );
 export type StatsView = XStatic<typeof StatsView>;
 
+export const ListClientsQuery = object(
+  {
+    transport: oneOf('kafka', 'http', 'websocket'),
+    limit: whole(1, 1000),
+    cursor: text('^[A-Za-z0-9_-]+$', 'the nextCursor of the page before'),
+  },
+  [],
+);
+export type ListClientsQuery = XStatic<typeof ListClientsQuery>;
+
+export const ClientView = object(
+  {
+    id: STRING,
+    transport: STRING,
+    clientId: NULLABLE_STRING,
+    software: NULLABLE_STRING,
+    host: STRING,
+    port: INTEGER,
+    connectedAt: INTEGER,
+    requests: INTEGER,
+    receivedBytes: INTEGER,
+    sentBytes: INTEGER,
+  },
+  ['id', 'transport', 'clientId', 'software', 'host', 'port', 'connectedAt', 'requests', 'receivedBytes', 'sentBytes'],
+);
+export type ClientView = XStatic<typeof ClientView>;
+
+export const ClientList = object({ clients: array(ClientView), nextCursor: NULLABLE_STRING }, [
+  'clients',
+  'nextCursor',
+]);
+export type ClientList = XStatic<typeof ClientList>;
+
 export const ConfigPatch = {
   type: 'object',
   additionalProperties: { type: ['string', 'number', 'boolean', 'null'] },
@@ -131,7 +165,7 @@ export type QuotaBody = XStatic<typeof QuotaBody>;
 
 export const QuotaView = object(
   {
-    clientId: { type: ['string', 'null'] },
+    clientId: NULLABLE_STRING,
     producerByteRate: { type: ['integer', 'null'] },
     consumerByteRate: { type: ['integer', 'null'] },
   },
@@ -158,10 +192,7 @@ export const TopicSummary = object({ name: STRING, id: STRING, partitionCount: I
   'id',
   'partitionCount',
 ]);
-export const TopicList = object({ topics: array(TopicSummary), nextCursor: { type: ['string', 'null'] } }, [
-  'topics',
-  'nextCursor',
-]);
+export const TopicList = object({ topics: array(TopicSummary), nextCursor: NULLABLE_STRING }, ['topics', 'nextCursor']);
 export type TopicList = XStatic<typeof TopicList>;
 
 /** How far a partition of a compacted topic is compacted. */

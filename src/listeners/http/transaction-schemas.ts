@@ -1,8 +1,7 @@
 /** What requests about transactions may say and answers do say. As in schemas.ts; semantics: docs/protocol.md. */
 import type { XStatic } from 'typebox/schema';
-import { array, INTEGER, object, oneOf, STRING, text, whole } from './schemas.ts';
+import { array, INTEGER, NULLABLE_STRING, object, oneOf, STRING, text, whole } from './schemas.ts';
 
-const NULLABLE_STRING = { type: ['string', 'null'] } as const;
 const NULLABLE_INTEGER = { type: ['integer', 'null'] } as const;
 
 export const TransactionParams = object({ id: STRING }, ['id']);

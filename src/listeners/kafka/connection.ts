@@ -24,10 +24,12 @@ import type { Socket } from 'node:net';
 import type { Lease } from '../../base/buffer-pool.ts';
 import { readInt16, readInt32 } from '../../base/bytes.ts';
 import type { Timer } from '../../base/clock.ts';
+import type { ConnectedClient } from '../../base/connected-client.ts';
 import { asMillraceError, type ErrorDetails, MillraceError } from '../../base/errors.ts';
 import { FrameReader, type FrameSink } from '../../wire/frame-reader.ts';
 import {
   API_KEYS,
+  type ApiVersionsRequest,
   apiOf,
   apiVersions,
   ERROR_CODES,
@@ -64,14 +66,25 @@ const MIN_FETCH_BYTES = 64 * 1024;
 /** How long a client may take to close its end after we closed ours. */
 const LINGER_MS = 500;
 
-export class Connection implements FrameSink {
+/** What a client may make us keep of its own words. */
+const MAX_WORDS = 200;
+
+export class Connection implements FrameSink, ConnectedClient {
+  readonly id: string;
+  readonly transport = 'kafka';
+  readonly connectedAt: number;
+  clientId: string | undefined;
+  software: string | undefined;
+  requests = 0;
+  receivedBytes = 0;
   readonly reader: FrameReader;
   /** Sweeps since bytes arrived; see `sweep`. */
   quietSweeps = 0;
   readonly #context: ListenerContext;
   #socket: Socket | undefined;
   #endpoint: Endpoint = { host: '', port: 0 };
-  #remote = '';
+  host = '';
+  port = 0;
   #holds = 0;
   #reading = false;
   #first: Exchange | undefined;
@@ -89,8 +102,11 @@ export class Connection implements FrameSink {
   #clientIdEnd = 0;
   readonly #onRoom = (): void => this.#release(HOLD.LANDING);
 
-  constructor(context: ListenerContext) {
+  /** @param number unique among the connections of this listener. */
+  constructor(context: ListenerContext, number: number) {
     this.#context = context;
+    this.id = `kafka-${number}`;
+    this.connectedAt = context.clock.now();
     const { broker, budget, settings } = context;
     const slab = context.slab();
     this.reader = new FrameReader({ slab, pool: broker.pool, budget, maxFrameBytes: settings.maxFrameBytes }, this);
@@ -100,12 +116,17 @@ export class Connection implements FrameSink {
   start(socket: Socket, endpoint: Endpoint): void {
     this.#socket = socket;
     this.#endpoint = endpoint;
-    this.#remote = socket.remoteAddress ?? '';
+    this.host = socket.remoteAddress ?? '';
+    this.port = socket.remotePort ?? 0;
     socket.setNoDelay(true);
     socket.on('error', (error) => this.#context.logger.debug('Kafka connection failed', this.#facts(error.message)));
     socket.on('drain', () => this.#drained());
     socket.on('close', () => this.#onClosed());
     this.#updateReading();
+  }
+
+  get sentBytes(): number {
+    return this.#socket?.bytesWritten ?? 0;
   }
 
   /** Nothing is in flight, and nobody has ended it. */
@@ -122,6 +143,7 @@ export class Connection implements FrameSink {
   received(bytes: Buffer, length: number): boolean {
     if (this.#closed) return false;
     this.#context.metrics.bytesIn += length;
+    this.receivedBytes += length;
     if (this.#ended) return true;
     this.quietSweeps = 0;
     this.#guard(() => this.reader.received(bytes, length));
@@ -150,6 +172,7 @@ export class Connection implements FrameSink {
     } else if (apiKey === API_KEYS.Fetch) this.#fetch(bytes, start, end, version);
     else this.#call(bytes, start, end, version, apiKey);
     metrics.requests[apiKey] = (metrics.requests[apiKey] ?? 0) + 1;
+    this.requests += 1;
     return true;
   }
 
@@ -329,11 +352,12 @@ export class Connection implements FrameSink {
     const exchange = new CallExchange(handler.api, header.apiVersion, header.correlationId);
     this.#append(exchange);
     this.#hold(HOLD.BUSY);
+    this.#introduced(handler.api.key, request, header);
     const call: Call = {
       broker: this.#context.broker,
       version: header.apiVersion,
       clientId: header.clientId ?? '',
-      clientHost: this.#remote,
+      clientHost: this.host,
       endpoint: this.#endpoint,
     };
     const answer = handler.answer(request, call);
@@ -343,6 +367,14 @@ export class Connection implements FrameSink {
         (error: unknown) => this.#defect(error),
       );
     } else this.#answered(exchange, answer);
+  }
+
+  /** Clients say who they are in each header, and what they are in ApiVersions; neither is read from Produce and Fetch. */
+  #introduced(apiKey: number, request: unknown, { clientId, apiVersion }: RequestHeader): void {
+    if (clientId !== null) this.clientId = clientId.slice(0, MAX_WORDS);
+    if (apiKey !== API_KEYS.ApiVersions || apiVersion < 3) return;
+    const { clientSoftwareName, clientSoftwareVersion } = request as ApiVersionsRequest;
+    this.software = `${clientSoftwareName}/${clientSoftwareVersion}`.slice(0, MAX_WORDS);
   }
 
   #answered(exchange: CallExchange, body: unknown): void {
@@ -503,6 +535,6 @@ export class Connection implements FrameSink {
   }
 
   #facts(reason: string): ErrorDetails {
-    return { client: this.#remote, reason };
+    return { client: this.host, reason };
   }
 }

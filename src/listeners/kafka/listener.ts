@@ -4,6 +4,7 @@
  */
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Clock, Timer } from '../../base/clock.ts';
+import type { ConnectedClient } from '../../base/connected-client.ts';
 import { type Logger, silentLogger } from '../../base/logger.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { FetchCursor } from '../../wire/fetch.ts';
@@ -110,6 +111,11 @@ export class KafkaListener {
     return this.#connections.size;
   }
 
+  /** Who is connected now. */
+  clients(): Iterable<ConnectedClient> {
+    return this.#connections;
+  }
+
   /**
    * Takes no new connections and requests, lets what is in flight be answered, and closes every connection cleanly.
    * Fetches that wait for records are answered at once, without. Safe to call twice.
@@ -153,7 +159,7 @@ export class KafkaListener {
       return;
     }
     const endpoint = advertised ?? { host: plainAddress(accepted.localAddress), port: accepted.localPort ?? 0 };
-    const connection = new Connection(this.#context);
+    const connection = new Connection(this.#context, metrics.accepted + 1);
     const { reader } = connection;
     const received = (bytes: Buffer, length: number): boolean => connection.received(bytes, length);
     let socket = adoptSocket(accepted, { reader, received });

@@ -90,7 +90,9 @@ export class WebSocketListener {
       return;
     }
     // Browsers cannot send headers with it.
-    const quotaClient = url.searchParams.get('clientId') ?? quotaClientOf(request);
+    const named = url.searchParams.get('clientId') ?? undefined;
+    this.#context.http.counters.sockets.get(request.socket)?.upgraded(request, named);
+    const quotaClient = named ?? quotaClientOf(request);
     this.#server.handleUpgrade(request, socket, head, (webSocket) =>
       this.#opened(webSocket, url.searchParams, quotaClient),
     );

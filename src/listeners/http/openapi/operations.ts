@@ -6,6 +6,7 @@ import { GroupList, GroupOffsets, GroupView, ResetAnswer } from '../group-schema
 import { PushList, PushView } from '../push/push-schemas.ts';
 import { BATCH, LINES, NDJSON, SIZED } from '../record-media.ts';
 import {
+  ClientList,
   ConfigView,
   PartitionList,
   ProduceAnswer,
@@ -97,6 +98,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /health/ready': { tag: 'health', summary: 'Whether it takes and serves records.', answers: ok(OBJECT) },
   'GET /metrics': { tag: 'health', summary: 'Metrics as Prometheus text.', answers: { 200: { 'text/plain': TEXT } } },
   'GET /v1/stats': { tag: 'health', summary: 'The broker in a few numbers.', answers: ok(StatsView) },
+  'GET /v1/clients': { tag: 'health', summary: 'Who is connected, in pages.', answers: ok(ClientList) },
   'POST /v1/backup': {
     tag: 'health',
     summary: 'A backup of everything acknowledged so far, as frames; the body makes it incremental.',

@@ -1,0 +1,63 @@
+/** One HTTP connection, or the WebSocket that it became, as `GET /v1/clients` shows it. */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { ConnectedClient } from '../../base/connected-client.ts';
+import { CLIENT_ID_HEADER } from './quota.ts';
+
+/** What a client may make us keep and show of its own words. */
+const MAX_WORDS = 200;
+
+export class HttpClient implements ConnectedClient {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly connectedAt: number;
+  transport: 'http' | 'websocket' = 'http';
+  requests = 0;
+  readonly #socket: Socket;
+  /** The newest request: its words are read when somebody asks. */
+  #request: IncomingMessage | undefined;
+  #clientId: string | undefined;
+
+  /** @param number unique among the connections of this listener. @param now milliseconds since 1970. */
+  constructor(socket: Socket, number: number, now: number) {
+    this.#socket = socket;
+    this.id = `http-${number}`;
+    // A closed socket forgets both.
+    this.host = socket.remoteAddress ?? '';
+    this.port = socket.remotePort ?? 0;
+    this.connectedAt = now;
+  }
+
+  get clientId(): string | undefined {
+    return this.#clientId ?? shorten(this.#request?.headers[CLIENT_ID_HEADER]);
+  }
+
+  get software(): string | undefined {
+    return shorten(this.#request?.headers['user-agent']);
+  }
+
+  get receivedBytes(): number {
+    return this.#socket.bytesRead;
+  }
+
+  get sentBytes(): number {
+    return this.#socket.bytesWritten;
+  }
+
+  requested(request: IncomingMessage): void {
+    this.requests += 1;
+    this.#request = request;
+  }
+
+  /** @param clientId where the upgrade named one. */
+  upgraded(request: IncomingMessage, clientId: string | undefined): void {
+    this.transport = 'websocket';
+    this.#request = request;
+    this.#clientId = shorten(clientId);
+  }
+}
+
+function shorten(words: string | readonly string[] | undefined): string | undefined {
+  return typeof words === 'string' && words !== '' ? words.slice(0, MAX_WORDS) : undefined;
+}
