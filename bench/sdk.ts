@@ -2,14 +2,18 @@
  * What the SDK costs over what lies under it. Ratios count, not numbers: each pair is measured in turn, several times, and
  * the median of the ratios is the result.
  *
- *   node bench/sdk.ts [--runs 5] [--only kafka|stdio|ss|redis]
+ *   node bench/sdk.ts [--runs 5] [--only kafka|stdio|ss|redis|embedded]
  */
+import { execFile } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { Consumer, Producer } from '@platformatic/kafka';
+import { ProduceItem } from '../src/broker/produce.ts';
+import { BatchBuilder } from '../src/model/batch-builder.ts';
 import { connect, raw, string } from '../src/sdk/index.ts';
+import { openBroker } from '../src/server/index.ts';
 import { MillraceProcess } from '../test/kit/millrace-process.ts';
 import { RedisServer } from '../test/kit/redis-server.ts';
 import { TempDirectory } from '../test/kit/temp-directory.ts';
@@ -23,7 +27,7 @@ const BATCHES = 60;
 const COUNT = BATCH * BATCHES;
 let topics = 0;
 
-const CASES: Readonly<Record<string, () => Promise<void>>> = { kafka, stdio, ss, redis };
+const CASES: Readonly<Record<string, () => Promise<void>>> = { kafka, stdio, ss, redis, embedded };
 for (const [name, run] of Object.entries(CASES)) if (values.only === undefined || values.only === name) await run();
 
 /** Records a second. */
@@ -237,6 +241,7 @@ async function redis(): Promise<void> {
   const program = findTool('redis-server');
   if (program === undefined) return console.log('redis: redis-server is not installed, skipped');
   await using server = await RedisServer.start(program, { durable: false });
+  await redisLimit(server.port);
   const write: number[] = [];
   const read: number[] = [];
   const value = Buffer.alloc(256, 'x');
@@ -262,4 +267,58 @@ async function redis(): Promise<void> {
     );
   }
   console.log(`redis, 256 bytes, no persistence: write ${thousand(median(write))}, read ${thousand(median(read))}`);
+}
+
+/** What the server takes of the same entries, from a client that does nothing else. */
+async function redisLimit(port: number): Promise<void> {
+  const program = findTool('redis-benchmark');
+  if (program === undefined)
+    return console.log('redis-benchmark is not installed, the limit of the server is not known');
+  const entry = ['XADD', 'limit', '*', 'msg', 'x'.repeat(256), 'ts', '1764000000000'];
+  const args = ['-p', String(port), '-n', '300000', '-P', '500', '-c', '1', '--csv', ...entry];
+  const { stdout } = await promisify(execFile)(program, args);
+  const perSecond = Number(stdout.trimEnd().split('\n').at(-1)?.split(',')[1]?.replaceAll('"', ''));
+  console.log(`redis-benchmark, the same entries, pipelines of 500: ${thousand(perSecond)}`);
+}
+
+/** Batches of a broker in this process, without a network, against appends of the same bytes to a file. */
+async function embedded(): Promise<void> {
+  await using broker = await openBroker({ settings: { sync: 'never' } });
+  const topic = await broker.broker.topics.create({ name: 'bench', partitions: 1, config: {} });
+  const builder = new BatchBuilder({ maxBytes: 4 * 1024 * 1024 });
+  for (let i = 0; i < BATCH; i++) builder.add({ key: null, value: VALUE, timestamp: 1_764_000_000_000 });
+  const batch = Uint8Array.from(builder.build());
+  using directory = new TempDirectory();
+  let files = 0;
+  const batches = 600;
+  await pair(
+    'embedded broker, in-process append of batches of 1,000 x 1 KB, written, against appends to the page cache',
+    async () => {
+      const handle = await open(path.join(directory.path, `bare-${files++}`), 'w');
+      const result = await rate(batches * BATCH, async () => {
+        for (let i = 0; i < batches; i++) await handle.write(batch);
+      });
+      await handle.close();
+      return result;
+    },
+    async () => {
+      let inflight = 0;
+      let wake: (() => void) | undefined;
+      return await rate(batches * BATCH, async () => {
+        for (let i = 0; i < batches; i++) {
+          const item = new ProduceItem(topic, topic.partitions[0], batch);
+          inflight += 1;
+          const settled = (error: unknown): void => {
+            if (error !== undefined || item.error !== undefined) throw new Error(`not appended: ${item.error}`);
+            inflight -= 1;
+            wake?.();
+          };
+          // Borrowed for the call, and copied: the program keeps its batch.
+          void broker.broker.produce({ degree: 'written', items: [item], lease: undefined, settled });
+          while (inflight >= 8) await new Promise<void>((resolve) => (wake = resolve));
+        }
+        while (inflight > 0) await new Promise<void>((resolve) => (wake = resolve));
+      });
+    },
+  );
 }
