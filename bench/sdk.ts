@@ -302,22 +302,22 @@ async function embedded(): Promise<void> {
       return result;
     },
     async () => {
-      let inflight = 0;
+      const flight = { count: 0 };
       let wake: (() => void) | undefined;
       return await rate(batches * BATCH, async () => {
         for (let i = 0; i < batches; i++) {
           const item = new ProduceItem(topic, topic.partitions[0], batch);
-          inflight += 1;
+          flight.count += 1;
           const settled = (error: unknown): void => {
             if (error !== undefined || item.error !== undefined) throw new Error(`not appended: ${item.error}`);
-            inflight -= 1;
+            flight.count -= 1;
             wake?.();
           };
           // Borrowed for the call, and copied: the program keeps its batch.
           void broker.broker.produce({ degree: 'written', items: [item], lease: undefined, settled });
-          while (inflight >= 8) await new Promise<void>((resolve) => (wake = resolve));
+          while (flight.count >= 8) await new Promise<void>((resolve) => (wake = resolve));
         }
-        while (inflight > 0) await new Promise<void>((resolve) => (wake = resolve));
+        while (flight.count > 0) await new Promise<void>((resolve) => (wake = resolve));
       });
     },
   );

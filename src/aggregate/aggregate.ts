@@ -42,8 +42,10 @@ export type Decision<State, Event> = (
   info: { readonly attempt: number },
 ) => readonly Event[] | Promise<readonly Event[]>;
 
+/** Options of `transactWrite`. */
 export type WriteOptions = AbortOptions;
 
+/** What `transactWrite` wrote. */
 export interface Written<State, Event> {
   readonly events: readonly Event[];
   /** Of the events, in order. */
@@ -56,6 +58,7 @@ export interface Written<State, Event> {
 const FIRST_WAIT_MS = 5;
 const LAST_WAIT_MS = 500;
 
+/** A thing whose state results from its events; made by `aggregates(...).open()`. */
 export class Aggregate<State, Event> {
   readonly #parts: AggregateParts<State, Event>;
   #state: State;

@@ -10,6 +10,7 @@ import {
 import { Aggregate } from './aggregate.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
+/** What aggregates of one kind are: their events, their states, their snapshots. */
 export interface AggregateOptions<State, Event> {
   /** How events become bytes. */
   readonly event: Codec<Event>;
@@ -29,6 +30,7 @@ export interface AggregateOptions<State, Event> {
   readonly maxAttempts?: number | undefined;
 }
 
+/** Options of `open`. */
 export interface OpenOptions extends AbortOptions {
   /** Of the topic; an aggregate lives in one. Default 0. */
   readonly partition?: number | undefined;
@@ -59,6 +61,7 @@ export function aggregates<State, Event>(
   return new Aggregates(client, options);
 }
 
+/** Opens aggregates of one kind; made by `aggregates()`. */
 export class Aggregates<State, Event> {
   readonly #client: Client;
   readonly #options: AggregateOptions<State, Event>;

@@ -1,6 +1,7 @@
 /** States of aggregates at some offset, so that opening one does not read its stream from the start. */
 import type { AbortOptions } from '../client/internal.ts';
 
+/** A state as of some offset. */
 export interface Snapshot<State> {
   readonly state: State;
   /** Of the first event that the state has not seen. */

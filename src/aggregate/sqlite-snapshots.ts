@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type Codec, decodePart, encodePart, MillraceError } from '../client/internal.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
+/** Options of `sqliteSnapshots`. */
 export interface SqliteSnapshotOptions<State> {
   readonly state: Codec<State>;
   /** Default `millrace_snapshots`. */

@@ -7,6 +7,7 @@
 import { type Client, type Codec, MillraceError } from '../client/internal.ts';
 import type { Snapshot, SnapshotStore } from './snapshot-store.ts';
 
+/** Options of `topicSnapshots`. */
 export interface TopicSnapshotOptions<State> {
   readonly state: Codec<State>;
 }

@@ -16,6 +16,7 @@ export interface Timer {
   cancel(): void;
 }
 
+/** The real time; its timers do not keep a process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

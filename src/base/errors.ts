@@ -192,11 +192,13 @@ export const ERROR_KINDS = {
   INTERNAL: 'internal',
 } as const satisfies Record<string, ErrorKind>;
 
+/** Stable name of what went wrong; docs/errors.md says what each means and what to do. */
 export type ErrorCode = keyof typeof ERROR_KINDS;
 
 /** Facts that make an error actionable: names, numbers, places. No secrets. */
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | null>>;
 
+/** Every error of Millrace: `code` and `kind` are API, the message is for people. */
 export class MillraceError extends Error {
   readonly code: ErrorCode;
   readonly kind: ErrorKind;

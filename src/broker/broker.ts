@@ -82,6 +82,7 @@ import { Topics } from './topics.ts';
 import type { TopicsState } from './topics-state.ts';
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
 
+/** What a broker needs to open a directory. */
 export interface BrokerOptions {
   /** Data directory; created where absent. Layout: docs/formats.md. */
   readonly directory: string;
@@ -138,6 +139,7 @@ interface Parts {
   readonly startTier: BrokerOptions['startTier'];
 }
 
+/** Topics, records, groups and transactions over one journal; no socket. */
 export class Broker {
   readonly settings: BrokerSettings;
   readonly clock: Clock;

@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os';
 import type { SyncPolicy } from '../journal/journal.ts';
 
+/** Settings of a broker; `millrace serve --help` lists them by their names with their defaults. */
 export interface BrokerSettings {
   /** Id that Kafka clients see; an address book entry, not a process. */
   readonly brokerId: number;
@@ -93,6 +94,7 @@ export interface BrokerSettings {
   readonly messageIdMaxBytes: number;
 }
 
+/** What holds where nothing else is said. */
 export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   brokerId: 1,
   sync: 'always',

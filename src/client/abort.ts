@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 
+/** What every call takes that may wait. */
 export interface AbortOptions {
   readonly signal?: AbortSignal | undefined;
 }

@@ -2,6 +2,7 @@
 import { type AbortOptions, abortable } from './abort.ts';
 import type { BackendAdmin, CreateTopicOptions, TopicFacts } from './backend.ts';
 
+/** Topics of a back end: create, delete, list, describe. */
 export class Admin {
   readonly #admin: BackendAdmin;
 

@@ -9,6 +9,7 @@ import type { PositionMark } from './position-marks.ts';
 import type { EncodedRecord, RawRecord, RecordPlace } from './record.ts';
 import type { BackendUri } from './uri.ts';
 
+/** What a back end is opened with. */
 export interface BackendContext {
   readonly uri: BackendUri;
   readonly clock: Clock;
@@ -44,6 +45,7 @@ export interface Features {
   readonly offsetsFromZero: boolean;
 }
 
+/** A back end: makes writers and readers. Programs with one of their own give it to `createConnect`. */
 export interface Backend {
   /** For messages: `memory`, `kafka`. */
   readonly name: string;
@@ -60,14 +62,17 @@ export interface Backend {
   close(): Promise<void>;
 }
 
+/** How safe a record is before its receipt comes: on stable storage, handed to the system, or only sent. */
 export type Acks = 'all' | 'leader' | 'none';
 
+/** What a writer is opened with. */
 export interface WriterOptions {
   readonly acks: Acks;
   readonly idempotent: boolean;
   readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
 }
 
+/** Records of one partition that are written together. */
 export interface WriteBatch {
   readonly topic: string;
   readonly partition: number;
@@ -78,6 +83,7 @@ export interface WriteBatch {
 /** Offset of each record, by its index in the batch. */
 export type Offsets = (index: number) => bigint;
 
+/** Writes records for a producer. */
 export interface Writer {
   /** @throws MillraceError CLIENT_TOPIC_NOT_FOUND where there is no such topic and none can be made. */
   partitionCount(topic: string): Promise<number>;
@@ -100,6 +106,7 @@ export type ConditionalOutcome =
   | { readonly outcome: 'written'; readonly offsets: Offsets }
   | { readonly outcome: 'moved' };
 
+/** Writes that happen only if nobody else wrote meanwhile. */
 export interface ConditionalWriter {
   /**
    * Writes all of the batch if the partition ends at `endOffset` at that moment, or nothing; 0 for a topic that is not there.
@@ -109,6 +116,7 @@ export interface ConditionalWriter {
   close(): Promise<void>;
 }
 
+/** What transactions are opened with. */
 export interface TransactionOptions {
   /** Of one program at a time: a newer one fences the older. */
   readonly transactionalId: string;
@@ -134,16 +142,19 @@ export interface GroupPositions {
   readonly membership: Membership | undefined;
 }
 
+/** Who a member of a load-balanced group is, and since which assignment. */
 export interface Membership {
   readonly memberId: string;
   readonly generation: number;
 }
 
+/** How a consumer stands to others: alone, alone with a memory, or one of many. */
 export type ReaderMode =
   | { readonly type: 'real-time' }
   | { readonly type: 'resumable'; readonly group: string }
   | { readonly type: 'load-balanced'; readonly group: string };
 
+/** What a reader is opened with. */
 export interface ReaderOptions {
   readonly mode: ReaderMode;
   readonly topics: readonly string[];
@@ -155,11 +166,13 @@ export interface ReaderOptions {
   readonly untilEnd: boolean;
 }
 
+/** Of one read. */
 export interface ReadOptions extends AbortOptions {
   /** At most so many records. */
   readonly maxRecords: number;
 }
 
+/** Reads topics for a consumer. */
 export interface Reader {
   /**
    * Waits for records. Called by one caller at a time.
@@ -185,6 +198,7 @@ export interface Reader {
   close(): Promise<void>;
 }
 
+/** What a partition holds, by its offsets. */
 export interface PartitionFacts {
   readonly partition: number;
   /** Oldest offset that can be read. */
@@ -193,17 +207,20 @@ export interface PartitionFacts {
   readonly endOffset: bigint;
 }
 
+/** A topic and its partitions as they are now. */
 export interface TopicFacts {
   readonly topic: string;
   readonly partitions: readonly PartitionFacts[];
 }
 
+/** Options of a new topic; what is left out, the back end settles. */
 export interface CreateTopicOptions extends AbortOptions {
   readonly partitions?: number | undefined;
   /** Settings by the back end's own names, for example `retention.ms`. */
   readonly config?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Topics of a back end, where it has such to manage. */
 export interface BackendAdmin {
   createTopic(topic: string, options: CreateTopicOptions): Promise<void>;
   deleteTopic(topic: string): Promise<void>;

@@ -8,6 +8,7 @@ import { MillraceError } from '../base/errors.ts';
 import { type InferInput, type InferOutput, type StandardSchema, validate } from './standard-schema.ts';
 import { decodeUtf8, encodeUtf8 } from './utf8.ts';
 
+/** How values become bytes and back. */
 export interface Codec<Out, In = Out> {
   /** For messages: `json`, `msgpack`. */
   readonly name: string;
@@ -19,7 +20,9 @@ export interface Codec<Out, In = Out> {
   decode(bytes: Uint8Array): Out;
 }
 
+/** What it gives back. */
 export type OutputOf<C> = C extends Codec<infer Out, never> ? Out : never;
+/** What a codec or schema takes. */
 export type InputOf<C> = C extends Codec<unknown, infer In> ? In : never;
 
 const RAW: Codec<Uint8Array> = { name: 'raw', encode: (value) => value, decode: (bytes) => bytes };

@@ -7,6 +7,7 @@ import { Client } from './client.ts';
 import type { AppendingOf, GuaranteeOf } from './guarantee.ts';
 import { parseUri, schemeOf, type UriForm } from './uri.ts';
 
+/** Options of `connect`. */
 export interface ConnectOptions extends AbortOptions {
   /** Shown in the server's log, where it has one. Default `millrace-sdk`. */
   readonly clientId?: string | undefined;
@@ -22,8 +23,10 @@ export interface Scheme {
   readonly load: () => Promise<BackendLoader>;
 }
 
+/** Back ends by the scheme of their URIs. */
 export type Schemes = Readonly<Record<string, Scheme>>;
 
+/** `connect`: from a URI to a client, whose type says what the back end can. */
 export type Connect = <const Uri extends string>(
   uri: Uri,
   options?: ConnectOptions,

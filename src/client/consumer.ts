@@ -43,6 +43,7 @@ interface CommonOptions<Value, Key, Headers> {
   readonly onUndecodable?: Undecodable | undefined;
 }
 
+/** Mode `real-time`: everybody sees everything, nothing is committed. */
 export interface RealTimeOptions {
   /** Everybody sees everything; nothing is committed. */
   readonly mode?: 'real-time' | undefined;
@@ -54,6 +55,7 @@ export interface RealTimeOptions {
   readonly commit?: never;
 }
 
+/** Mode `resumable`: goes on where it committed. */
 export interface ResumableOptions {
   /** One consumer that goes on where it committed, also after a crash. */
   readonly mode: 'resumable';
@@ -66,6 +68,7 @@ export interface ResumableOptions {
   readonly commit?: CommitPolicy | undefined;
 }
 
+/** Mode `load-balanced`: the members of a group share the records. */
 export interface LoadBalancedOptions {
   /** The members of a group share the records; each goes to one of them. */
   readonly mode: 'load-balanced';
@@ -78,6 +81,7 @@ export interface LoadBalancedOptions {
 }
 
 export type ModeOptions = RealTimeOptions | ResumableOptions | LoadBalancedOptions;
+/** Options of `client.consumer()`: topics, codecs, and the mode with what belongs to it. */
 export type ConsumerOptions<Value, Key = string, Headers = undefined> = CommonOptions<Value, Key, Headers> &
   ModeOptions;
 
@@ -93,6 +97,7 @@ export interface Pulled<Value, Key, Headers> {
   readonly places: readonly RecordPlace[];
 }
 
+/** Options of `batches`. */
 export interface BatchOptions extends AbortOptions {
   /** At most so many. Default: all of one read. */
   readonly maxRecords?: number | undefined;
@@ -107,6 +112,7 @@ export interface ConsumerParts {
 
 const DEFAULT_MAX_READ_RECORDS = 1000;
 
+/** Records as an async iterable. Asking for the next says that the last is processed; only what is processed is committed. */
 export class Consumer<Value, Key = string, Headers = undefined>
   implements AsyncIterable<ConsumedRecord<Value, Key, Headers>>, AsyncDisposable
 {

@@ -2,6 +2,7 @@
 import { MillraceError } from '../base/errors.ts';
 import { partitionOfKey } from '../model/murmur2.ts';
 
+/** What a partitioner chooses by. */
 export interface PartitionerInput {
   readonly topic: string;
   /** As it travels. */

@@ -17,6 +17,7 @@ import {
 import { type EncodedRecord, type ProducerRecord, type Receipt, sizeOf } from './record.ts';
 import { Sender } from './sender.ts';
 
+/** Options of `client.producer()`. */
 export interface ProducerOptions<Value, Key = string, Headers = undefined> {
   /** How values become bytes. */
   readonly value: Codec<unknown, Value>;

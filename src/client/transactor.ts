@@ -9,6 +9,7 @@ import type { Consumer } from './consumer.ts';
 import type { HeaderCodecs } from './headers.ts';
 import type { Producer, ProducerOptions } from './producer.ts';
 
+/** Options of `client.transactor()`. */
 export interface TransactorOptions {
   /** Belongs to one program at a time: whoever opens it anew fences the one before, whose writes then fail. */
   readonly transactionalId: string;
@@ -42,6 +43,7 @@ export interface TransactorParts {
   readonly onClose: () => void;
 }
 
+/** Runs transactions under one id: records of several topics and positions of consumers, all or none. */
 export class Transactor implements AsyncDisposable {
   readonly #parts: TransactorParts;
   readonly #producers = new Set<{ flush(): Promise<void>; close(): Promise<void> }>();

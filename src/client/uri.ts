@@ -7,6 +7,7 @@
  */
 import { MillraceError } from '../base/errors.ts';
 
+/** A URI, taken apart. */
 export interface BackendUri {
   /** As given, without the password: for messages. */
   readonly text: string;

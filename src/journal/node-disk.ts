@@ -13,6 +13,7 @@ const MAX_PIECES = 1024;
 
 const OPEN_FLAGS = { create: 'wx+', readwrite: 'r+', read: 'r' } as const;
 
+/** The real disk, through node:fs. */
 export class NodeDisk implements Disk {
   open(path: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile> {
     return new Promise((resolve, reject) => {

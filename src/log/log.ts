@@ -21,6 +21,7 @@ import type {
   TopicInfo,
 } from './types.ts';
 
+/** A log in a directory: topics, appends, reads, retention. */
 export class Log implements AsyncDisposable {
   readonly #broker: Broker;
   readonly #now: () => number;

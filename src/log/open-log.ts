@@ -5,6 +5,7 @@ import type { BrokerSettings } from '../broker/settings.ts';
 import { NodeDisk } from '../journal/node-disk.ts';
 import { Log } from './log.ts';
 
+/** Options of `openLog`. */
 export interface OpenLogOptions {
   /** Data directory, made where it is missing. One process has it at a time. */
   readonly dir: string;

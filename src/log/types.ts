@@ -40,6 +40,7 @@ export interface SubscribedRecord extends LogRecord {
   readonly cursor: string;
 }
 
+/** Options of `append` and `commit`. */
 export interface AppendOptions {
   /**
    * When the promise resolves: `durable`, synced to stable storage (default); `written`, handed to the system, so that it
@@ -53,6 +54,7 @@ export interface AppendOptions {
  */
 export type Position = number | Date | 'earliest' | 'latest';
 
+/** Options of `read`. */
 export interface ReadOptions {
   /** Default 0. */
   readonly partition?: number | undefined;
@@ -66,6 +68,7 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of `subscribe`. */
 export interface SubscribeOptions {
   /** The cursor of a record, to go on behind it; default `earliest`. */
   readonly from?: string | undefined;
@@ -74,6 +77,7 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of `createTopic`. */
 export interface NewTopic {
   /** Default 1. */
   readonly partitions?: number | undefined;
@@ -81,6 +85,7 @@ export interface NewTopic {
   readonly config?: Readonly<Record<string, string>> | undefined;
 }
 
+/** A topic as it is now. */
 export interface TopicInfo {
   /** Canonical, dotted. */
   readonly name: string;
@@ -89,6 +94,7 @@ export interface TopicInfo {
   readonly config: Readonly<Record<string, string>>;
 }
 
+/** A partition as it is now. */
 export interface PartitionInfo {
   /** Oldest offset that can be read. */
   readonly startOffset: number;

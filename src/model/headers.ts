@@ -8,6 +8,7 @@ import { foldTopicName } from './topic-name.ts';
  */
 export const PARENT_HEADER = 'millrace-parent';
 
+/** Where a record is. */
 export interface RecordPlace {
   /** Canonical, dotted. */
   readonly topic: string;
@@ -19,6 +20,7 @@ const PLACE = /^(.+)\/(\d{1,10})\/(\d{1,16})$/s;
 /** Partition numbers are 32 bits signed on the wire. */
 const MAX_PARTITION = 0x7fff_ffff;
 
+/** A place as headers have it: `topic/partition/offset`. */
 export function formatRecordPlace(place: RecordPlace): string {
   return `${place.topic}/${place.partition}/${place.offset}`;
 }

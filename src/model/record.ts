@@ -6,6 +6,7 @@ export interface RecordHeader {
   readonly value: Uint8Array | null;
 }
 
+/** A header as programs give it: text or bytes; null for none. */
 export interface RecordHeaderInput {
   readonly key: string;
   readonly value: Uint8Array | string | null;

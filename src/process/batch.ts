@@ -4,6 +4,7 @@ import { type AnyItem, type Item, NO_HEADERS, OriginMerge } from './item.ts';
 import type { Stage, StageContext, Step } from './step.ts';
 import { Turns } from './turns.ts';
 
+/** When a batch is full. */
 export interface BatchStepOptions {
   readonly name?: string | undefined;
   /** Most items of a batch. */

@@ -9,7 +9,9 @@ export type DeadLetterTarget<Value, Key> = Sink<Item<Value, Key>> | 'drop';
 
 /** Headers that dead letters carry, beside those of the record and its parents. */
 export const ERROR_HEADER = 'millrace-error';
+/** Header of a dead letter: the step that failed. */
 export const ERROR_STEP_HEADER = 'millrace-error-step';
+/** Header of a dead letter: how often the step was called for it. */
 export const ERROR_ATTEMPTS_HEADER = 'millrace-error-attempts';
 
 /** Headers have to stay small, and messages of errors may not. */

@@ -4,6 +4,7 @@ import type { AnyItem } from './item.ts';
 import { Lanes } from './lanes.ts';
 import type { RunningSource, Source, SourceContext, SourceTraits } from './step.ts';
 
+/** How long `fuse` waits for sources that have nothing. */
 export interface FuseOptions {
   readonly name?: string | undefined;
   /**

@@ -5,6 +5,7 @@ import type { Step } from './step.ts';
 import { type WorkOptions, workStep } from './work.ts';
 import { WorkerPool } from './worker-pool.ts';
 
+/** Options of `inWorkers`. */
 export interface InWorkersOptions<Value, Key> extends WorkOptions<Value, Key> {
   /** Default: one for each core that this process may use. */
   readonly threads?: number | undefined;
@@ -16,6 +17,7 @@ export interface WorkerCallInfo {
   readonly timestamp: number;
 }
 
+/** Default export of a module for `inWorkers`: called on a worker thread for each value. */
 export type WorkerFunction<Value, Result> = (value: Value, info: WorkerCallInfo) => Result | Promise<Result>;
 
 /**

@@ -17,6 +17,7 @@ export interface Origin {
   readonly newest: readonly OriginPlace[];
 }
 
+/** What goes through a pipeline: a value with key, time, headers, and where it came from. */
 export interface Item<Value, Key = string> {
   readonly value: Value;
   readonly key: Key | null;

@@ -6,6 +6,7 @@ import type { SomeStep } from './pipe.ts';
 import { backoffMs, exactRetry, type RetryPolicy } from './retry.ts';
 import type { Sink, Source } from './step.ts';
 
+/** Options of `run` and `start`. */
 export interface JobOptions extends AbortOptions {
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
@@ -22,6 +23,7 @@ export interface JobOptions extends AbortOptions {
   readonly exactlyOnce?: ExactlyOnceOptions | undefined;
 }
 
+/** Results and positions in transactions. */
 export interface ExactlyOnceOptions {
   /** Belongs to one running pipeline: a newer one fences the older. Each member of a load-balanced group needs one of its own. */
   readonly transactionalId: string;
@@ -35,6 +37,7 @@ export interface JobParts {
   readonly sink: Sink<never>;
 }
 
+/** A pipeline that runs: its end, its metrics, and a way to drain it. */
 export class Job implements AsyncDisposable {
   /**
    * Resolves when the source has ended or the job is drained, and all is processed, committed and closed.

@@ -5,6 +5,7 @@ import { type AnyItem, type Item, keyText, NO_HEADERS, OriginMerge, type OriginP
 import type { FromLane, Lanes } from './lanes.ts';
 import type { Held, RunningSource, Source } from './step.ts';
 
+/** Options of `join` and `leftJoin`. */
 export interface JoinOptions {
   readonly name?: string | undefined;
   /** Items pair whose times are at most so far apart. */

@@ -19,6 +19,7 @@ export interface StepMetrics {
   inFlight: number;
 }
 
+/** What a pipeline counted until now. */
 export interface PipelineMetrics {
   readonly steps: readonly Readonly<StepMetrics>[];
   /** Records read from the source. */

@@ -13,6 +13,7 @@ export type RunOptions<Can extends Guarantee> = JobOptions & {
 // Steps of any types, as the list holds them; `pipe` has checked that they fit.
 export type SomeStep = Step<never, unknown>;
 
+/** A source, steps and a sink, ready to run; made by `pipe`. */
 export class Pipeline<Can extends Guarantee = Guarantee> {
   readonly #source: Source<unknown>;
   readonly #steps: readonly SomeStep[];

@@ -4,6 +4,7 @@ import { type Item, keyText, withValue } from './item.ts';
 import { KeyedState, type StateStore } from './state.ts';
 import type { Stage, StageContext, Step } from './step.ts';
 
+/** Options of `reduce`. */
 export interface ReduceOptions<Value, Key, State> {
   readonly name?: string | undefined;
   /** State of a key that has none yet. */

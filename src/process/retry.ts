@@ -1,6 +1,7 @@
 /** How often, and after which waits, a step's function is tried again. */
 import { type Clock, delay, MillraceError } from '../client/internal.ts';
 
+/** How often a call is made again, and after which waits. */
 export interface RetryPolicy {
   /** Calls in all, the first included. Default 5. */
   readonly attempts?: number | undefined;

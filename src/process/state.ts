@@ -31,6 +31,7 @@ export interface StateStore<State> {
   readonly maxEntries: number;
 }
 
+/** Options of `compacted`. */
 export interface CompactedOptions<State> {
   /** Belongs to one step of one pipeline. Made when it is not there: one partition, `cleanup.policy=compact`. */
   readonly topic: string;

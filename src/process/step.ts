@@ -51,6 +51,7 @@ export interface Opener {
   context(name: string): StageContext;
 }
 
+/** A part of a pipeline between source and sink. */
 export interface Step<In, Out> {
   readonly name: string;
   /** @internal */
@@ -59,6 +60,7 @@ export interface Step<In, Out> {
   readonly types?: (item: In) => Out;
 }
 
+/** Where a pipeline ends. */
 export interface Sink<In, Can extends Guarantee = Guarantee> {
   readonly name: string;
   /** @internal */
@@ -119,6 +121,7 @@ export interface Positions {
 /** Oldest held offset by `originKey`. */
 export type Held = ReadonlyMap<string, bigint>;
 
+/** Where a pipeline begins. */
 export interface Source<Out, Can extends Guarantee = Guarantee> {
   readonly name: string;
   /** @internal */

@@ -21,6 +21,7 @@ import {
   startsOf,
 } from './windows.ts';
 
+/** Options of `window`. */
 export interface WindowOptions<Value, Key, State> {
   readonly name?: string | undefined;
   /** How long after its end, in event time, a window still takes items. Its result goes on that much later. Default 0. */

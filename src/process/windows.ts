@@ -2,6 +2,7 @@
 import { MillraceError } from '../client/internal.ts';
 import type { Item } from './item.ts';
 
+/** Windows of one length, made by `tumbling` and `sliding`. */
 export interface FixedWindows {
   readonly type: 'fixed';
   readonly sizeMs: number;
@@ -9,6 +10,7 @@ export interface FixedWindows {
   readonly everyMs: number;
 }
 
+/** Windows that end with a pause, made by `session`. */
 export interface SessionWindows {
   readonly type: 'session';
   readonly gapMs: number;
@@ -56,6 +58,7 @@ export interface Aggregate<Value, Key, State> {
   readonly merge?: (earlier: State, later: State) => State;
 }
 
+/** An aggregate whose states can be put together, as sessions need it. */
 export type MergeableAggregate<Value, Key, State> = Aggregate<Value, Key, State> & {
   readonly merge: (earlier: State, later: State) => State;
 };

@@ -21,6 +21,7 @@ export interface CallInfo {
   readonly attempt: number;
 }
 
+/** Options of steps that call functions: how many at a time, in which order, what happens to failures. */
 export interface WorkOptions<Value, Key> {
   /** For metrics and messages. Default: what the step is. */
   readonly name?: string | undefined;

@@ -1,6 +1,7 @@
 /** `HOST:PORT`, as settings and options write it. */
 import { MillraceError } from '../base/errors.ts';
 
+/** Where somebody listens. */
 export interface Address {
   /** Without brackets, also for IPv6. */
   readonly host: string;

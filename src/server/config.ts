@@ -14,6 +14,7 @@ export interface KafkaEndpoint extends Address {
   readonly advertised?: Address | undefined;
 }
 
+/** What `millrace serve` is started with. */
 export interface ServerConfig {
   /** Holds the journal; one process at a time. Created where absent. */
   readonly dataDirectory: string;

@@ -13,6 +13,7 @@ import { formatAddress } from './address.ts';
 import { DEFAULT_SERVER_CONFIG } from './config.ts';
 import { startServer } from './start-server.ts';
 
+/** Options of `openBroker`. */
 export interface OpenBrokerOptions {
   /** Data directory, made where it is missing. Left out: one of its own, removed on close. */
   readonly dir?: string | undefined;
@@ -24,6 +25,7 @@ export interface OpenBrokerOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** A broker that runs in this process, and how to reach it. */
 export interface OpenedBroker extends AsyncDisposable {
   /** For `connect()` of the SDK: `kafka://127.0.0.1:PORT`. */
   readonly uri: string;

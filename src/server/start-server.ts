@@ -28,11 +28,13 @@ import { tierStarter } from './tier/start-tier.ts';
 /** What whoever waits for the start need not wait for. */
 const METRICS_LOAD_DELAY_MS = 600;
 
+/** What a server gets from outside: time, and where to log. */
 export interface ServerParts {
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** A broker with its listeners, running. */
 export interface Server {
   /** Where the listeners really are: a configured port 0 is replaced by the one that the system chose. */
   readonly kafkaAddress: Address;

@@ -28,6 +28,7 @@ const ALGORITHM = 'aes-256-gcm';
 /** Random bytes are had from the system in pieces. */
 const POOL_BYTES = NONCE_BYTES * 1024;
 
+/** Options of `encrypted`. */
 export interface EncryptionOptions {
   /**
    * Text that belongs to the value without being part of it, for example `orders.card`: what was encrypted with another context

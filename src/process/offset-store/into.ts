@@ -4,6 +4,7 @@ import type { Item } from '../item.ts';
 import type { Positions, Sink, Stage, StageContext } from '../step.ts';
 import type { OffsetStore } from './offset-store.ts';
 
+/** Options of `into`. */
 export interface IntoOptions {
   readonly name?: string | undefined;
 }

@@ -19,6 +19,7 @@ export interface PostgresPool<Connection extends PostgresClient> {
   connect(): Promise<Connection>;
 }
 
+/** Options of `postgresOffsets`. */
 export interface PostgresOptions {
   /** Default `millrace_offsets`. */
   readonly table?: string | undefined;

@@ -2,6 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { checkTableName, type OffsetStore, positionMoved } from './offset-store.ts';
 
+/** Options of `sqliteOffsets`. */
 export interface SqliteOptions {
   /** Default `millrace_offsets`. */
   readonly table?: string | undefined;
