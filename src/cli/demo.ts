@@ -85,7 +85,7 @@ function invitation(kafka: string, http: string): string {
   const body = lines
     .map(([what, line]) => `  ${styleText('dim', `# ${what}`)}\n  ${styleText('bold', line)}\n`)
     .join('');
-  return `\nMillrace runs: Kafka on ${kafka}, HTTP on ${http}. Try, in another terminal:\n\n${body}\nCtrl-C stops it.\n\n`;
+  return `\nMillrace runs: Kafka on ${kafka}, HTTP on ${http}. Try, in another terminal:\n\n${body}\nIn a browser: http://${http} has every HTTP operation to try.\n\nCtrl-C stops it.\n\n`;
 }
 
 /** How the user can start this program again: relative where that is short. */

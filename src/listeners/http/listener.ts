@@ -28,6 +28,7 @@ import { pushSender } from './push/push-sender.ts';
 import { applyQuotas } from './quota.ts';
 import { ReadingRoom } from './reading.ts';
 import { RECORD_MEDIA_TYPES } from './record-media.ts';
+import { apiPageRoutes } from './routes/api-page.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { clientRoutes } from './routes/clients.ts';
 import { commitRoutes } from './routes/commit.ts';
@@ -219,6 +220,7 @@ function createApp(context: HttpContext, options: HttpListenerOptions): FastifyI
     parseJsonBodies(scope, context);
     healthRoutes(scope, context);
     openApiRoutes(scope, routes, version);
+    apiPageRoutes(scope);
     statsRoutes(scope, context, version);
     clientRoutes(scope, context, otherClients);
     topicRoutes(scope, context);

@@ -52,6 +52,7 @@ const EVENTS = 'text/event-stream';
 
 const json = (schema: object): Content => ({ [JSON_TYPE]: schema });
 const ok = (schema: object): Operation['answers'] => ({ 200: json(schema) });
+const PAGE: Operation['answers'] = { 200: { 'text/html': TEXT } };
 const GONE: Operation['answers'] = { 204: undefined };
 
 const ONCE = { 'Idempotency-Key': 'The request is written once, however often it is sent.' } as const;
@@ -106,6 +107,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: { 'application/vnd.millrace.backup': BYTES } },
   },
   'GET /v1/openapi.json': { tag: 'health', summary: 'This document.', answers: ok(OBJECT) },
+  'GET /': { tag: 'health', summary: 'To the page on which all of this can be tried.', answers: { 302: undefined } },
+  'GET /v1/api': { tag: 'health', summary: 'The page on which all of this can be tried.', answers: PAGE },
+  'GET /v1/api/page.css': { tag: 'health', summary: 'Of the page.', answers: { 200: { 'text/css': TEXT } } },
+  'GET /v1/api/page.js': { tag: 'health', summary: 'Of the page.', answers: { 200: { 'text/javascript': TEXT } } },
 
   'POST /v1/topics': { tag: 'topics', summary: 'Create a topic.', answers: { 201: json(TopicView) } },
   'GET /v1/topics': { tag: 'topics', summary: 'List topics, in pages.', answers: ok(TopicList) },
