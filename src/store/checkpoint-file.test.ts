@@ -5,7 +5,8 @@ import * as fc from 'fast-check';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { SeededRandom } from '../../test/kit/seeded-random.ts';
 import { MillraceError } from '../base/errors.ts';
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, readWhole, writeWhole } from './checkpoint-file.ts';
+import { readWhole, writeWhole } from '../journal/whole-file.ts';
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint-file.ts';
 
 const DEADLINE = { timeout: 60_000 };
 

@@ -30,7 +30,6 @@
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { MillraceError } from '../base/errors.ts';
-import type { Disk } from '../journal/disk.ts';
 
 const MAGIC = 0x4d524350;
 const VERSION = 1;
@@ -100,38 +99,6 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
 
 function sectionChecksum(header: Uint8Array, body: Uint8Array): number {
   return crc32c(body, crc32c(header.subarray(0, 12)));
-}
-
-/** A whole file in memory. @throws what the disk refuses with. */
-export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
-  const file = await disk.open(path, 'read');
-  try {
-    const bytes = new Uint8Array(await file.size());
-    const count = await file.read(bytes, 0);
-    return bytes.subarray(0, count);
-  } finally {
-    await file.close();
-  }
-}
-
-/** Writes a file so that it is there whole or not at all, under its name, after a power loss at any point. */
-export async function writeWhole(
-  disk: Disk,
-  directory: string,
-  path: string,
-  pieces: readonly Uint8Array[],
-): Promise<void> {
-  const temporary = `${path}.tmp`;
-  await disk.remove(temporary);
-  const file = await disk.open(temporary, 'create');
-  try {
-    await file.write(pieces, 0);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await disk.rename(temporary, path);
-  await disk.syncDirectory(directory);
 }
 
 function damaged(path: string, fault: string): MillraceError {

@@ -22,9 +22,10 @@ import {
   journalPath,
   restoringPath,
 } from '../../journal/paths.ts';
+import { readWhole, writeWhole } from '../../journal/whole-file.ts';
 import { backupFileKey } from '../../store/backup-manifest.ts';
 import { type BackupPiece, type BackupReader, incomplete } from '../../store/backup-reader.ts';
-import { decodeCheckpoint, encodeCheckpoint, readWhole, writeWhole } from '../../store/checkpoint-file.ts';
+import { decodeCheckpoint, encodeCheckpoint } from '../../store/checkpoint-file.ts';
 import { ClusterState } from '../cluster-state.ts';
 import { CHECKPOINT_SECTION } from '../state-part.ts';
 import { TierState } from '../tiering/tier-state.ts';

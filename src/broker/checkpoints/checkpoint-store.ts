@@ -2,13 +2,8 @@
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { checkpointDirectory, checkpointPath, numberedFiles } from '../../journal/paths.ts';
-import {
-  type Checkpoint,
-  decodeCheckpoint,
-  encodeCheckpoint,
-  readWhole,
-  writeWhole,
-} from '../../store/checkpoint-file.ts';
+import { readWhole, writeWhole } from '../../journal/whole-file.ts';
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../store/checkpoint-file.ts';
 
 export class CheckpointStore {
   readonly #disk: Disk;

@@ -16,7 +16,7 @@ import {
   journalPath,
   numberedFiles,
 } from '../../journal/paths.ts';
-import { writeWhole } from '../../store/checkpoint-file.ts';
+import { writeWhole } from '../../journal/whole-file.ts';
 import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import { IndexBuilder } from '../../store/index-file.ts';

@@ -7,7 +7,7 @@ import { decodeFileHeader, FILE_HEADER_BYTES } from '../../journal/file-header.t
 import { scanFile } from '../../journal/file-scan.ts';
 import type { CommitNumber } from '../../journal/journal.ts';
 import { journalDirectory, journalPath, numberedFiles, orderPath } from '../../journal/paths.ts';
-import { readWhole, writeWhole } from '../../store/checkpoint-file.ts';
+import { readWhole, writeWhole } from '../../journal/whole-file.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import { OrderBuilder, type OrderRow, orderRows } from '../../store/order-file.ts';
 

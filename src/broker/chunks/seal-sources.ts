@@ -5,7 +5,7 @@
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
 import { chunkPath, indexPath, journalPath } from '../../journal/paths.ts';
-import { readWhole } from '../../store/checkpoint-file.ts';
+import { readWhole } from '../../journal/whole-file.ts';
 import {
   CHUNK_ENTRY_BYTES,
   CHUNK_TRAILER_BYTES,

@@ -4,7 +4,7 @@ import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import { Semaphore } from '../../base/semaphore.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
 import { cacheDirectory, cachePath, chunkPath } from '../../journal/paths.ts';
-import { readWhole } from '../../store/checkpoint-file.ts';
+import { readWhole } from '../../journal/whole-file.ts';
 import {
   CHUNK_HEADER_BYTES,
   CHUNK_TRAILER_BYTES,

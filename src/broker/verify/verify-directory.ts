@@ -25,7 +25,8 @@ import {
   numberedFiles,
 } from '../../journal/paths.ts';
 import { verifyJournal } from '../../journal/verify.ts';
-import { decodeCheckpoint, readWhole } from '../../store/checkpoint-file.ts';
+import { readWhole } from '../../journal/whole-file.ts';
+import { decodeCheckpoint } from '../../store/checkpoint-file.ts';
 import { checkChunk } from '../../store/chunk-check.ts';
 import { describeFile, isChunk } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';

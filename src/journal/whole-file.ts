@@ -1,0 +1,34 @@
+/** Files that are read and written as a whole. */
+import type { Disk } from './disk.ts';
+
+/** A whole file in memory. @throws what the disk refuses with. */
+export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
+  const file = await disk.open(path, 'read');
+  try {
+    const bytes = new Uint8Array(await file.size());
+    const count = await file.read(bytes, 0);
+    return bytes.subarray(0, count);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes a file so that it is there whole or not at all, under its name, after a power loss at any point. */
+export async function writeWhole(
+  disk: Disk,
+  directory: string,
+  path: string,
+  pieces: readonly Uint8Array[],
+): Promise<void> {
+  const temporary = `${path}.tmp`;
+  await disk.remove(temporary);
+  const file = await disk.open(temporary, 'create');
+  try {
+    await file.write(pieces, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await disk.rename(temporary, path);
+  await disk.syncDirectory(directory);
+}
