@@ -55,6 +55,7 @@ export const ERROR_KINDS = {
   STORE_CORRUPT: 'data-corrupt',
   STORE_IO: 'retry',
   STORE_CLOSED: 'closed',
+  STORE_KEY_MISSING: 'fix-request',
   // tier: object stores
   TIER_UNAVAILABLE: 'retry',
   TIER_OUTCOME_UNKNOWN: 'retry',

@@ -10,6 +10,10 @@ import { MillraceError } from '../base/errors.ts';
 import { eventLoopLoad } from '../base/event-loop-load.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import type { Disk, DiskLock, DiskSpace } from '../journal/disk.ts';
+import type { DataKey, DataKeys } from '../journal/encryption/data-keys.ts';
+import { EncryptedDisk } from '../journal/encryption/encrypted-disk.ts';
+import { openDataKeys, refuseWithoutKeys } from '../journal/encryption/key-files.ts';
+import type { MasterKeys } from '../journal/encryption/master-keys.ts';
 import { fileSize } from '../journal/file-size.ts';
 import { type Journal, type JournalFile, transactOnce } from '../journal/journal.ts';
 import { LocalJournal } from '../journal/local-journal.ts';
@@ -45,6 +49,7 @@ import { Checkpointer, type CheckpointWorker } from './checkpoints/checkpointer.
 import { rebuildIndex, repairIndexes } from './checkpoints/index-repair.ts';
 import { removeLeftovers } from './checkpoints/leftovers.ts';
 import type { WorkerStart } from './checkpoints/messages.ts';
+import { rollJournal } from './chunks/roll-journal.ts';
 import { swapIn } from './chunks/swap-in.ts';
 import { clusterCommands } from './cluster-state.ts';
 import { type CompactionWorker, Compactor } from './compaction/compactor.ts';
@@ -55,6 +60,7 @@ import { FetchPath, type FetchRequest } from './fetch.ts';
 import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type IdempotencyCounters, WriteCondition, type WriteConditionOptions } from './idempotency/write-condition.ts';
+import { keyPrefixes } from './key-prefixes.ts';
 import { Lineage } from './lineage/lineage.ts';
 import { MessageIds } from './message-ids/message-ids.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
@@ -92,10 +98,12 @@ export interface BrokerOptions {
   readonly settings?: Partial<BrokerSettings> | undefined;
   /** Uniform in [0, 1); for names that need not be unpredictable. */
   readonly random?: (() => number) | undefined;
+  /** What data keys are wrapped with: files are encrypted. Undefined: they are not, and must not have been. */
+  readonly masterKeys?: MasterKeys | undefined;
   /** For tests: stands in for the checkpoint worker's thread. */
   readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
   /** Starts the thread that talks to the object store (`tier.store`); undefined: there is none. */
-  readonly startTier?: (() => TierWorker) | undefined;
+  readonly startTier?: ((keys: readonly DataKey[] | undefined) => TierWorker) | undefined;
   /** For tests: stands in for the compaction worker's thread. */
   readonly startCompaction?: ((start: CompactionStart) => CompactionWorker) | undefined;
 }
@@ -135,6 +143,9 @@ interface Parts {
   readonly files: DataFiles;
   readonly directory: string;
   readonly disk: Disk;
+  /** The files as they are, where the disk encrypts them. */
+  readonly rawDisk: Disk;
+  readonly keys: DataKeys | undefined;
   readonly startCompaction: BrokerOptions['startCompaction'];
   readonly startTier: BrokerOptions['startTier'];
 }
@@ -224,7 +235,7 @@ export class Broker {
     this.checkpointer = parts.checkpointer;
     this.files = parts.files;
     this.fileHold = new FileHold([parts.checkpointer]);
-    const { journal, state, clock, settings, directory, pool } = parts;
+    const { journal, state, clock, settings, directory, pool, keys, startTier } = parts;
     state.onPublished = () => {
       this.commits.published();
       this.pushes.published();
@@ -261,11 +272,12 @@ export class Broker {
       topics: () => this.topics.list(),
       clusterId: () => this.clusterId,
       isHeld: () => this.fileHold.held,
-      startWorker: parts.startTier,
+      startWorker: startTier === undefined ? undefined : () => startTier(keys?.all),
     });
     this.backups = new Backups({
       directory,
-      disk: parts.disk,
+      disk: parts.rawDisk,
+      keys: parts.keys,
       clock,
       journal,
       checkpointer: parts.checkpointer,
@@ -325,6 +337,7 @@ export class Broker {
         for (const { chunk, sizeBytes } of chunks) parts.files.added(chunkFile(chunk), sizeBytes);
       },
       isAway: (file) => state.tier.place(-file) !== undefined,
+      keys,
       startWorker: parts.startCompaction,
     });
     this.producers = new Producers(journal, state.cluster);
@@ -511,6 +524,7 @@ export class Broker {
     await removeLeftovers(disk, directory, state.store);
     await repairIndexes(disk, directory, state.store.partitions(), (problem) => logger.error(problem));
     await this.#countFiles();
+    await this.#rollPlainFile();
     for (const file of journal.recovery.files.slice(0, -1)) checkpointer.add(file.file, file.sizeBytes);
     this.retention.start();
     this.compactor.start();
@@ -564,6 +578,15 @@ export class Broker {
     }
   }
 
+  /** What was begun before encryption goes on as it is, so it is closed, and what comes from now on is encrypted. */
+  async #rollPlainFile(): Promise<void> {
+    const { disk, journal, directory } = this.#parts;
+    if (!(disk instanceof EncryptedDisk)) return;
+    const { file, sizeBytes } = journal.activeFile;
+    if (sizeBytes === 0 || (await disk.dataKeyOf(journalPath(directory, file))) !== undefined) return;
+    await rollJournal(journal);
+  }
+
   #scheduleExpiry(): void {
     this.#expiry = this.clock.schedule(EXPIRE_PRODUCERS_EVERY_MS, () => {
       this.#parts.state.store.expireProducers(this.clock.now() - PRODUCER_EXPIRATION_MS);
@@ -611,8 +634,23 @@ async function lockDirectory(options: BrokerOptions): Promise<DiskLock> {
   );
 }
 
+/** Under the directory's lock. @throws STORE_KEY_MISSING, STORE_CORRUPT. */
+async function openDisk({ directory, disk, clock, settings, masterKeys }: BrokerOptions): Promise<{
+  readonly disk: Disk;
+  readonly keys: DataKeys | undefined;
+}> {
+  if (masterKeys === undefined) {
+    await refuseWithoutKeys(disk, directory);
+    return { disk, keys: undefined };
+  }
+  const prefixes = keyPrefixes(settings?.encryptionPrefixes ?? DEFAULT_BROKER_SETTINGS.encryptionPrefixes);
+  const keys = await openDataKeys(disk, directory, clock, masterKeys, prefixes);
+  return { disk: new EncryptedDisk(disk, keys), keys };
+}
+
 async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
-  const { directory, disk, clock } = options;
+  const { directory, clock } = options;
+  const { disk, keys } = await openDisk(options);
   const settings: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...options.settings };
   const logger = options.logger ?? silentLogger;
   const random = options.random ?? Math.random;
@@ -647,6 +685,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
         bytes: dataFiles.removed(files),
       });
     },
+    keys: keys?.all,
     nextChunk: () => state.chunks.nextChunk,
     sealed: async (round) => {
       for (const { chunk, sizeBytes } of round.chunks) {
@@ -694,6 +733,8 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
   return {
     random,
     disk,
+    rawDisk: options.disk,
+    keys,
     settings,
     clock,
     logger,

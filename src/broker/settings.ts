@@ -56,6 +56,10 @@ export interface BrokerSettings {
   readonly compactionBytesPerSecond: number;
   /** `tier.store`: where chunks are copied to, as a URL; empty: nowhere. */
   readonly tierStore: string;
+  /** Where master keys come from: `file:PATH`, `env:NAME`, `command:LINE`; empty: nothing is encrypted. */
+  readonly encryptionKeySource: string;
+  /** Prefixes of topics that have data keys of their own, separated by commas. */
+  readonly encryptionPrefixes: string;
   /** `tier.local.bytes`: beyond this size of chunks on the disk, the oldest that are in the store leave it. */
   readonly tierLocalBytes: number;
   /** `tier.local.ms`: chunks whose newest record is older leave the disk; -1: age does not matter. */
@@ -121,6 +125,8 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   sealMinRemainingMs: 60 * 60 * 1000,
   ownChunkBytes: 8 * 1024 * 1024,
   tierStore: '',
+  encryptionKeySource: '',
+  encryptionPrefixes: '',
   tierLocalBytes: 8 * 1024 * 1024 * 1024,
   tierLocalMs: -1,
   tierCacheBytes: 1024 * 1024 * 1024,

@@ -2,12 +2,12 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { MillraceError } from '../base/errors.ts';
-import { NodeDisk } from '../journal/node-disk.ts';
 import { parseNumberedName } from '../journal/paths.ts';
 import { type ChunkItem, checkChunk } from '../store/chunk-check.ts';
+import { dataDisk, type KeyOptions, withKeyOption } from './data-disk.ts';
 import { printJson, printLine } from './output.ts';
 
-interface Options {
+interface Options extends KeyOptions {
   readonly json?: true;
 }
 
@@ -20,8 +20,7 @@ Prints the partitions of the chunk and their frames, and checks every byte on th
 
 export function register(program: Command): void {
   const chunk = program.command('chunk').description('look into chunk files');
-  chunk
-    .command('dump <file>')
+  withKeyOption(chunk.command('dump <file>'))
     .description('print partitions and frames')
     .option('--json', 'print JSON, one value a line')
     .addHelpText('after', EXAMPLES)
@@ -36,7 +35,7 @@ async function dump(file: string, options: Options): Promise<void> {
     });
   }
   let damaged = 0;
-  for await (const item of checkChunk(new NodeDisk(), file, number)) {
+  for await (const item of checkChunk(await dataDisk(path.resolve(file, '../..'), options), file, number)) {
     if (item.kind === 'problem') damaged += 1;
     if (options.json) await printJson(item);
     else await printLine(describe(item));

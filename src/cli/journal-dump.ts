@@ -1,12 +1,12 @@
 /** `millrace journal dump`: the journal as text. */
 import type { Command } from 'commander';
 import { describeItem, dumpJournal } from '../journal/dump.ts';
-import { NodeDisk } from '../journal/node-disk.ts';
+import { dataDisk, type KeyOptions, withKeyOption } from './data-disk.ts';
 import { findJournal } from './journal-source.ts';
 import { integer } from './options.ts';
 import { print, printJson } from './output.ts';
 
-interface Options {
+interface Options extends KeyOptions {
   readonly limit?: number;
   readonly json?: true;
 }
@@ -20,8 +20,7 @@ Examples:
 Changes nothing, and may run beside a broker; the newest file may then end in the middle of a commit.`;
 
 export function registerDump(journal: Command): void {
-  journal
-    .command('dump [directory-or-file]')
+  withKeyOption(journal.command('dump [directory-or-file]'))
     .description('print files, commits and their entries (default: ./data)')
     .option('-n, --limit <count>', 'stop after so many commits', integer('--limit', 1, Number.MAX_SAFE_INTEGER))
     .option('--json', 'print JSON, one value a line')
@@ -32,7 +31,7 @@ export function registerDump(journal: Command): void {
 async function dump(where: string | undefined, options: Options): Promise<void> {
   const { directory, only } = findJournal(where ?? './data');
   let commitCount = 0;
-  for await (const item of dumpJournal({ disk: new NodeDisk(), directory, fromFile: only ?? 1 })) {
+  for await (const item of dumpJournal({ disk: await dataDisk(directory, options), directory, fromFile: only ?? 1 })) {
     if (only !== undefined && item.file !== only) return;
     if (options.json) await printJson(item);
     else for (const line of describeItem(item)) await print(`${line}\n`);

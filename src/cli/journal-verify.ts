@@ -2,13 +2,13 @@
 import type { Command } from 'commander';
 import { MillraceError } from '../base/errors.ts';
 import { describeItem } from '../journal/dump.ts';
-import { NodeDisk } from '../journal/node-disk.ts';
 import { type VerifiedFile, verifyJournal } from '../journal/verify.ts';
+import { dataDisk, type KeyOptions, withKeyOption } from './data-disk.ts';
 import { findJournal } from './journal-source.ts';
 import { plural, print, printJson, printLine } from './output.ts';
 import { Progress } from './progress.ts';
 
-interface Options {
+interface Options extends KeyOptions {
   readonly json?: true;
 }
 
@@ -21,8 +21,7 @@ Exit code 1 when data that was acknowledged is damaged or missing. A torn end (a
 start cuts it off, and nothing in it was acknowledged. Changes nothing, and may run beside a broker.`;
 
 export function registerVerify(journal: Command): void {
-  journal
-    .command('verify [directory]')
+  withKeyOption(journal.command('verify [directory]'))
     .description('check every byte: headers, chain, checksums (default: ./data)')
     .option('--json', 'print JSON, one value a line')
     .addHelpText('after', EXAMPLES)
@@ -34,7 +33,11 @@ async function verify(where: string | undefined, options: Options): Promise<void
   const progress = new Progress('journal files', only === undefined ? files.length : undefined);
   let corruptCount = 0;
   let fileCount = 0;
-  for await (const item of verifyJournal({ disk: new NodeDisk(), directory, fromFile: only ?? 1 })) {
+  for await (const item of verifyJournal({
+    disk: await dataDisk(directory, options),
+    directory,
+    fromFile: only ?? 1,
+  })) {
     if (only !== undefined && item.file !== only) break;
     progress.end();
     if (options.json) await printJson(item);

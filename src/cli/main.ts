@@ -48,6 +48,7 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: 'bench', summary: 'measure a broker under load', load: () => import('./bench.ts') },
   { name: 'backup', summary: 'back up everything a running broker has', load: () => import('./backup.ts') },
   { name: 'restore', summary: 'restore a backup: all of it, or one topic', load: () => import('./restore.ts') },
+  { name: 'keys', summary: 'keys of encryption at rest', load: () => import('./keys.ts') },
   { name: 'verify', summary: 'check every byte of a data directory', load: () => import('./verify.ts') },
   { name: 'chunk', summary: 'look into chunk files', load: () => import('./chunk.ts') },
   { name: 'journal', summary: 'look into journal files and check them', load: () => import('./journal.ts') },

@@ -19,6 +19,7 @@ import type { Partition } from '../store/partition.ts';
 import type { ApiClient } from './api-client.ts';
 import { openBackupSources } from './backup-sources.ts';
 import { committedBatches } from './committed-batches.ts';
+import { type KeyOptions, keySourceOf, masterKeysOf, withKeyOption } from './data-disk.ts';
 import { UsageError } from './failure.ts';
 import { assignment, type ClientOptions, collect, withClient, withClientOptions } from './options.ts';
 import { plural, printJson, printLine } from './output.ts';
@@ -26,7 +27,7 @@ import { Progress } from './progress.ts';
 import { sendBatch } from './send-batch.ts';
 import type { TopicDetail } from './topic-answers.ts';
 
-interface Options extends ClientOptions {
+interface Options extends ClientOptions, KeyOptions {
   readonly from: readonly string[];
   readonly backup?: string;
   readonly data?: string;
@@ -50,7 +51,7 @@ running broker (--http) or in the data directory of one that is stopped (--data)
 values, headers, times, order and partitions; offsets begin at 0.`;
 
 export function register(program: Command): void {
-  withClientOptions(program.command('restore').description('restore a backup: all of it, or one topic'))
+  withKeyOption(withClientOptions(program.command('restore').description('restore a backup: all of it, or one topic')))
     .requiredOption('--from <place>', 'a backup file, - for stdin, or an object store; may be repeated', collect)
     .option('--backup <id>', 'which backup of the object store (default: the newest)')
     .option('--data <directory>', 'data directory: a new one, or with --topic that of a stopped broker')
@@ -77,7 +78,7 @@ async function restore(options: Options): Promise<void> {
       details: { path: data },
     });
   }
-  const broker = await openBroker({ dir: data });
+  const broker = await openBroker({ dir: data, settings: { encryptionKeySource: keySourceOf(options) } });
   try {
     await withClient({ http: broker.http }, (client) => restoreTopic(client, topic, options));
   } finally {
@@ -94,6 +95,7 @@ async function restoreAll(directory: string, options: Options): Promise<void> {
       disk: new NodeDisk(),
       directory,
       backups,
+      masterKeys: await masterKeysOf(options),
       newClusterId: () => randomBytes(16).toString('base64url'),
       progress: progress.add,
     });
@@ -126,11 +128,13 @@ async function restoreTopic(client: ApiClient, topic: string, options: Options):
   }
 }
 
-async function extract(directory: string, topic: string, { from, backup }: Options): Promise<TopicCopy> {
-  const backups = await openBackupSources(from, backup);
+async function extract(directory: string, topic: string, options: Options): Promise<TopicCopy> {
+  const backups = await openBackupSources(options.from, options.backup);
+  const masterKeys = await masterKeysOf(options);
   const progress = progressOf(backups);
   try {
-    return await TopicCopy.extract({ disk: new NodeDisk(), directory, backups, topic, progress: progress.add });
+    const disk = new NodeDisk();
+    return await TopicCopy.extract({ disk, directory, backups, topic, masterKeys, progress: progress.add });
   } finally {
     progress.end();
   }

@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { MillraceError } from '../base/errors.ts';
 import { type VerifyProblem, verifyDirectory } from '../broker/verify/verify-directory.ts';
-import { NodeDisk } from '../journal/node-disk.ts';
+import type { Disk } from '../journal/disk.ts';
 import { journalDirectory } from '../journal/paths.ts';
+import { dataDisk, type KeyOptions, withKeyOption } from './data-disk.ts';
 import { plural, printJson, printLine } from './output.ts';
 import { Progress } from './progress.ts';
 
-interface Options {
+interface Options extends KeyOptions {
   readonly repair?: true;
   readonly json?: true;
 }
@@ -26,8 +27,7 @@ must be stopped: indexes are built again from their journal files. What is in an
 Exit code 1 when something is damaged and was not repaired. An unfinished write at the end of the journal is no damage.`;
 
 export function register(program: Command): void {
-  program
-    .command('verify [directory]')
+  withKeyOption(program.command('verify [directory]'))
     .description('check every byte of a data directory (default: ./data)')
     .option('--repair', 'build again what follows from other files')
     .option('--json', 'print JSON, one value a line')
@@ -42,7 +42,7 @@ async function verify(where: string | undefined, options: Options): Promise<void
       details: { path: directory },
     });
   }
-  const disk = new NodeDisk();
+  const disk = await dataDisk(directory, options);
   const lock = options.repair ? await disk.lockDirectory(directory) : undefined;
   try {
     await report(directory, disk, options);
@@ -51,7 +51,7 @@ async function verify(where: string | undefined, options: Options): Promise<void
   }
 }
 
-async function report(directory: string, disk: NodeDisk, options: Options): Promise<void> {
+async function report(directory: string, disk: Disk, options: Options): Promise<void> {
   const progress = new Progress('files', undefined);
   const counts = { files: 0, bytes: 0, damaged: 0, repaired: 0 };
   for await (const item of verifyDirectory(disk, directory, options.repair === true)) {

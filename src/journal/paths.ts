@@ -6,9 +6,9 @@ import { join } from 'node:path';
 /** Ten digits keep names in numeric order in any listing. Never change: names are on disk. */
 const NUMBER_DIGITS = 10;
 
-const NUMBERED = /^(\d{10})\.(journal|index|order|checkpoint|chunk)$/;
+const NUMBERED = /^(\d{10})\.(journal|index|order|checkpoint|chunk|key)$/;
 
-export type NumberedKind = 'journal' | 'index' | 'order' | 'checkpoint' | 'chunk';
+export type NumberedKind = 'journal' | 'index' | 'order' | 'checkpoint' | 'chunk' | 'key';
 
 function numberedName(file: number, kind: NumberedKind): string {
   return `${String(file).padStart(NUMBER_DIGITS, '0')}.${kind}`;
@@ -62,6 +62,15 @@ export function checkpointPath(directory: string, file: number): string {
 /** Held by the running process. Nobody else may open it, not even to read: see directory-lock.ts. */
 export function lockPath(directory: string): string {
   return join(directory, 'lock');
+}
+
+/** Data keys, wrapped by a master key. */
+export function keysDirectory(directory: string): string {
+  return join(directory, 'keys');
+}
+
+export function keyPath(directory: string, key: number): string {
+  return join(keysDirectory(directory), numberedName(key, 'key'));
 }
 
 /** There while a restore writes into the directory: what is there is not whole. */

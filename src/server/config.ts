@@ -190,6 +190,20 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'how often sealed records are looked for that are to move',
   },
   {
+    name: 'encryption.key.source',
+    key: 'encryptionKeySource',
+    form: { type: 'text' },
+    documentation:
+      'where master keys come from that encrypt everything at rest: file:PATH, env:NAME or command:LINE; empty: nothing is encrypted',
+  },
+  {
+    name: 'encryption.prefixes',
+    key: 'encryptionPrefixes',
+    form: { type: 'text' },
+    documentation:
+      'prefixes of topics with keys of their own, which can be deleted to make them unreadable: food/,billing/eu/; empty: none',
+  },
+  {
     name: 'disk.min.free.bytes',
     key: 'minFreeBytes',
     form: { type: 'integer', min: 0, max: 1024 * GIB },

@@ -19,6 +19,7 @@ import { WebSocketListener } from '../listeners/ws/listener.ts';
 import { type Address, formatAddress, listenError } from './address.ts';
 import { type CloseStep, closeAll } from './close-all.ts';
 import type { ServerConfig } from './config.ts';
+import { readMasterKeys } from './encryption/master-key-source.ts';
 import { MeteredDisk } from './metered-disk.ts';
 import { bindAllMetrics } from './metrics/metric-tables.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -59,7 +60,9 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
   try {
     const disk = new MeteredDisk(new NodeDisk(), clock);
     const startTier = tierStarter({ directory, store: config.broker.tierStore });
-    const broker = await Broker.open({ directory, disk, clock, logger, settings: config.broker, startTier });
+    const masterKeys = await readMasterKeys(config.broker.encryptionKeySource, process.env);
+    const settings = config.broker;
+    const broker = await Broker.open({ directory, disk, clock, logger, settings, startTier, masterKeys });
     steps.unshift({ name: 'broker', close: () => broker.close() });
     const [first, ...others] = config.kafka;
     assert(first !== undefined, 'there is an address for Kafka clients');

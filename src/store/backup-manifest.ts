@@ -7,8 +7,8 @@ import { MillraceError } from '../base/errors.ts';
 const FORMAT = 1;
 const MAX_FILES = 1_000_000;
 
-export type BackupFileKind = 'checkpoint' | 'order' | 'journal' | 'chunk';
-const KINDS: readonly BackupFileKind[] = ['checkpoint', 'order', 'journal', 'chunk'];
+export type BackupFileKind = 'checkpoint' | 'key' | 'order' | 'journal' | 'chunk';
+const KINDS: readonly BackupFileKind[] = ['checkpoint', 'key', 'order', 'journal', 'chunk'];
 
 export interface BackupFile {
   readonly kind: BackupFileKind;

@@ -22,6 +22,8 @@ export interface WrittenChunkFile {
 
 export interface ChunkOutputOptions {
   readonly disk: Disk;
+  /** For chunks with batches of the partition; partitions of one disk share chunks. */
+  readonly diskFor: (partition: number) => Disk;
   readonly directory: string;
   /** Number of the first chunk. */
   readonly firstChunk: number;
@@ -29,10 +31,17 @@ export interface ChunkOutputOptions {
   readonly chunkBytes: number;
 }
 
+interface Gathered {
+  readonly partition: number;
+  readonly batch: Uint8Array;
+  readonly place: Place;
+}
+
 interface OpenChunk {
   readonly chunk: number;
   readonly index: ChunkIndex;
   readonly file: DiskFile;
+  readonly disk: Disk;
   written: number;
   unsynced: number;
 }
@@ -44,7 +53,7 @@ export class ChunkOutput {
   readonly #options: ChunkOutputOptions;
   #next: number;
   #open: OpenChunk | undefined;
-  #gathered: { readonly partition: number; readonly batch: Uint8Array; readonly place: Place }[] = [];
+  #gathered: Gathered[] = [];
   /** Bytes of chunks so far; for throttling. */
   bytesWritten = 0;
 
@@ -64,16 +73,25 @@ export class ChunkOutput {
     const pieces = this.#gathered;
     this.#gathered = [];
     await this.#guarded(async () => {
-      const open = this.#open ?? (await this.#begin());
-      for (const { partition, batch, place } of pieces) {
-        open.index.add(partition, place.baseOffset, place.endOffset, batch.length, place.maxTimestamp);
+      for (let from = 0, to = 0; from < pieces.length; from = to) {
+        const disk = this.#options.diskFor((pieces[from] as Gathered).partition);
+        while (to < pieces.length && this.#options.diskFor((pieces[to] as Gathered).partition) === disk) to += 1;
+        await this.#drainTo(disk, pieces.slice(from, to));
       }
-      await this.#write(
-        open,
-        pieces.map(({ batch }) => batch),
-      );
-      if (open.written >= this.#options.chunkBytes) await this.#end(open);
     });
+  }
+
+  async #drainTo(disk: Disk, pieces: readonly Gathered[]): Promise<void> {
+    if (this.#open !== undefined && this.#open.disk !== disk) await this.#end(this.#open);
+    const open = this.#open ?? (await this.#begin(disk));
+    for (const { partition, batch, place } of pieces) {
+      open.index.add(partition, place.baseOffset, place.endOffset, batch.length, place.maxTimestamp);
+    }
+    await this.#write(
+      open,
+      pieces.map(({ batch }) => batch),
+    );
+    if (open.written >= this.#options.chunkBytes) await this.#end(open);
   }
 
   /** Everything is durable when it resolves. */
@@ -95,13 +113,13 @@ export class ChunkOutput {
     await this.#options.disk.remove(this.#temporary(open.chunk)).catch(() => undefined);
   }
 
-  async #begin(): Promise<OpenChunk> {
-    const { disk, directory } = this.#options;
+  async #begin(disk: Disk): Promise<OpenChunk> {
+    const { directory } = this.#options;
     const chunk = this.#next++;
     await disk.makeDirectory(chunkDirectory(directory));
     await disk.remove(this.#temporary(chunk));
     const file = await disk.open(this.#temporary(chunk), 'create');
-    const open: OpenChunk = { chunk, index: new ChunkIndex(chunk), file, written: 0, unsynced: 0 };
+    const open: OpenChunk = { chunk, index: new ChunkIndex(chunk), file, disk, written: 0, unsynced: 0 };
     this.#open = open;
     await this.#write(open, [encodeChunkHeader(chunk)]);
     return open;

@@ -3,6 +3,7 @@ import type { BackupRequest } from '../../src/broker/backup/backups.ts';
 import { type Restored, restoreDirectory } from '../../src/broker/backup/restore-directory.ts';
 import type { Broker } from '../../src/broker/broker.ts';
 import type { Disk } from '../../src/journal/disk.ts';
+import type { MasterKeys } from '../../src/journal/encryption/master-keys.ts';
 import { BackupReader } from '../../src/store/backup-reader.ts';
 
 export async function takeBackup(broker: Broker, request: Partial<BackupRequest> = {}): Promise<Buffer> {
@@ -28,10 +29,19 @@ export async function openBackups(backups: readonly Uint8Array[], pieceBytes?: n
   return readers;
 }
 
-export async function restoreOn(disk: Disk, directory: string, ...backups: readonly Uint8Array[]): Promise<Restored> {
+export interface RestorePlace {
+  readonly directory: string;
+  readonly masterKeys?: MasterKeys;
+}
+
+export async function restoreOn(
+  disk: Disk,
+  place: string | RestorePlace,
+  ...backups: readonly Uint8Array[]
+): Promise<Restored> {
   return await restoreDirectory({
     disk,
-    directory,
+    ...(typeof place === 'string' ? { directory: place } : place),
     backups: await openBackups(backups),
     newClusterId: () => 'restored-cluster',
   });

@@ -4,6 +4,7 @@ import { compactRound } from '../../src/broker/compaction/compact-round.ts';
 import type { CompactionWorker } from '../../src/broker/compaction/compactor.ts';
 import type { CompactionStart, FromCompactionWorker } from '../../src/broker/compaction/messages.ts';
 import type { Disk } from '../../src/journal/disk.ts';
+import { diskWith } from '../../src/journal/encryption/open-disk.ts';
 
 export function inProcessCompaction(disk: Disk): (start: CompactionStart) => CompactionWorker {
   return (start) => new InProcessCompaction(disk, start);
@@ -14,8 +15,8 @@ class InProcessCompaction implements CompactionWorker {
   #onExit: (() => void) | undefined;
   #ended = false;
 
-  constructor(disk: Disk, { directory, round }: CompactionStart) {
-    void compactRound(disk, systemClock, directory, round).then(
+  constructor(disk: Disk, { directory, round, keys }: CompactionStart) {
+    void compactRound(diskWith(disk, keys), systemClock, directory, round).then(
       (answer) => this.#say({ kind: 'done', ...answer }),
       (error: unknown) => this.#say({ kind: 'failed', message: String(error) }),
     );

@@ -4,10 +4,16 @@ import type { FromTierWorker, ToTierWorker } from '../../src/broker/tiering/mess
 import type { TierWorker } from '../../src/broker/tiering/tier-link.ts';
 import { TierLoop } from '../../src/broker/tiering/tier-loop.ts';
 import type { Disk } from '../../src/journal/disk.ts';
+import type { DataKey } from '../../src/journal/encryption/data-keys.ts';
+import { diskWith } from '../../src/journal/encryption/open-disk.ts';
 import type { ObjectStore } from '../../src/store/object-store.ts';
 
-export function inProcessTier(disk: Disk, directory: string, store: ObjectStore): () => TierWorker {
-  return () => new InProcessTier(disk, directory, store);
+export function inProcessTier(
+  disk: Disk,
+  directory: string,
+  store: ObjectStore,
+): (keys: readonly DataKey[] | undefined) => TierWorker {
+  return (keys) => new InProcessTier(diskWith(disk, keys), directory, store);
 }
 
 class InProcessTier implements TierWorker {

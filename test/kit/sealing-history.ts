@@ -8,11 +8,13 @@ import type { Logger } from '../../src/base/logger.ts';
 import { Broker, type BrokerOptions } from '../../src/broker/broker.ts';
 import type { BrokerSettings } from '../../src/broker/settings.ts';
 import type { Topic } from '../../src/broker/topic.ts';
+import type { MasterKeys } from '../../src/journal/encryption/master-keys.ts';
 import { lastOffset } from '../../src/model/record-batch.ts';
 import { batchOf, fetchOnce, produce, splitBatches } from './broker-kit.ts';
 import type { FakeDisk } from './fake-disk.ts';
 import { inProcessCompaction } from './in-process-compaction.ts';
 import { inProcessWorker } from './in-process-worker.ts';
+import { FIRST_MASTER } from './keys.ts';
 import { ManualClock } from './manual-clock.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
@@ -46,12 +48,19 @@ export interface Trim {
   readonly stagedAt: number;
 }
 
+/** From now on brokers of this process encrypt, unless a test says otherwise: histories and crashes stay the same. */
+export function encryptEverything(): void {
+  defaultMasterKeys = FIRST_MASTER;
+}
+
+let defaultMasterKeys: MasterKeys | undefined;
+
 export async function openOn(
   disk: FakeDisk,
   clock: ManualClock,
   logger?: Logger,
   settings: Partial<BrokerSettings> = {},
-  more: Pick<BrokerOptions, 'startTier'> = {},
+  more: Pick<BrokerOptions, 'startTier' | 'masterKeys'> = {},
 ): Promise<Broker> {
   return await Broker.open({
     directory: SEALING_DIRECTORY,
@@ -61,6 +70,7 @@ export async function openOn(
     settings: { ...SEALING_SETTINGS, ...settings },
     startWorker: inProcessWorker(disk),
     startCompaction: inProcessCompaction(disk),
+    masterKeys: defaultMasterKeys,
     ...more,
   });
 }

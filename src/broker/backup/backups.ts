@@ -12,6 +12,8 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
+import { blockFileBytes } from '../../journal/encryption/block-file.ts';
+import type { DataKeys } from '../../journal/encryption/data-keys.ts';
 import { fileSize } from '../../journal/file-size.ts';
 import type { LocalJournal } from '../../journal/local-journal.ts';
 import {
@@ -21,6 +23,8 @@ import {
   chunkPath,
   journalDirectory,
   journalPath,
+  keyPath,
+  keysDirectory,
   numberedFiles,
   orderPath,
 } from '../../journal/paths.ts';
@@ -32,7 +36,7 @@ import {
   type EarlierBackup,
   encodeManifest,
 } from '../../store/backup-manifest.ts';
-import type { FileHandles } from '../../store/file-handles.ts';
+import { FileHandles } from '../../store/file-handles.ts';
 import { chunkFile } from '../../store/file-number.ts';
 import type { BrokerState } from '../broker-state.ts';
 import type { Checkpointer } from '../checkpoints/checkpointer.ts';
@@ -42,15 +46,20 @@ import { Throttle } from '../compaction/throttle.ts';
 import type { DataFiles } from '../retention/data-files.ts';
 import type { FileHold } from '../retention/file-hold.ts';
 import type { ChunkCache } from '../tiering/chunk-cache.ts';
+import { encryptedFile } from './encrypted-file.ts';
 
 export interface BackupsOptions {
   readonly directory: string;
+  /** The files as they are: what is encrypted goes into the backup encrypted. */
   readonly disk: Disk;
+  /** Undefined: nothing is encrypted. */
+  readonly keys: DataKeys | undefined;
   readonly clock: Clock;
   readonly journal: LocalJournal;
   readonly checkpointer: Checkpointer;
   readonly state: BrokerState;
   readonly files: DataFiles;
+  /** Through which content is read. */
   readonly handles: FileHandles;
   readonly hold: FileHold;
   /** For chunks that are in the object store alone. */
@@ -75,14 +84,21 @@ export interface Backup {
   close(): void;
 }
 
+/** Small; a restore begins with the checkpoint, and a key file may have been wrapped anew. */
+const ALWAYS: ReadonlySet<BackupFile['kind']> = new Set(['checkpoint', 'key']);
+/** Files that are open at once where content and files differ. */
+const RAW_HANDLES = 4;
+
 export class Backups {
   /** `lastFinishedAt`: ms since 1970; 0 before the first. */
   readonly counters = { begun: 0, finished: 0, failed: 0, sentBytes: 0, lastFinishedAt: 0 };
   readonly #options: BackupsOptions;
+  readonly #rawHandles: FileHandles;
   #running = false;
 
   constructor(options: BackupsOptions) {
     this.#options = options;
+    this.#rawHandles = options.keys === undefined ? options.handles : new FileHandles(options.disk, RAW_HANDLES);
   }
 
   get running(): boolean {
@@ -145,9 +161,8 @@ export class Backups {
     const found = await this.#list(closed);
     const [checkpoint] = found;
     if (checkpoint === undefined) throw unavailable();
-    // A checkpoint is always sent: it is small, and a restore begins with it.
     const files = found.map((file): BackupFile => {
-      const has = file.kind === 'checkpoint' ? undefined : known.get(backupFileKey(file));
+      const has = ALWAYS.has(file.kind) ? undefined : known.get(backupFileKey(file));
       return { ...file, in: has ?? id };
     });
     const createdAt = clock.now();
@@ -156,28 +171,31 @@ export class Backups {
 
   /** The newest checkpoint, which is that of `closed` or of a later file, and what it may refer to. */
   async #list(closed: number): Promise<Omit<BackupFile, 'in'>[]> {
-    const { disk, directory, files, state } = this.#options;
+    const { disk, directory, state, keys } = this.#options;
     const checkpoints = numberedFiles(await disk.list(checkpointDirectory(directory)), 'checkpoint');
     const newest = checkpoints.at(-1);
     if (newest === undefined || newest < closed) return [];
     const list: Omit<BackupFile, 'in'>[] = [];
-    const add = async (kind: 'checkpoint' | 'order' | 'journal', number: number, path: string): Promise<void> => {
+    const add = async (kind: Exclude<BackupFile['kind'], 'chunk'>, number: number, path: string): Promise<void> => {
       list.push({ kind, number, sizeBytes: await fileSize(disk, path) });
     };
     await add('checkpoint', newest, checkpointPath(directory, newest));
+    for (const key of numberedFiles(await disk.list(keysDirectory(directory)), 'key')) {
+      await add('key', key, keyPath(directory, key));
+    }
     const names = await disk.list(journalDirectory(directory));
     for (const file of numberedFiles(names, 'order')) await add('order', file, orderPath(directory, file));
     for (const file of numberedFiles(names, 'journal')) {
       if (file <= newest) await add('journal', file, journalPath(directory, file));
     }
     const local = new Set(numberedFiles(await disk.list(chunkDirectory(directory)), 'chunk'));
-    const sizes = files.chunkSizes();
     const chunks = new Map<number, number>();
-    for (const { chunk, rawBytes } of state.tier.places()) chunks.set(chunk, rawBytes);
+    for (const { chunk, rawBytes } of state.tier.places()) {
+      chunks.set(chunk, keys === undefined ? rawBytes : blockFileBytes(rawBytes));
+    }
     // Those of a round that is not committed may be written again under the same number, and nothing refers to them.
     for (const chunk of local) {
-      if (isCommitted(state, chunk))
-        chunks.set(chunk, sizes.get(chunk) ?? (await fileSize(disk, chunkPath(directory, chunk))));
+      if (isCommitted(state, chunk)) chunks.set(chunk, await fileSize(disk, chunkPath(directory, chunk)));
     }
     const inOrder = [...chunks].sort(([a], [b]) => a - b);
     return [...list, ...inOrder.map(([number, sizeBytes]) => ({ kind: 'chunk', number, sizeBytes }) as const)];
@@ -193,13 +211,13 @@ export class Backups {
     try {
       for (const [row, file] of manifest.files.entries()) {
         if (file.in !== manifest.id) continue;
-        for (let position = 0; position < file.sizeBytes; position += BACKUP_PIECE_BYTES) {
-          const piece = new Uint8Array(Math.min(BACKUP_PIECE_BYTES, file.sizeBytes - position));
-          await this.#read(file, piece, position);
+        let position = 0;
+        for await (const piece of this.#pieces(file)) {
           yield writer.head('piece', piece, row, position);
           yield piece;
           this.counters.sentBytes += piece.length;
           counts.bytes += piece.length;
+          position += piece.length;
           await throttle.spend(piece.length);
         }
         counts.files += 1;
@@ -219,14 +237,50 @@ export class Backups {
     this.counters.lastFinishedAt = this.#options.clock.now();
   }
 
-  async #read({ kind, number }: BackupFile, into: Uint8Array, position: number): Promise<void> {
-    const { directory, handles, files, cache } = this.#options;
-    if (kind === 'chunk' && !files.has(chunkFile(number)) && cache.sizeOf(number) !== undefined) {
-      await cache.read(number, position, into.length, (path) => handles.read(path, into, position));
+  /** The file as it is, or would be: an encrypted chunk that is in the object store alone is made anew. */
+  async *#pieces(file: BackupFile): AsyncGenerator<Uint8Array, void, undefined> {
+    const { directory, files, cache, keys, state } = this.#options;
+    const { kind, number } = file;
+    const contentBytes = kind === 'chunk' && !files.has(chunkFile(number)) ? cache.sizeOf(number) : undefined;
+    if (contentBytes === undefined) {
+      const path = pathOf(directory, kind, number);
+      yield* piecesOf(file.sizeBytes, (into, position) => this.#rawHandles.read(path, into, position));
+      if (keys !== undefined) this.#rawHandles.forget(path);
       return;
     }
-    await handles.read(pathOf(directory, kind, number), into, position);
+    const content = piecesOf(contentBytes, (into, position) => this.#readCold(number, into, position));
+    if (keys === undefined) yield* content;
+    else yield* encryptedFile(content, keys.active(prefixOfChunk(state, keys, number)));
   }
+
+  async #readCold(chunk: number, into: Uint8Array, position: number): Promise<void> {
+    const { cache, handles } = this.#options;
+    await cache.read(chunk, position, into.length, (path) => handles.read(path, into, position));
+  }
+}
+
+async function* piecesOf(
+  sizeBytes: number,
+  read: (into: Uint8Array, position: number) => Promise<void>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let position = 0; position < sizeBytes; position += BACKUP_PIECE_BYTES) {
+    const piece = new Uint8Array(Math.min(BACKUP_PIECE_BYTES, sizeBytes - position));
+    await read(piece, position);
+    yield piece;
+  }
+}
+
+/** The prefix with a data key of its own that the chunk's topics are under: all of them, or none. */
+function prefixOfChunk({ topics }: BrokerState, keys: DataKeys, chunk: number): string {
+  if (keys.prefixes.length === 0) return '';
+  for (const { name, partitions } of topics.list()) {
+    const prefix = keys.prefixOf(name);
+    if (prefix === '') continue;
+    for (const { ranges } of partitions) {
+      for (let i = 0; i < (ranges?.count ?? 0); i++) if (ranges?.file(i) === chunkFile(chunk)) return prefix;
+    }
+  }
+  return '';
 }
 
 /** The number is taken for ever: partitions may refer to it. */
@@ -245,6 +299,8 @@ export function pathOf(directory: string, kind: BackupFile['kind'], number: numb
       return journalPath(directory, number);
     case 'chunk':
       return chunkPath(directory, number);
+    case 'key':
+      return keyPath(directory, number);
     default:
       return kind satisfies never;
   }

@@ -14,12 +14,16 @@ import { basename, join } from 'node:path';
 import { MillraceError } from '../../base/errors.ts';
 import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import type { Disk } from '../../journal/disk.ts';
+import { loadDataKeys, refuseWithoutKeys } from '../../journal/encryption/key-files.ts';
+import type { MasterKeys } from '../../journal/encryption/master-keys.ts';
+import { diskWith } from '../../journal/encryption/open-disk.ts';
 import {
   checkpointDirectory,
   checkpointPath,
   chunkDirectory,
   journalDirectory,
   journalPath,
+  keysDirectory,
   restoringPath,
 } from '../../journal/paths.ts';
 import { readWhole, writeWhole } from '../../journal/whole-file.ts';
@@ -38,6 +42,8 @@ export interface RestoreOptions {
   /** In any order; the newest is restored, with what it takes from the others. Closed in the end. */
   readonly backups: readonly BackupReader[];
   readonly newClusterId: () => string;
+  /** For a backup of encrypted files. */
+  readonly masterKeys?: MasterKeys | undefined;
   /** Bytes that were written since the last call. */
   readonly progress?: ((bytes: number) => void) | undefined;
 }
@@ -48,6 +54,15 @@ export interface Restored {
   readonly clusterId: string;
   /** Damage that was in the broker's files already when the backup was made: everything else is sound. */
   readonly problems: readonly VerifyProblem[];
+}
+
+/** The disk with which the restored files are read. @throws STORE_KEY_MISSING naming the master key that is needed. */
+export async function openRestored(disk: Disk, directory: string, masterKeys: MasterKeys | undefined): Promise<Disk> {
+  if (masterKeys === undefined) {
+    await refuseWithoutKeys(disk, directory);
+    return disk;
+  }
+  return diskWith(disk, (await loadDataKeys(disk, directory, masterKeys))?.all);
 }
 
 /** The backup that is restored, and what of which others it needs. */
@@ -62,7 +77,7 @@ export interface RestorePlan {
  *   disk refuses with: then the directory stays marked as unfinished.
  */
 export async function restoreDirectory(options: RestoreOptions): Promise<Restored> {
-  const { disk, directory, backups, newClusterId } = options;
+  const { disk, directory, backups, newClusterId, masterKeys } = options;
   try {
     const plan = planRestore(backups);
     await disk.makeDirectory(directory);
@@ -71,9 +86,10 @@ export async function restoreDirectory(options: RestoreOptions): Promise<Restore
       await beginRestore(disk, directory);
       const written = await writeFiles(options, plan);
       const clusterId = newClusterId();
-      await adopt(disk, directory, plan.newest.manifest.journalFile, clusterId);
+      const opened = await openRestored(disk, directory, masterKeys);
+      await adopt(opened, directory, plan.newest.manifest.journalFile, clusterId);
       const problems: VerifyProblem[] = [];
-      for await (const item of verifyDirectory(disk, directory, false))
+      for await (const item of verifyDirectory(opened, directory, false))
         if (item.kind === 'problem') problems.push(item);
       await disk.remove(restoringPath(directory));
       await disk.syncDirectory(directory);
@@ -128,7 +144,12 @@ export async function* wantedPieces(
 async function beginRestore(disk: Disk, directory: string): Promise<void> {
   const marker = restoringPath(directory);
   const isUnfinished = (await disk.list(directory)).includes(basename(marker));
-  const folders = [journalDirectory(directory), checkpointDirectory(directory), chunkDirectory(directory)];
+  const folders = [
+    journalDirectory(directory),
+    checkpointDirectory(directory),
+    chunkDirectory(directory),
+    keysDirectory(directory),
+  ];
   for (const folder of folders) {
     for (const name of await disk.list(folder)) {
       if (!isUnfinished) throw hasData(directory);
@@ -173,7 +194,8 @@ async function adopt(disk: Disk, directory: string, journalFile: number, cluster
   }
   await writeWhole(disk, checkpointDirectory(directory), path, encodeCheckpoint({ ...checkpoint, sections }));
   await (await disk.open(journalPath(directory, journalFile + 1), 'create')).close();
-  for (const folder of [journalDirectory(directory), chunkDirectory(directory), directory]) {
+  const folders = [journalDirectory(directory), chunkDirectory(directory), keysDirectory(directory), directory];
+  for (const folder of folders) {
     await disk.syncDirectory(folder);
   }
 }

@@ -4,7 +4,16 @@
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
-import { checkpointDirectory, chunkDirectory, journalDirectory } from '../../journal/paths.ts';
+import type { MasterKeys } from '../../journal/encryption/master-keys.ts';
+import {
+  checkpointDirectory,
+  checkpointPath,
+  chunkDirectory,
+  journalDirectory,
+  keysDirectory,
+  numberedFiles,
+} from '../../journal/paths.ts';
+import { readWhole } from '../../journal/whole-file.ts';
 import { batchSizeBytes, lastOffset } from '../../model/record-batch.ts';
 import { foldTopicName } from '../../model/topic-name.ts';
 import type { BackupPiece, BackupReader } from '../../store/backup-reader.ts';
@@ -20,7 +29,7 @@ import { SealSources } from '../chunks/seal-sources.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
 import type { Topic } from '../topic.ts';
 import { BackupFileWriter } from './file-writer.ts';
-import { planRestore, wantedPieces } from './restore-directory.ts';
+import { openRestored, planRestore, wantedPieces } from './restore-directory.ts';
 
 export interface TopicCopyOptions {
   readonly disk: Disk;
@@ -30,6 +39,8 @@ export interface TopicCopyOptions {
   readonly backups: readonly BackupReader[];
   /** Its name, in either form. */
   readonly topic: string;
+  /** For a backup of encrypted files. */
+  readonly masterKeys?: MasterKeys | undefined;
   /** Bytes of the backup that were read since the last call. */
   readonly progress?: ((bytes: number) => void) | undefined;
 }
@@ -44,26 +55,27 @@ export class TopicCopy {
     const { disk, directory, backups } = options;
     const writer = new BackupFileWriter(disk, directory);
     try {
-      for (const folder of [journalDirectory(directory), checkpointDirectory(directory), chunkDirectory(directory)]) {
-        await disk.makeDirectory(folder);
+      for (const folder of [journalDirectory, checkpointDirectory, chunkDirectory, keysDirectory]) {
+        await disk.makeDirectory(folder(directory));
       }
-      const checkpoint: Uint8Array[] = [];
       let topic: Topic | undefined;
       let needed: ReadonlySet<string> = new Set();
       for await (const piece of wantedPieces(backups, planRestore(backups))) {
         options.progress?.(piece.bytes.length);
-        if (piece.file.kind === 'checkpoint') {
-          checkpoint.push(Uint8Array.from(piece.bytes));
+        if (piece.file.kind === 'checkpoint' || piece.file.kind === 'key') {
+          await writer.write(piece);
           continue;
         }
         if (topic === undefined) {
-          topic = topicOf(checkpoint, options.topic);
+          await writer.finish();
+          topic = await topicOf(options);
           needed = filesOf(topic);
         }
         if (needed.has(keyOf(piece))) await writer.write(piece);
       }
       await writer.finish();
-      return new TopicCopy(disk, directory, topic ?? topicOf(checkpoint, options.topic));
+      topic ??= await topicOf(options);
+      return new TopicCopy(await openRestored(disk, directory, options.masterKeys), directory, topic);
     } finally {
       await writer.close();
       for (const backup of backups) await backup.close();
@@ -103,9 +115,13 @@ export class TopicCopy {
   }
 }
 
-function topicOf(pieces: readonly Uint8Array[], name: string): Topic {
+/** By the checkpoint, which is written. */
+async function topicOf({ disk, directory, topic: name, masterKeys }: TopicCopyOptions): Promise<Topic> {
+  const opened = await openRestored(disk, directory, masterKeys);
+  const [file = 0] = numberedFiles(await disk.list(checkpointDirectory(directory)), 'checkpoint');
+  const path = checkpointPath(directory, file);
   const state = new BrokerState(DEFAULT_BROKER_SETTINGS);
-  state.restore(decodeCheckpoint(Buffer.concat(pieces), 'in the backup').sections);
+  state.restore(decodeCheckpoint(await readWhole(opened, path), path).sections);
   const topic = state.topics.find(foldTopicName(name));
   if (topic !== undefined) return topic;
   const names = [...state.topics.list()].slice(0, 10).map((each) => each.name);

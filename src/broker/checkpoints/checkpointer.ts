@@ -14,6 +14,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { workerModule } from '../../base/worker-module.ts';
+import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { FileNumber } from '../../store/file-number.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import { QuietTime } from '../chunks/quiet-time.ts';
@@ -47,6 +48,8 @@ export interface CheckpointerOptions {
   readonly report: (problem: string) => void;
   /** Journal files with their indexes, chunks, and order files, that nothing needed any more and that are gone now. */
   readonly removed?: ((files: readonly FileNumber[], orders: readonly number[]) => void) | undefined;
+  /** Data keys, where files are encrypted. */
+  readonly keys?: readonly DataKey[] | undefined;
   /** Number of the next chunk, by the broker's state; undefined: nothing is sealed. */
   readonly nextChunk?: (() => number) | undefined;
   /** Chunks are written: swaps them in. Never rejects. */
@@ -161,8 +164,8 @@ export class Checkpointer implements FileHoldParty {
 
   #start(): void {
     this.#retry?.cancel();
-    const { directory, settings } = this.#options;
-    const worker = (this.#options.startWorker ?? startThread)({ directory, settings, held: this.#held });
+    const { directory, settings, keys } = this.#options;
+    const worker = (this.#options.startWorker ?? startThread)({ directory, settings, held: this.#held, keys });
     this.#worker = worker;
     this.#running.add(worker);
     worker.on('message', (message) => this.#onMessage(worker, message));

@@ -1,4 +1,5 @@
 /** What the broker's thread and the checkpoint worker say to each other. */
+import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { BrokerSettings } from '../settings.ts';
 
@@ -7,6 +8,8 @@ export interface WorkerStart {
   readonly settings: BrokerSettings;
   /** As by a `hold` that came before everything else. */
   readonly held: boolean;
+  /** Undefined: nothing is encrypted. */
+  readonly keys: readonly DataKey[] | undefined;
 }
 
 export type ToWorker =

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
+import { diskWith } from '../../journal/encryption/open-disk.ts';
 import type { FileNumber } from '../../store/file-number.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
 import { Folder } from './folder.ts';
@@ -24,7 +25,7 @@ export class WorkerLoop {
 
   constructor(disk: Disk, clock: Clock, start: WorkerStart, port: WorkerPort) {
     this.#pace = new SealPace(clock);
-    this.#folder = new Folder(disk, start.directory, start.settings);
+    this.#folder = new Folder(diskWith(disk, start.keys), start.directory, start.settings);
     this.#folder.held = start.held;
     this.#port = port;
   }

@@ -7,6 +7,7 @@
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
+import { diskUnder } from '../../journal/encryption/open-disk.ts';
 import { chunkDirectory, chunkPath } from '../../journal/paths.ts';
 import { ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
 import { describeFile, isChunk } from '../../store/file-number.ts';
@@ -50,6 +51,8 @@ export interface ChunkWriterOptions {
   readonly settings: BrokerSettings;
   readonly sources: SealSources;
   readonly pace: SealPace;
+  /** Partitions under one prefix share packs: their chunks are encrypted with its key. */
+  readonly prefixOf: (partition: number) => string;
 }
 
 export class ChunkWriter {
@@ -61,12 +64,14 @@ export class ChunkWriter {
   readonly #chunks: WrittenChunk[] = [];
   readonly #damages: string[] = [];
   readonly #pace: SealPace;
+  readonly #prefixOf: (partition: number) => string;
   /** Of one chunk after the other: memory of each would pile up until it is collected. */
   #body = new Uint8Array(0);
   #next: number;
 
-  constructor({ disk, directory, settings, sources, pace }: ChunkWriterOptions, firstChunk: number) {
+  constructor({ disk, directory, settings, sources, pace, prefixOf }: ChunkWriterOptions, firstChunk: number) {
     this.#pace = pace;
+    this.#prefixOf = prefixOf;
     this.#disk = disk;
     this.#directory = directory;
     this.#settings = settings;
@@ -79,22 +84,23 @@ export class ChunkWriter {
     const folder = chunkDirectory(this.#directory);
     await this.#disk.makeDirectory(folder);
     this.#pace.begin();
-    let pack: SealPart[] = [];
-    let packBytes = 0;
+    const packs = new Map<string, { parts: SealPart[]; bytes: number }>();
     for (const part of parts) {
       if (part.sizeBytes >= this.#settings.ownChunkBytes) {
         await this.#writeOwn(part);
         continue;
       }
-      if (packBytes > 0 && packBytes + part.sizeBytes > this.#settings.chunkBytes) {
-        await this.#writePack(pack);
-        pack = [];
-        packBytes = 0;
+      const prefix = this.#prefixOf(part.partition);
+      let pack = packs.get(prefix) ?? { parts: [], bytes: 0 };
+      if (pack.bytes > 0 && pack.bytes + part.sizeBytes > this.#settings.chunkBytes) {
+        await this.#writePack(pack.parts);
+        pack = { parts: [], bytes: 0 };
       }
-      pack.push(part);
-      packBytes += part.sizeBytes;
+      pack.parts.push(part);
+      pack.bytes += part.sizeBytes;
+      packs.set(prefix, pack);
     }
-    await this.#writePack(pack);
+    for (const { parts: pack } of packs.values()) await this.#writePack(pack);
     await this.#disk.syncDirectory(folder);
     const partitions = [...this.#partitions].map(([partition, ranges]) => ({ partition, ranges }));
     return { partitions, chunks: this.#chunks, damages: this.#damages };
@@ -152,7 +158,8 @@ export class ChunkWriter {
       await this.#pace.rest();
     }
     const { footer, entries } = index.finish();
-    await this.#store(chunk, [encodeChunkHeader(chunk), body, footer]);
+    const disk = diskUnder(this.#disk, this.#prefixOf((items[0] as Item).partition));
+    await this.#store(disk, chunk, [encodeChunkHeader(chunk), body, footer]);
     for (const { partition, range } of entries) {
       const ranges = this.#partitions.get(partition);
       if (ranges === undefined) this.#partitions.set(partition, [range]);
@@ -166,11 +173,11 @@ export class ChunkWriter {
     return this.#body.subarray(0, sizeBytes);
   }
 
-  async #store(chunk: number, pieces: readonly Uint8Array[]): Promise<void> {
+  async #store(disk: Disk, chunk: number, pieces: readonly Uint8Array[]): Promise<void> {
     const path = chunkPath(this.#directory, chunk);
     const temporary = `${path}.tmp`;
-    await this.#disk.remove(temporary);
-    const file = await this.#disk.open(temporary, 'create');
+    await disk.remove(temporary);
+    const file = await disk.open(temporary, 'create');
     try {
       let position = 0;
       for (const piece of pieces) {
@@ -185,11 +192,11 @@ export class ChunkWriter {
       await file.sync();
     } catch (error) {
       await file.close();
-      await this.#disk.remove(temporary);
+      await disk.remove(temporary);
       throw asStoreError(error, temporary);
     }
     await file.close();
-    await this.#disk.rename(temporary, path);
+    await disk.rename(temporary, path);
   }
 }
 

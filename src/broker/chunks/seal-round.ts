@@ -8,6 +8,7 @@
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
+import { EncryptedDisk } from '../../journal/encryption/encrypted-disk.ts';
 import type { BrokerState } from '../broker-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { ChunkWriter, type WrittenChunk } from './chunk-writer.ts';
@@ -15,6 +16,9 @@ import { chunkCommands } from './chunks-state.ts';
 import type { SealPace } from './seal-pace.ts';
 import { planSeal, type SealPart } from './seal-plan.ts';
 import { SealSources } from './seal-sources.ts';
+
+/** Of chunks that would be rewritten: damage, and keys that were deleted. */
+const UNREADABLE: ReadonlySet<string> = new Set(['STORE_CORRUPT', 'STORE_KEY_MISSING']);
 
 /** Partitions told in one command: applying it takes about a millisecond. */
 const PARTITIONS_PER_COMMAND = 1_000;
@@ -47,7 +51,8 @@ export async function sealRound(options: RoundOptions): Promise<SealedRound> {
   try {
     return await writeRound(options, parts);
   } catch (error) {
-    if (!(error instanceof MillraceError && error.code === 'STORE_CORRUPT')) throw error;
+    const isUnreadable = error instanceof MillraceError && UNREADABLE.has(error.code);
+    if (!isUnreadable) throw error;
     // A chunk that cannot be read any more stays what it is; it must not keep the journal from being sealed.
     const { problems, ...round } = await writeRound(options, planSeal(state, settings, through, now, false));
     return { ...round, problems: [error.message, ...problems] };
@@ -59,7 +64,8 @@ async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Pr
   const sources = new SealSources(disk, directory);
   try {
     const firstChunk = state.chunks.nextChunk;
-    const writer = new ChunkWriter({ disk, directory, settings, sources, pace }, firstChunk);
+    const prefixOf = (partition: number): string => keyPrefixOf(disk, state, partition);
+    const writer = new ChunkWriter({ disk, directory, settings, sources, pace, prefixOf }, firstChunk);
     const { partitions, chunks, damages } = await writer.write(parts);
     const nextChunk = firstChunk + chunks.length;
     const commands: Uint8Array[] = [];
@@ -72,6 +78,12 @@ async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Pr
   } finally {
     await sources.close();
   }
+}
+
+/** The prefix with a data key of its own that the partition's topic is under; empty: none. */
+function keyPrefixOf(disk: Disk, state: BrokerState, partition: number): string {
+  const topic = state.topics.ofPartition(partition);
+  return topic === undefined || !(disk instanceof EncryptedDisk) ? '' : disk.keys.prefixOf(topic.name);
 }
 
 /** Chunks are written before the files they are made of go. @throws JOURNAL_NO_SPACE. */

@@ -10,6 +10,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
+import { diskUnder } from '../../journal/encryption/open-disk.ts';
 import { baseOffset, batchSizeBytes, lastOffset, maxTimestamp } from '../../model/record-batch.ts';
 import { ChunkOutput } from '../../store/chunk-output.ts';
 import { describeFile } from '../../store/file-number.ts';
@@ -23,6 +24,9 @@ import type { CompactedPartition, CompactionAnswer, CompactionRound, CompactionT
 import { RecordFilter } from './record-filter.ts';
 import { Throttle } from './throttle.ts';
 
+/** Damage, and keys that were deleted. */
+const UNREADABLE: ReadonlySet<string> = new Set(['STORE_CORRUPT', 'STORE_KEY_MISSING']);
+
 /** @returns false to end the walk before the next batch. */
 type Visit = (bytes: Uint8Array, position: number) => boolean;
 
@@ -34,7 +38,9 @@ export async function compactRound(
   round: CompactionRound,
 ): Promise<CompactionAnswer> {
   const { firstChunk, chunkBytes } = round;
-  const output = new ChunkOutput({ disk, directory, firstChunk, chunkBytes });
+  const prefixes = new Map(round.tasks.map(({ partition, keyPrefix }) => [partition, keyPrefix]));
+  const diskFor = (partition: number): Disk => diskUnder(disk, prefixes.get(partition) ?? '');
+  const output = new ChunkOutput({ disk, diskFor, directory, firstChunk, chunkBytes });
   const work = new Round(disk, clock, directory, round, output);
   try {
     const partitions: CompactedPartition[] = [];
@@ -84,7 +90,8 @@ class Round {
       return await this.#compact(task);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { outcome: 'moved', partition };
-      if (!(error instanceof MillraceError && error.code === 'STORE_CORRUPT')) throw error;
+      const isUnreadable = error instanceof MillraceError && UNREADABLE.has(error.code);
+      if (!isUnreadable) throw error;
       return { outcome: 'failed', partition, problem: asMillraceError(error).message };
     }
   }

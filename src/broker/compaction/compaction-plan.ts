@@ -89,12 +89,14 @@ export function taskOf(
   rules: CompactionRules,
   state: CompactionState,
   firstCommit: CommitNumber,
+  keyPrefix: string,
 ): CompactionTask {
   const before = state.of(partition.number);
   const first = ranges[0] as FileRange;
   const last = ranges.at(-1) as FileRange;
   return {
     partition: partition.number,
+    keyPrefix,
     logStartOffset: partition.logStartOffset,
     ranges,
     dirtyFrom,

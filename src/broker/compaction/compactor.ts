@@ -14,6 +14,7 @@ import { asMillraceError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { workerModule } from '../../base/worker-module.ts';
 import type { DiskSpace } from '../../journal/disk.ts';
+import type { DataKeys } from '../../journal/encryption/data-keys.ts';
 import { type CommitNumber, transactOnce } from '../../journal/journal.ts';
 import type { LocalJournal } from '../../journal/local-journal.ts';
 import type { FileNumber } from '../../store/file-number.ts';
@@ -72,7 +73,17 @@ export interface CompactorOptions {
   /** Oldest commit in the journal. */
   readonly firstCommit: () => Promise<CommitNumber>;
   readonly written: (chunks: CompactionAnswer['chunks']) => void;
+  /** Undefined: nothing is encrypted. */
+  readonly keys?: DataKeys | undefined;
   readonly startWorker?: ((start: CompactionStart) => CompactionWorker) | undefined;
+}
+
+interface Found {
+  readonly partition: Partition;
+  readonly what: Cleanable;
+  readonly rules: CompactionRules;
+  /** Of its topic. */
+  readonly name: string;
 }
 
 interface Due {
@@ -158,9 +169,9 @@ export class Compactor {
 
   /** @returns partitions of the next round, the dirtiest of all that are due. */
   async #plan(): Promise<Due[]> {
-    const { clock, journal, state, firstCommit } = this.#options;
+    const { clock, journal, state, firstCommit, keys } = this.#options;
     const now = clock.now();
-    const found: { readonly partition: Partition; readonly what: Cleanable; readonly rules: CompactionRules }[] = [];
+    const found: Found[] = [];
     let looked = 0;
     let dirtiest = 0;
     let rollIsDue = false;
@@ -172,7 +183,8 @@ export class Compactor {
         const what = cleanable(partition, rules, state, now, this.#options.isAway);
         dirtiest = Math.max(dirtiest, what.dirtyRatio);
         rollIsDue ||= waitsIn(journal.activeFile.file, partition, now - rules.maxLagMs);
-        if (isDue(what, rules) && !this.#isAvoided(partition.number)) found.push({ partition, what, rules });
+        if (isDue(what, rules) && !this.#isAvoided(partition.number))
+          found.push({ partition, what, rules, name: topic.name });
       }
     }
     this.last.duePartitions = found.length;
@@ -182,8 +194,8 @@ export class Compactor {
     const oldest = await firstCommit();
     const due = found
       .sort((a, b) => b.what.dirtyRatio - a.what.dirtyRatio)
-      .map(({ partition, what, rules }): Due => {
-        const task = taskOf(partition, what, rules, state, oldest);
+      .map(({ partition, what, rules, name }): Due => {
+        const task = taskOf(partition, what, rules, state, oldest, keys?.prefixOf(name) ?? '');
         return { partition, task, bytes: what.cleanBytes + what.dirtyBytes };
       });
     return await this.#fitting(due);
@@ -214,11 +226,12 @@ export class Compactor {
 
   /** @returns false where nothing came of it: the next look tries again. */
   async #round(due: readonly Due[]): Promise<boolean> {
-    const { clock, settings, directory, state, logger } = this.#options;
+    const { clock, settings, directory, state, logger, keys } = this.#options;
     const begun = clock.monotonic();
     this.counters.rounds += 1;
     const answer = await this.#work({
       directory,
+      keys: keys?.all,
       round: {
         tasks: due.map(({ task }) => task),
         firstChunk: state.nextChunk,

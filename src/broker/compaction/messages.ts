@@ -1,9 +1,12 @@
 /** What the broker's thread and the compaction worker say to each other: one round, one answer. */
+import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { AbortedTransaction } from '../../store/transaction-index.ts';
 
 export interface CompactionStart {
   readonly directory: string;
+  /** Undefined: nothing is encrypted. */
+  readonly keys: readonly DataKey[] | undefined;
   readonly round: CompactionRound;
 }
 
@@ -24,6 +27,8 @@ export interface CompactionRound {
 /** One partition: what stands in its first ranges is rewritten. */
 export interface CompactionTask {
   readonly partition: number;
+  /** Of its topic, with a data key of its own; empty: none. */
+  readonly keyPrefix: string;
   readonly logStartOffset: number;
   /** The partition's first ranges, in order. */
   readonly ranges: readonly FileRange[];

@@ -2,14 +2,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { waitingClock } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
+import { diskWith } from '../../journal/encryption/open-disk.ts';
 import { NodeDisk } from '../../journal/node-disk.ts';
 import { compactRound } from './compact-round.ts';
 import type { CompactionStart, FromCompactionWorker } from './messages.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('the compaction worker is started by the broker');
-const { directory, round } = workerData as CompactionStart;
-const message = await compactRound(new NodeDisk(), waitingClock, directory, round).then(
+const { directory, round, keys } = workerData as CompactionStart;
+const message = await compactRound(diskWith(new NodeDisk(), keys), waitingClock, directory, round).then(
   (answer): FromCompactionWorker => ({ kind: 'done', ...answer }),
   (error: unknown): FromCompactionWorker => ({ kind: 'failed', message: asMillraceError(error).message }),
 );

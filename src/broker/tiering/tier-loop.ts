@@ -3,6 +3,8 @@ import type { Clock } from '../../base/clock.ts';
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import { Semaphore } from '../../base/semaphore.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
+import type { DataKey, DataKeys } from '../../journal/encryption/data-keys.ts';
+import { EncryptedDisk } from '../../journal/encryption/encrypted-disk.ts';
 import { cacheDirectory, cachePath, chunkPath } from '../../journal/paths.ts';
 import { readWhole } from '../../journal/whole-file.ts';
 import {
@@ -100,10 +102,21 @@ export class TierLoop {
         details: { path, chunk },
       });
     }
-    const body = encodeTieredChunk(chunk, raw);
+    const body = encodeTieredChunk(chunk, raw, await this.#keyOf(path));
     await this.#store.put(object, body);
     await this.#look(object, body, raw.length);
     return { rawBytes: raw.length, storedBytes: body.length };
+  }
+
+  /** That of the chunk's file, so that a key that is deleted takes both. Undefined: nothing is encrypted. */
+  async #keyOf(path: string): Promise<DataKey | undefined> {
+    if (!(this.#disk instanceof EncryptedDisk)) return undefined;
+    const number = await this.#disk.dataKeyOf(path);
+    return number === undefined ? this.#disk.keys.active('') : this.#disk.keys.byNumber(number, path);
+  }
+
+  get #keys(): DataKeys | undefined {
+    return this.#disk instanceof EncryptedDisk ? this.#disk.keys : undefined;
   }
 
   /** A store may lose what it has said to have written: the end of the object must be what it should be. */
@@ -164,7 +177,7 @@ export class TierLoop {
     const sizeBytes = tierTailBytes(rawBytes);
     const tail = await this.#store.get(object, { position: storedBytes - sizeBytes, sizeBytes });
     if (tail === undefined) throw this.#corrupt(place, 'it is not there');
-    const table = decodeTierTail(tail, chunk, rawBytes, storedBytes);
+    const table = decodeTierTail(tail, chunk, rawBytes, storedBytes, this.#keys);
     if (typeof table === 'string') throw this.#corrupt(place, table);
     return table;
   }

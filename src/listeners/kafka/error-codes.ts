@@ -36,6 +36,8 @@ export const KAFKA_ERRORS = {
   // Not KAFKA_STORAGE_ERROR: consumers retry that silently for ever; this one they report with its offset.
   STORE_CORRUPT: 'CORRUPT_MESSAGE',
   STORE_IO: 'KAFKA_STORAGE_ERROR',
+  // Shredded: as damage, which consumers report with its offset.
+  STORE_KEY_MISSING: 'CORRUPT_MESSAGE',
   TIER_UNAVAILABLE: 'KAFKA_STORAGE_ERROR',
   TIER_OUTCOME_UNKNOWN: 'KAFKA_STORAGE_ERROR',
   TIER_REFUSED: 'KAFKA_STORAGE_ERROR',

@@ -2,9 +2,15 @@ import { Worker } from 'node:worker_threads';
 import { systemClock } from '../../base/clock.ts';
 import { workerModule } from '../../base/worker-module.ts';
 import type { TierWorker } from '../../broker/tiering/tier-link.ts';
+import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import { openStore } from '../../tier/open-store.ts';
 
-export interface TierWorkerStart {
+export interface TierWorkerStart extends TierPlace {
+  /** Undefined: nothing is encrypted. */
+  readonly keys: readonly DataKey[] | undefined;
+}
+
+export interface TierPlace {
   readonly directory: string;
   /** `tier.store`. */
   readonly store: string;
@@ -15,10 +21,11 @@ export interface TierWorkerStart {
  *
  * @throws CONFIG_INVALID where it is no place of an object store.
  */
-export function tierStarter(start: TierWorkerStart): (() => TierWorker) | undefined {
-  if (start.store === '') return undefined;
-  openStore(start.store, systemClock, process.env);
-  return () => {
+export function tierStarter(place: TierPlace): ((keys: readonly DataKey[] | undefined) => TierWorker) | undefined {
+  if (place.store === '') return undefined;
+  openStore(place.store, systemClock, process.env);
+  return (keys) => {
+    const start: TierWorkerStart = { ...place, keys };
     const worker = new Worker(workerModule(import.meta.url, './worker'), { workerData: start, name: 'millrace-tier' });
     worker.unref();
     return worker;

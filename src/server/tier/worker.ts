@@ -3,14 +3,16 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { waitingClock } from '../../base/clock.ts';
 import type { ToTierWorker } from '../../broker/tiering/messages.ts';
 import { TierLoop } from '../../broker/tiering/tier-loop.ts';
+import { diskWith } from '../../journal/encryption/open-disk.ts';
 import { NodeDisk } from '../../journal/node-disk.ts';
 import { openStore } from '../../tier/open-store.ts';
 import type { TierWorkerStart } from './start-tier.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('the tier worker is started by the broker');
-const { directory, store } = workerData as TierWorkerStart;
-const loop = new TierLoop(openStore(store, waitingClock, process.env), new NodeDisk(), directory, waitingClock, {
+const { directory, store, keys } = workerData as TierWorkerStart;
+const disk = diskWith(new NodeDisk(), keys);
+const loop = new TierLoop(openStore(store, waitingClock, process.env), disk, directory, waitingClock, {
   say: (message) => port.postMessage(message),
 });
 port.on('message', (message: ToTierWorker) => loop.post(message));

@@ -1,0 +1,189 @@
+/**
+ * Encryption at rest, over the whole broker: nothing of a record, a topic's name or a group stands in any file or object in the
+ * clear; everything reads as without; it survives restarts, rotation, backup and restore; a wrong master key is refused by name;
+ * a deleted key takes the topics under it and no others. What files and keys do by themselves: src/journal/encryption.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { restoreOn, takeBackup } from '../../test/kit/backup-kit.ts';
+import { batchOf, fetchOnce, produce } from '../../test/kit/broker-kit.ts';
+import { FakeDisk } from '../../test/kit/fake-disk.ts';
+import { inProcessTier } from '../../test/kit/in-process-tier.ts';
+import { FIRST_MASTER, OTHER_MASTER, ROTATED_MASTERS } from '../../test/kit/keys.ts';
+import { ManualClock } from '../../test/kit/manual-clock.ts';
+import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
+import { openOn, readTopic, SEALING_DIRECTORY, SealingHistory, settle } from '../../test/kit/sealing-history.ts';
+import { SeededRandom } from '../../test/kit/seeded-random.ts';
+import { loadDataKeys, shredKeys } from '../journal/encryption/key-files.ts';
+import type { MasterKeys } from '../journal/encryption/master-keys.ts';
+import { diskWith } from '../journal/encryption/open-disk.ts';
+import type { Broker } from './broker.ts';
+import { verifyDirectory } from './verify/verify-directory.ts';
+
+const DEADLINE = { timeout: 60_000 };
+const NEVER = 1_000_000_000;
+
+interface Setup {
+  readonly disk: FakeDisk;
+  readonly clock: ManualClock;
+  readonly memory: MemoryObjectStore;
+  readonly open: (masterKeys: MasterKeys | undefined) => Promise<Broker>;
+}
+
+function setUp(prefixes = '', tierLocalBytes = NEVER): Setup {
+  const disk = new FakeDisk({ turns: () => 0 });
+  const clock = new ManualClock();
+  const memory = new MemoryObjectStore(() => clock.now());
+  const startTier = inProcessTier(disk, SEALING_DIRECTORY, memory);
+  const settings = { encryptionPrefixes: prefixes, tierLocalBytes, tierCheckMs: NEVER };
+  return {
+    disk,
+    clock,
+    memory,
+    open: (masterKeys) => openOn(disk, clock, undefined, settings, { startTier, masterKeys }),
+  };
+}
+
+async function contents(broker: Broker): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  for (const topic of broker.topics.list()) {
+    found.set(
+      topic.name,
+      (await readTopic(broker, topic)).map(({ offset, bytes }) => `${offset} ${bytes.toString('base64')}`),
+    );
+  }
+  return found;
+}
+
+/** Words that stand in what is written. */
+const WORDS = ['vvvvvvvvvvvvvvvv', 'small.a', 'retention.ms', 'MRC1', 'MRCK', 'MRIX', 'MRCP', 'MROR', 'MRTC\u0001'];
+
+function assertNothingClear(files: Iterable<readonly [string, Uint8Array]>): void {
+  for (const [path, bytes] of files) {
+    const text = Buffer.from(bytes).toString('latin1');
+    for (const word of WORDS) assert.ok(!text.includes(word), `${path} has '${word}'`);
+  }
+}
+
+async function assertVerified(disk: FakeDisk, masters: MasterKeys): Promise<void> {
+  const keys = await loadDataKeys(disk, SEALING_DIRECTORY, masters);
+  let sound = 0;
+  for await (const item of verifyDirectory(diskWith(disk, keys?.all), SEALING_DIRECTORY, false)) {
+    assert.equal(item.kind, 'sound', JSON.stringify(item));
+    sound += 1;
+  }
+  assert.ok(sound > 3);
+}
+
+test('nothing stands in the clear, in files, objects and backups, and all of it reads', DEADLINE, async () => {
+  const { disk, memory, open } = setUp('', 4_000);
+  const broker = await open(FIRST_MASTER);
+  const history = await SealingHistory.begin(broker, disk, new ManualClock());
+  await history.run(new SeededRandom(1), 400);
+  await broker.tiering.tierer.look();
+  assert.ok(broker.tiering.tierer.counters.evicted > 0);
+  const before = await contents(broker);
+  const backup = await takeBackup(broker);
+  assertNothingClear(disk.content());
+  assertNothingClear([...memory.objects].map(([key, { body }]) => [key, body]));
+  assert.ok(!backup.toString('latin1').includes(WORDS[0] as string));
+  await broker.close();
+  await assertVerified(disk, FIRST_MASTER);
+  const again = await open(FIRST_MASTER);
+  assert.deepEqual(await contents(again), before);
+  await again.close();
+  const target = new FakeDisk({ turns: () => 0 });
+  await assert.rejects(restoreOn(target, SEALING_DIRECTORY, backup), { code: 'STORE_KEY_MISSING' });
+  const { problems } = await restoreOn(target, { directory: SEALING_DIRECTORY, masterKeys: FIRST_MASTER }, backup);
+  assert.deepEqual(problems, []);
+  assertNothingClear(target.content());
+  const restored = await openOn(target, new ManualClock(), undefined, {}, { masterKeys: FIRST_MASTER });
+  assert.deepEqual(await contents(restored), before);
+  await restored.close();
+});
+
+test('turned on later: what comes from then on is encrypted, and what was there reads', DEADLINE, async () => {
+  const { disk, open, clock } = setUp();
+  const plain = await open(undefined);
+  const history = await SealingHistory.begin(plain, disk, clock);
+  await history.run(new SeededRandom(2), 60);
+  const before = await contents(plain);
+  await plain.close();
+  const old = new Set(disk.content().keys());
+  const broker = await open(FIRST_MASTER);
+  assert.deepEqual(await contents(broker), before);
+  await new SealingHistory(broker, disk, clock).run(new SeededRandom(3), 300);
+  const after = await contents(broker);
+  assertNothingClear([...disk.content()].filter(([path]) => !old.has(path)));
+  await broker.close();
+  const again = await open(FIRST_MASTER);
+  assert.deepEqual(await contents(again), after);
+  await again.close();
+});
+
+test('without the key, or with a wrong one, nothing starts and nothing is changed', DEADLINE, async () => {
+  const { disk, open, clock } = setUp();
+  const broker = await open(FIRST_MASTER);
+  await (await SealingHistory.begin(broker, disk, clock)).run(new SeededRandom(4), 100);
+  const before = await contents(broker);
+  await broker.close();
+  const files = disk.content();
+  for (const masters of [undefined, OTHER_MASTER]) {
+    await assert.rejects(open(masters), { code: 'STORE_KEY_MISSING', message: /'first'/ });
+  }
+  assert.deepEqual(disk.content(), files);
+  const again = await open(FIRST_MASTER);
+  assert.deepEqual(await contents(again), before);
+  await again.close();
+});
+
+test('a master key is rotated without a data file being written again', DEADLINE, async () => {
+  const { disk, open, clock } = setUp();
+  const broker = await open(FIRST_MASTER);
+  await (await SealingHistory.begin(broker, disk, clock)).run(new SeededRandom(5), 200);
+  await broker.close();
+  const chunks = [...disk.content()].filter(([path]) => path.endsWith('.chunk'));
+  const rotated = await open(ROTATED_MASTERS);
+  const content = disk.content();
+  for (const [path, bytes] of chunks) assert.deepEqual(content.get(path), bytes);
+  await new SealingHistory(rotated, disk, clock).run(new SeededRandom(6), 100);
+  const before = await contents(rotated);
+  await rotated.close();
+  const alone = await open([ROTATED_MASTERS[0]]);
+  assert.deepEqual(await contents(alone), before);
+  await alone.close();
+});
+
+test('deleting the key of a prefix takes the sealed records under it, and no others', DEADLINE, async () => {
+  const { disk, open, clock } = setUp('small/');
+  const broker = await open(FIRST_MASTER);
+  const history = await SealingHistory.begin(broker, disk, clock);
+  await history.run(new SeededRandom(7), 500);
+  // Rolls and rounds until the begin of each topic stands in chunks.
+  for (let round = 0; round < 60; round++) {
+    const topic = broker.topics.find('large');
+    await produce(broker, topic, 0, batchOf(['v'.repeat(900)], undefined, clock.now()));
+    await settle(broker);
+  }
+  const before = await contents(broker);
+  await broker.close();
+  assert.equal(await shredKeys(disk, SEALING_DIRECTORY, 'small.', clock.now()), 1);
+  const after = await open(FIRST_MASTER);
+  for (const name of ['large', 'sized']) {
+    const topic = after.topics.find(name);
+    assert.ok(topic !== undefined);
+    const found = (await readTopic(after, topic)).map(({ offset, bytes }) => `${offset} ${bytes.toString('base64')}`);
+    assert.deepEqual(found, before.get(name));
+  }
+  let refused = 0;
+  for (const name of ['small.a', 'small.b', 'small.c']) {
+    const [partition] = after.topics.find(name)?.partitions ?? [];
+    const { item, bytes } = await fetchOnce(after, partition, partition?.logStartOffset ?? 0);
+    if (item.error === 'STORE_KEY_MISSING') refused += 1;
+    if (item.error !== undefined) assert.equal(bytes.length, 0);
+  }
+  assert.ok(refused > 0, 'sealed records of some are gone');
+  // The broker goes on, also with them.
+  await new SealingHistory(after, disk, clock).run(new SeededRandom(8), 10);
+  await after.close();
+});
