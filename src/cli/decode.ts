@@ -17,6 +17,7 @@ import {
 } from '../client/ss.ts';
 import { oneOf } from './options.ts';
 import { plural, print, printJson, printLine } from './output.ts';
+import { messageHeaderJson, payloadJson, textOf, time } from './ss-json.ts';
 
 interface Options {
   readonly format: 'log' | 'ndjson';
@@ -109,45 +110,12 @@ function ndjsonLine(message: SsMessage, headerOnly: boolean): string {
   return `{"header":${messageHeaderJson(message)},"payload":${headerOnly ? 'null' : payloadJson(message.payload)}}\n`;
 }
 
-/** JSON as it stands, so that no number loses digits; other text as a string; bytes as a list. */
-function payloadJson(payload: Uint8Array): string {
-  const text = textOf(payload);
-  if (text === undefined) return JSON.stringify([...payload]);
-  try {
-    const value: unknown = JSON.parse(text);
-    return text.includes('\n') ? JSON.stringify(value) : text.trim();
-  } catch {
-    return JSON.stringify(text);
-  }
-}
-
 function headerJson({ fileName, createdAt, beaconInterval }: SsHeader): string {
   return JSON.stringify({ file_name: fileName, created_at: time(createdAt), beacon_interval: beaconInterval });
 }
 
-function messageHeaderJson({
-  key,
-  shard,
-  sequence,
-  timestamp,
-}: Pick<SsMessage, 'key' | 'shard' | 'sequence' | 'timestamp'>): string {
-  return `{"stream_key":${JSON.stringify(key)},"shard_id":${shard},"sequence":${sequence},"timestamp":"${time(timestamp)}"}`;
-}
-
 function beaconJson({ items }: SsBeacon): string {
   return `[${items.map((item) => `{"header":${messageHeaderJson(item)},"running_checksum":${item.runningChecksum}}`).join(',')}]`;
-}
-
-function time(timestamp: number): string {
-  return new Date(timestamp).toISOString().slice(0, -1);
-}
-
-function textOf(payload: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload);
-  } catch {
-    return undefined;
-  }
 }
 
 async function printReport(file: string, report: SsReport, options: Options): Promise<void> {

@@ -1,6 +1,8 @@
 /** Topics of a back end, for programs that manage them. */
+
+import { MillraceError } from '../base/errors.ts';
 import { type AbortOptions, abortable } from './abort.ts';
-import type { BackendAdmin, CreateTopicOptions, TopicFacts } from './backend.ts';
+import type { BackendAdmin, CreateTopicOptions, TopicFacts, TrimLimit } from './backend.ts';
 
 /** Topics of a back end: create, delete, list, describe. */
 export class Admin {
@@ -29,5 +31,22 @@ export class Admin {
   /** Partitions with the offsets that can be read. @throws MillraceError CLIENT_TOPIC_NOT_FOUND. */
   async describeTopic(topic: string, { signal }: AbortOptions = {}): Promise<TopicFacts> {
     return await abortable(this.#admin.describeTopic(topic), signal);
+  }
+
+  /**
+   * Deletes the oldest records of a topic.
+   *
+   * @param limit what stays: `{ keepRecords }` in each partition, or all `{ fromTimestamp }`.
+   * @throws MillraceError CLIENT_UNSUPPORTED where the back end cannot: `redis://` and `http://` can. CLIENT_TOPIC_NOT_FOUND.
+   *   Abort: they may still be deleted.
+   */
+  async trimTopic(topic: string, limit: TrimLimit, { signal }: AbortOptions = {}): Promise<void> {
+    const admin = this.#admin;
+    if (admin.trimTopic === undefined)
+      throw new MillraceError(
+        'CLIENT_UNSUPPORTED',
+        'Here records go by the settings of their topic; redis:// and http:// can trim.',
+      );
+    await abortable(admin.trimTopic(topic, limit), signal);
   }
 }

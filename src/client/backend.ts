@@ -220,6 +220,9 @@ export interface CreateTopicOptions extends AbortOptions {
   readonly config?: Readonly<Record<string, string>> | undefined;
 }
 
+/** What stays of a topic: its newest records, so many in each partition, or those of this time and later. */
+export type TrimLimit = { readonly keepRecords: number } | { readonly fromTimestamp: number };
+
 /** Topics of a back end, where it has such to manage. */
 export interface BackendAdmin {
   createTopic(topic: string, options: CreateTopicOptions): Promise<void>;
@@ -228,4 +231,6 @@ export interface BackendAdmin {
   listTopics(): Promise<string[]>;
   /** @throws MillraceError CLIENT_TOPIC_NOT_FOUND. */
   describeTopic(topic: string): Promise<TopicFacts>;
+  /** Deletes the oldest records. @throws MillraceError CLIENT_TOPIC_NOT_FOUND. */
+  trimTopic?(topic: string, limit: TrimLimit): Promise<void>;
 }

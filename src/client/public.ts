@@ -25,6 +25,7 @@ export type {
   TopicFacts,
   TransactionalWriter,
   TransactionOptions,
+  TrimLimit,
   WriteBatch,
   Writer,
   WriterOptions,

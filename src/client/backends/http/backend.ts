@@ -1,6 +1,6 @@
 /** `http://` and `https://`: the HTTP interface of Millrace, with fetch alone, so it works in browsers too. */
 import { MillraceError } from '../../../base/errors.ts';
-import type { Backend, BackendContext, BackendLoader } from '../../backend.ts';
+import type { Backend, BackendContext, BackendLoader, TrimLimit } from '../../backend.ts';
 import { hostsOf } from '../../uri.ts';
 import { type Api, request, topicPath } from './api.ts';
 import { HttpConditionalWriter } from './conditional-writer.ts';
@@ -71,12 +71,24 @@ function httpBackend(api: Api, random: BackendContext['random']): Backend {
           })),
         };
       },
+      trimTopic: async (topic, limit) => await trimTopic(api, topic, limit),
     },
     openWriter: async (options) => new HttpWriter(api, options, random),
     openConditionalWriter: async () => new HttpConditionalWriter(api, random),
     openReader: async (options) => await HttpReader.open(api, options),
     close: async () => undefined,
   };
+}
+
+async function trimTopic(api: Api, topic: string, limit: TrimLimit): Promise<void> {
+  const remove = async (query: string): Promise<void> =>
+    await request(api, topicPath(topic, `/records?${query}`), { method: 'DELETE' });
+  if ('fromTimestamp' in limit) return await remove(`partition=all&timestamp=${limit.fromTimestamp}`);
+  const { partitions } = await request<TopicJson>(api, topicPath(topic));
+  for (const { partition, logStartOffset, highWatermark } of partitions) {
+    const before = highWatermark - limit.keepRecords;
+    if (before > logStartOffset) await remove(`partition=${partition}&before=${before}`);
+  }
 }
 
 async function listTopics(api: Api): Promise<string[]> {

@@ -64,8 +64,7 @@ function redisAdmin(redis: Redis, shards: number): BackendAdmin {
       throw new MillraceError('CLIENT_UNSUPPORTED', 'Redis makes a stream with its first record.');
     },
     async deleteTopic(topic) {
-      if ((await redis.del(...keys(topic))) === 0)
-        throw new MillraceError('CLIENT_TOPIC_NOT_FOUND', `There is no stream ${topic}.`);
+      if ((await redis.del(...keys(topic))) === 0) throw notFound(topic);
     },
     async listTopics() {
       const names = new Set<string>();
@@ -78,6 +77,12 @@ function redisAdmin(redis: Redis, shards: number): BackendAdmin {
       return [...names].sort();
     },
     describeTopic: async (topic) => await describe(redis, topic, keys(topic)),
+    async trimTopic(topic, limit) {
+      if ((await redis.exists(...keys(topic))) === 0) throw notFound(topic);
+      const [strategy, threshold] =
+        'keepRecords' in limit ? ['MAXLEN', limit.keepRecords] : ['MINID', `${limit.fromTimestamp}-0`];
+      for (const key of keys(topic)) await redis.call('XTRIM', key, strategy, String(threshold));
+    },
   };
 }
 
@@ -89,7 +94,10 @@ async function describe(redis: Redis, topic: string, keys: readonly string[]): P
     if (first === undefined || last === undefined) continue;
     partitions.push({ partition, startOffset: offsetOfId(first[0]), endOffset: offsetOfId(last[0]) + 1n });
   }
-  if (partitions.length === 0)
-    throw new MillraceError('CLIENT_TOPIC_NOT_FOUND', `There is no stream ${topic}.`, { details: { topic } });
+  if (partitions.length === 0) throw notFound(topic);
   return { topic, partitions };
+}
+
+function notFound(topic: string): MillraceError {
+  return new MillraceError('CLIENT_TOPIC_NOT_FOUND', `There is no stream ${topic}.`, { details: { topic } });
 }
