@@ -261,9 +261,10 @@ function limitServer(server: Server, { settings, counters, broker }: HttpContext
   });
 }
 
+/** With callbacks: a promise for each hook of each request would be a tenth of a small one. What they throw is answered. */
 function addHooks(app: FastifyInstance, context: HttpContext): void {
   const { counters, settings } = context;
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     counters.inFlight += 1;
     counters.sockets.get(request.raw.socket)?.requested(request.raw);
     reply.raw.once('close', () => {
@@ -275,16 +276,27 @@ function addHooks(app: FastifyInstance, context: HttpContext): void {
     });
     reply.header('millrace-request-id', request.id);
     checkRequest(request, context);
-    if (applyCors(settings.corsOrigins, request, reply)) return reply.code(204).send();
-    return undefined;
+    if (applyCors(settings.corsOrigins, request, reply)) reply.code(204).send();
+    else done();
   });
-  app.addHook('preValidation', async ({ routeOptions }) => {
-    if (!isValidatorLoaded() && routeOptions.schema !== undefined) await loadValidator();
+  app.addHook('preValidation', ({ routeOptions }, _reply, done) => {
+    if (isValidatorLoaded() || routeOptions.schema === undefined) done();
+    else void loadFirst(done);
   });
-  app.addHook('onSend', async (_request, reply, payload) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     if (context.isStopping()) reply.header('connection', 'close');
-    return payload;
+    done();
   });
+}
+
+async function loadFirst(done: (error?: Error) => void): Promise<void> {
+  try {
+    await loadValidator();
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
+  done();
 }
 
 function checkRequest(request: FastifyRequest, context: HttpContext): void {

@@ -29,20 +29,22 @@ export function quotaClientOf({ headers, socket }: IncomingMessage): string {
 
 /** For all routes of the app that are registered later. Without quotas no request is looked at. */
 export function applyQuotas(app: FastifyInstance, quotas: Quotas): void {
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const kind = countedAs(quotas, request);
     if (kind !== undefined) refuseDebtor(quotas, kind, quotaClientOf(request.raw));
+    done();
   });
-  app.addHook('preValidation', async (request) => {
+  app.addHook('preValidation', (request, _reply, done) => {
     if (countedAs(quotas, request) === 'producer') {
       quotas.use('producer', quotaClientOf(request.raw), request.heldBytes);
     }
+    done();
   });
-  app.addHook('onSend', async (request, reply, payload) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     if (reply.statusCode < 300 && countedAs(quotas, request) === 'consumer') {
       quotas.use('consumer', quotaClientOf(request.raw), sizeOf(payload));
     }
-    return payload;
+    done();
   });
 }
 

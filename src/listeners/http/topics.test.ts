@@ -180,10 +180,12 @@ test('settings: shown with their source, changed by merge patch, all or nothing'
 test('no such path, not this method, HEAD like GET', OPTIONS, async () => {
   await using kit = await HttpKit.start();
   await kit.post('/v1/topics', { name: 'a' });
-  for (const path of ['/', '/v1', '/v1/topic', '/v1/topics/']) {
+  for (const path of ['/v1', '/v1/topic', '/v1/topics/']) {
     const answer = await kit.call('GET', path);
     assert.ok([404, 400].includes(answer.status), `${path} ${answer.text}`);
   }
+  const page = await kit.call('GET', '/');
+  assert.match(page.headers.get('content-type') ?? '', /^text\/html/, 'the root leads to the page of the interface');
   await kit.refused([404, 'HTTP_ROUTE_NOT_FOUND'], 'GET', '/favicon.ico');
   const put = await kit.refused([405, 'HTTP_METHOD_NOT_ALLOWED'], 'PUT', '/v1/topics/a/b/records');
   assert.equal(put.headers.get('allow'), 'DELETE, GET, HEAD, POST');

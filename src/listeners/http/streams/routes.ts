@@ -38,9 +38,10 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
   app.addContentTypeParser('*', (request: FastifyRequest, payload: FastifyRequest['raw']) =>
     readBody(payload, request, limits),
   );
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     // PROTOCOL.md, 12.7: content of strangers must not be taken for a page or a script.
     reply.header('x-content-type-options', 'nosniff').header('cross-origin-resource-policy', 'cross-origin');
+    done();
   });
 
   app.register(async (scope) => subscriptionRoutes(scope, context));
