@@ -5,7 +5,7 @@ import { createReadStream, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { connect, json, nullable, raw, string } from '../../src/sdk/index.ts';
 import { openBroker } from '../../src/server/open-broker.ts';
@@ -144,4 +144,17 @@ test('the same processor on Redis', TIMEOUT, async (t) => {
   await example('sdk-processor.ts', `${uri}/quakes`, `${uri}/strong`);
   await example('sdk-processor.ts', `${uri}/quakes`, `${uri}/strong`);
   assert.deepEqual(await read(`${uri}/strong`), expected());
+});
+
+test('the same processor in memory, in this process', TIMEOUT, async () => {
+  const [input, output] = ['memory://processor/quakes', 'memory://processor/strong'];
+  await fill(input);
+  const { argv } = process;
+  process.argv = [...argv.slice(0, 2), input, output];
+  try {
+    await import(`${pathToFileURL(path.join(EXAMPLES, 'sdk-processor.ts')).href}?in-memory`);
+  } finally {
+    process.argv = argv;
+  }
+  assert.deepEqual(await read(output), expected());
 });
