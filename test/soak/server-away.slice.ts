@@ -44,22 +44,22 @@ async function away(t: TestContext, server: Server, exactly: boolean): Promise<v
       if (n === COUNT - 1) return;
     }
   })();
-  let taken = 1;
+  const progress = { taken: 1 };
   const writing = (async () => {
-    for (; taken < COUNT; taken++) {
-      await producer.submit({ value: `${taken} ${PAYLOAD}` });
+    for (; progress.taken < COUNT; progress.taken++) {
+      await producer.submit({ value: `${progress.taken} ${PAYLOAD}` });
       await sleep(1);
     }
     await producer.flush();
   })();
-  while (taken < 200) await sleep(10);
+  while (progress.taken < 200) await sleep(10);
   await server.kill9();
   await sleep(5_000);
-  const heldAt = taken;
+  const heldAt = progress.taken;
   assert.ok(heldAt < COUNT, 'the program waits for room');
   const before = process.memoryUsage().heapUsed;
   await sleep(Math.max(AWAY_MS - 5_000, 0));
-  assert.equal(taken, heldAt, 'a full buffer takes nothing more');
+  assert.equal(progress.taken, heldAt, 'a full buffer takes nothing more');
   const growth = process.memoryUsage().heapUsed - before;
   assert.ok(growth < MAX_GROWTH_BYTES, `the heap grew by ${growth} bytes`);
   await server.start();
