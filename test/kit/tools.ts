@@ -13,6 +13,7 @@ import type { TestContext } from 'node:test';
 export const DEBIAN_TOOLS = {
   chromium: 'chromium',
   kcat: 'kcat',
+  openssl: 'openssl',
   'redis-server': 'redis-server',
 } as const satisfies Record<string, string>;
 

@@ -1,6 +1,8 @@
 /** Proves that redis:// keeps the contract of back ends, against a real redis-server. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { Redis } from 'ioredis';
 import { clientContract, take } from '../../../../test/kit/client-contract.ts';
 import { RedisServer } from '../../../../test/kit/redis-server.ts';
 import { requireTool } from '../../../../test/kit/tools.ts';
@@ -85,4 +87,48 @@ test('redis ids and offsets', () => {
     assert.equal(idOfOffset(offsetOfId(id)), id);
   for (const id of ['1-65536', 'x-1', '1', '99999999999999999-1'])
     assert.throws(() => offsetOfId(id), { code: 'CLIENT_UNSUPPORTED' });
+});
+
+test('rediss://: TLS with the certificate that is trusted, and no other', { timeout: 30_000 }, async (t) => {
+  const program = requireTool(t, 'redis-server');
+  if (program === undefined || requireTool(t, 'openssl') === undefined) return;
+  await using redis = await RedisServer.start(program, { tls: true });
+  const uri = `rediss://127.0.0.1:${redis.tlsPort}/secret`;
+  const ca = readFileSync(redis.certificateFile ?? '');
+  await using client = await connect(uri, { library: { tls: { ca } } });
+  await using producer = await client.producer({ value: string() });
+  await producer.send({ value: 'over TLS' });
+  await using consumer = await client.consumer({ from: 'earliest', value: string() });
+  assert.equal((await take(consumer, 1))[0]?.value, 'over TLS');
+  await assert.rejects(connect(uri, { library: { retryStrategy: () => null } }), {
+    code: 'CLIENT_NETWORK',
+    message: /certificate/,
+  });
+});
+
+test('redis://: where scripts are forbidden entries go one by one; what the server refuses is told', {
+  timeout: 30_000,
+}, async (t) => {
+  const program = requireTool(t, 'redis-server');
+  if (program === undefined) return;
+  await using redis = await RedisServer.start(program);
+  const admin = new Redis(redis.port, '127.0.0.1');
+  await admin.call('ACL', 'SETUSER', 'plain', 'on', '>word', '~*', '+@all', '-eval', '-evalsha');
+  await admin.set('no-stream', 'text');
+  await using client = await connect(`redis://plain:word@127.0.0.1:${redis.port}`);
+  await using producer = await client.producer({ value: string(), maxBatchRecords: 10 });
+  const receipts = await producer.sendAll(Array.from({ length: 100 }, (_, i) => ({ topic: 'plain', value: `v${i}` })));
+  assert.ok(receipts.every(({ offset }, i) => i === 0 || offset > (receipts[i - 1]?.offset ?? 0n)));
+  await using consumer = await client.consumer({ topics: 'plain', from: 'earliest', value: string() });
+  const values = (await take(consumer, 100)).map(({ value }) => value);
+  assert.deepEqual(
+    values,
+    Array.from({ length: 100 }, (_, i) => `v${i}`),
+  );
+  await using scripted = await connect(`redis://127.0.0.1:${redis.port}`);
+  for (const each of [client, scripted]) {
+    await using refused = await each.producer({ topic: 'no-stream', value: string() });
+    await assert.rejects(refused.send({ value: 'x' }), { code: 'CLIENT_REFUSED', message: /WRONGTYPE/ });
+  }
+  admin.disconnect();
 });
