@@ -19,12 +19,20 @@ export interface HubReader {
   readonly queue: RawRecord[];
 }
 
+/** Numbers lines of a stream that have none. */
+interface Counter {
+  readonly topic: string;
+  readonly partition: number;
+  next: bigint;
+}
+
 export class StdioHub {
   readonly changed = new Wake();
   readonly #input: Readable;
   readonly #clock: Clock;
   readonly #readers: HubReader[] = [];
-  readonly #sequences = new Map<string, bigint>();
+  readonly #counters = new Map<string, Counter>();
+  #lastCounter: Counter | undefined;
   #rest: Buffer = Buffer.alloc(0);
   #started = false;
   ended = false;
@@ -66,7 +74,7 @@ export class StdioHub {
     const bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
     let start = 0;
     for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
-      this.#line(bytes.subarray(start, end));
+      this.#line(bytes, start, end);
       start = end + 1;
     }
     this.#rest = bytes.subarray(start);
@@ -78,14 +86,14 @@ export class StdioHub {
     this.changed.all();
   }
 
-  #line(line: Buffer): void {
-    if (line.length === 0) return;
-    const { header, payload } = parseLine(line);
+  #line(bytes: Buffer, start: number, end: number): void {
+    if (start === end) return;
+    const { header, payload } = parseLine(bytes, start, end);
     const topic = header.key ?? BROADCAST;
     const partition = header.shard ?? 0;
-    const name = `${topic}/${partition}`;
-    const offset = header.sequence ?? this.#sequences.get(name) ?? 0n;
-    this.#sequences.set(name, offset + 1n);
+    const counter = this.#counter(topic, partition);
+    const offset = header.sequence ?? counter.next;
+    counter.next = offset + 1n;
     const timestamp = header.timestamp ?? this.#clock.now();
     const record = { topic, partition, offset, timestamp, key: null, value: payload, headers: NO_HEADERS };
     let groups: Map<string, HubReader[]> | undefined;
@@ -98,12 +106,26 @@ export class StdioHub {
     for (const members of groups?.values() ?? []) members[Number(offset % BigInt(members.length))]?.queue.push(record);
   }
 
+  /** Lines of one stream come in a row, more often than not. */
+  #counter(topic: string, partition: number): Counter {
+    const last = this.#lastCounter;
+    if (last !== undefined && last.partition === partition && last.topic === topic) return last;
+    const name = `${topic}/${partition}`;
+    let counter = this.#counters.get(name);
+    if (counter === undefined) {
+      counter = { topic, partition, next: 0n };
+      this.#counters.set(name, counter);
+    }
+    this.#lastCounter = counter;
+    return counter;
+  }
+
   #hasRoom(): boolean {
     return this.#readers.every(({ queue }) => queue.length < MAX_QUEUED_RECORDS);
   }
 
   #end(): void {
-    if (this.#rest.length > 0) this.#line(this.#rest);
+    if (this.#rest.length > 0) this.#line(this.#rest, 0, this.#rest.length);
     this.#rest = Buffer.alloc(0);
     this.ended = true;
     this.changed.all();

@@ -53,7 +53,10 @@ clientContract('stdio://', {
 /** Header without what is missing, and payload as text. */
 function parsed(text: string): [object, string] {
   const { header, payload: bytes } = parseLine(Buffer.from(text));
-  return [Object.fromEntries(Object.entries(header).filter(([, value]) => value !== undefined)), bytes.toString()];
+  return [
+    Object.fromEntries(Object.entries(header).filter(([, value]) => value !== undefined)),
+    Buffer.from(bytes).toString(),
+  ];
 }
 
 test('the line grammar', () => {
