@@ -355,6 +355,8 @@ test('a restart goes on where it was, with and without a checkpoint', OPTIONS, a
       assert.equal((await call('POST', `/v1/topics/${topic}/records`, records)).status, 200);
     }
     await until(() => application.applied.length === 120 * (round + 1));
+    // What it has applied it may not have answered yet.
+    await until(() => broker.pushes.lag(broker.pushes.get('p')) === 0);
     assert.equal(broker.pushes.counters.rewinds, 0, 'the journal knew');
     await listener.stop();
     await broker.close();
