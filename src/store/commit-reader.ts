@@ -23,6 +23,7 @@ import type { CommitNumber } from '../journal/journal.ts';
 import type { CommitRow, CommitSource, CommitStep } from './commit-source.ts';
 import { type FileHandles, isMissingFile } from './file-handles.ts';
 import type { JournalMap } from './journal-map.ts';
+import { soundBytes } from './sound-batches.ts';
 import type { TailCache } from './tail-cache.ts';
 
 /** Read from the disk at once. */
@@ -141,7 +142,13 @@ export class CommitReader implements CommitSource {
   }
 
   async body(upTo: CommitNumber): Promise<Uint8Array> {
-    return await this.#bytes(this.#bodies, this.#row.bytes, upTo);
+    const { bytes: sizeBytes, baseOffset } = this.#row;
+    const bytes = await this.#bytes(this.#bodies, sizeBytes, upTo);
+    // What is in memory was written by this process; what comes from the disk may have rotted there.
+    if (this.#leases.length > 0 || this.#row.kind !== KIND_BATCHES) return bytes;
+    const sound = soundBytes(bytes, baseOffset);
+    if (sound === bytes.length) return bytes;
+    throw this.#fault(this.#bodies + sound, 'a batch is damaged');
   }
 
   release(): void {

@@ -1,5 +1,5 @@
 /** The tier worker without its thread, on any disk and store: what it does becomes part of the disk's history. */
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { FromTierWorker, ToTierWorker } from '../../src/broker/tiering/messages.ts';
 import type { TierWorker } from '../../src/broker/tiering/tier-link.ts';
 import { TierLoop } from '../../src/broker/tiering/tier-loop.ts';
@@ -8,12 +8,14 @@ import type { DataKey } from '../../src/journal/encryption/data-keys.ts';
 import { diskWith } from '../../src/journal/encryption/open-disk.ts';
 import type { ObjectStore } from '../../src/store/object-store.ts';
 
+/** @param clock pauses between tries of a fetch are by it. */
 export function inProcessTier(
   disk: Disk,
   directory: string,
   store: ObjectStore,
+  clock: Clock = systemClock,
 ): (keys: readonly DataKey[] | undefined) => TierWorker {
-  return (keys) => new InProcessTier(diskWith(disk, keys), directory, store);
+  return (keys) => new InProcessTier(diskWith(disk, keys), directory, store, clock);
 }
 
 class InProcessTier implements TierWorker {
@@ -21,8 +23,8 @@ class InProcessTier implements TierWorker {
   #onMessage: ((message: FromTierWorker) => void) | undefined;
   #ended = false;
 
-  constructor(disk: Disk, directory: string, store: ObjectStore) {
-    this.#loop = new TierLoop(store, disk, directory, systemClock, {
+  constructor(disk: Disk, directory: string, store: ObjectStore, clock: Clock) {
+    this.#loop = new TierLoop(store, disk, directory, clock, {
       say: (message) => setImmediate(() => this.#ended || this.#onMessage?.(message)),
     });
   }

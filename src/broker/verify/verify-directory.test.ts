@@ -49,7 +49,7 @@ test('everything is sound, and every file was looked at', async () => {
   const disk = await closedDirectory();
   const { sound, problems } = await verified(disk);
   assert.deepEqual(problems, []);
-  const all = ['journal', 'index', 'chunk', 'checkpoint'].flatMap((kind) => filesOf(disk, kind));
+  const all = ['journal', 'index', 'order', 'chunk', 'checkpoint'].flatMap((kind) => filesOf(disk, kind));
   // The next journal file is made ahead of need and is empty.
   const empty = [...disk.content()].filter(([, bytes]) => bytes.length === 0).map(([path]) => path);
   assert.deepEqual([...sound].sort(), all.filter((path) => !empty.includes(path)).sort());

@@ -6,6 +6,7 @@
  * |---|---|---|
  * | journal files | headers, chain, tables, every command and batch | no |
  * | indexes | what their journal file gives, byte for byte | built again |
+ * | order files | header, every block | no: subscriptions over many topics begin behind it |
  * | chunks | header, directory, rows, every batch, offsets without a gap | no |
  * | checkpoints | every section; the newest can be restored | no: the one before is used |
  * | views | each partition's ranges, by the newest checkpoint: no gap, files there, the same offsets in the chunks | no |
@@ -23,6 +24,7 @@ import {
   journalDirectory,
   journalPath,
   numberedFiles,
+  orderPath,
 } from '../../journal/paths.ts';
 import { verifyJournal } from '../../journal/verify.ts';
 import { readWhole } from '../../journal/whole-file.ts';
@@ -31,6 +33,7 @@ import { checkChunk } from '../../store/chunk-check.ts';
 import { describeFile, isChunk } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import { IndexBuilder } from '../../store/index-file.ts';
+import { orderRows } from '../../store/order-file.ts';
 import type { Partition } from '../../store/partition.ts';
 import { BrokerState } from '../broker-state.ts';
 import { rebuildIndex } from '../checkpoints/index-repair.ts';
@@ -73,6 +76,7 @@ export async function* verifyDirectory(
     }
   }
   yield* verifyIndexes(disk, directory, repair);
+  yield* verifyOrders(disk, directory);
   const ranges: ChunkRanges = new Map();
   yield* verifyChunks(disk, directory, ranges);
   yield* verifyCheckpoints(disk, directory, ranges);
@@ -98,6 +102,19 @@ async function* verifyIndexes(
     }
     if (repair) await rebuildIndex(disk, directory, file);
     yield damage(path, undefined, 'it is not what its journal file gives', repair);
+  }
+}
+
+async function* verifyOrders(disk: Disk, directory: string): AsyncGenerator<VerifyReport, void, undefined> {
+  for (const file of numberedFiles(await disk.list(journalDirectory(directory)), 'order')) {
+    const path = orderPath(directory, file);
+    const bytes = await readWhole(disk, path).catch(() => undefined);
+    // It goes when nothing in it is readable any more.
+    if (bytes === undefined) continue;
+    const fault = [...orderRows(bytes, file)].find((rows) => typeof rows === 'string');
+    yield fault === undefined
+      ? { kind: 'sound', path, sizeBytes: bytes.length }
+      : damage(path, undefined, `${fault}; subscriptions over many topics begin behind it`);
   }
 }
 
