@@ -12,7 +12,7 @@ import { parseArgs, promisify } from 'node:util';
 import { Consumer, Producer } from '@platformatic/kafka';
 import { ProduceItem } from '../src/broker/produce.ts';
 import { BatchBuilder } from '../src/model/batch-builder.ts';
-import { connect, raw, string } from '../src/sdk/index.ts';
+import { connect, raw, type Producer as SdkProducer, string } from '../src/sdk/index.ts';
 import { openBroker } from '../src/server/index.ts';
 import { MillraceProcess } from '../test/kit/millrace-process.ts';
 import { RedisServer } from '../test/kit/redis-server.ts';
@@ -43,6 +43,14 @@ function median(list: readonly number[]): number {
 
 function thousand(value: number): string {
   return `${Math.round(value / 1000)} k/s`;
+}
+
+async function submitAll(producer: SdkProducer<Uint8Array>, count: number, value: Uint8Array): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const ticket = producer.submit({ value });
+    if (ticket instanceof Promise) await ticket;
+  }
+  await producer.flush();
 }
 
 /** Runs both in turn; which goes first takes turns too. */
@@ -85,11 +93,7 @@ async function kafka(): Promise<void> {
       });
       await producer.send({ value: VALUE });
       return await rate(COUNT, async () => {
-        for (let i = 0; i < COUNT; i++) {
-          const ticket = producer.submit({ value: VALUE });
-          if (ticket instanceof Promise) await ticket;
-        }
-        await producer.flush();
+        await submitAll(producer, COUNT, VALUE);
       });
     },
   );
@@ -179,11 +183,7 @@ async function ss(): Promise<void> {
       await using producer = await client.producer({ value: raw(), acks: 'leader' });
       await producer.send({ value: VALUE });
       return await rate(total, async () => {
-        for (let i = 0; i < total; i++) {
-          const ticket = producer.submit({ value: VALUE });
-          if (ticket instanceof Promise) await ticket;
-        }
-        await producer.flush();
+        await submitAll(producer, total, VALUE);
       });
     },
   );
@@ -205,11 +205,7 @@ async function ss(): Promise<void> {
       await using producer = await client.producer({ value: raw() });
       await producer.send({ value: VALUE });
       return await rate(COUNT, async () => {
-        for (let i = 0; i < COUNT; i++) {
-          const ticket = producer.submit({ value: VALUE });
-          if (ticket instanceof Promise) await ticket;
-        }
-        await producer.flush();
+        await submitAll(producer, COUNT, VALUE);
       });
     },
   );
@@ -250,11 +246,7 @@ async function redis(): Promise<void> {
     await using producer = await client.producer({ value: raw(), maxBatchRecords: 500 });
     write.push(
       await rate(COUNT, async () => {
-        for (let i = 0; i < COUNT; i++) {
-          const ticket = producer.submit({ value });
-          if (ticket instanceof Promise) await ticket;
-        }
-        await producer.flush();
+        await submitAll(producer, COUNT, value);
       }),
     );
     await using consumer = await client.consumer({ from: 'earliest', until: 'end', value: raw() });
