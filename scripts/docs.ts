@@ -5,73 +5,13 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ENTRY_POINTS, type PublicExport, publicExports } from './public-exports.ts';
+import { apiPages } from './api-pages.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const KINDS = [
-  ['function', 'Functions'],
-  ['class', 'Classes'],
-  ['value', 'Values'],
-  ['type', 'Types'],
-] as const;
+const TARGET = path.join(ROOT, 'docs/api');
 
-if (import.meta.main) {
-  const target = path.join(ROOT, 'docs/api');
-  rmSync(target, { recursive: true, force: true });
-  mkdirSync(target, { recursive: true });
-  for (const [name, text] of apiPages(ROOT)) writeFileSync(path.join(target, name), text);
-  process.stdout.write(`docs/api: ${Object.keys(ENTRY_POINTS).length} entry points\n`);
-}
-
-/** Names of files to pages in Markdown. */
-export function apiPages(root: string): Map<string, string> {
-  const pages = new Map<string, string>();
-  const index = ['# Reference', '', 'Made from the docstrings by `npm run docs`.', ''];
-  for (const [entry, file] of Object.entries(ENTRY_POINTS)) {
-    const exports = publicExports(root, file);
-    const name = `${entry.replace('/', '-')}.md`;
-    pages.set(name, page(entry, exports));
-    index.push(`- [\`${entry}\`](${name}): ${exports.map((item) => `\`${item.name}\``).join(', ')}`);
-  }
-  return pages.set('README.md', `${index.join('\n')}\n`);
-}
-
-function page(entry: string, exports: readonly PublicExport[]): string {
-  const lines = [`# ${entry}`, ''];
-  for (const [kind, title] of KINDS) {
-    const items = exports.filter((item) => item.kind === kind).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    if (items.length === 0) continue;
-    lines.push(`## ${title}`, '', ...items.flatMap(section));
-  }
-  return `${lines.join('\n').trimEnd()}\n`;
-}
-
-function section({ name, signatures, doc, members, file }: PublicExport): string[] {
-  const lines = [`### ${name}`, '', '```ts', ...signatures, '```', ''];
-  if (doc !== '') lines.push(prose(doc), '');
-  for (const member of members) {
-    lines.push(`- \`${oneLine(member.signature)}\``);
-    if (member.doc !== '') lines.push('', indent(prose(member.doc)), '');
-  }
-  if (members.length > 0) lines.push('');
-  lines.push(`Source: \`${file}\``, '');
-  return lines;
-}
-
-/** Tags become words; code blocks stay. */
-function prose(doc: string): string {
-  return doc
-    .replaceAll(/^\s*@(param|typeParam) (\S+)/gm, '\n**$2**:')
-    .replaceAll(/@returns\b/g, '\n**Returns** ')
-    .replaceAll(/@throws\b/g, '\n**Throws** ')
-    .replaceAll(/\*\* {2,}/g, '** ')
-    .trim();
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/\s+/g, ' ');
-}
-
-function indent(text: string): string {
-  return text.replaceAll(/^(?=.)/gm, '  ');
-}
+rmSync(TARGET, { recursive: true, force: true });
+mkdirSync(TARGET, { recursive: true });
+const pages = apiPages(ROOT);
+for (const [name, text] of pages) writeFileSync(path.join(TARGET, name), text);
+process.stdout.write(`docs/api: ${pages.size} pages\n`);

@@ -1,5 +1,5 @@
 /**
- * What the published entry points export, read off the sources: name, signature, docstring. The reference (scripts/docs.ts) is
+ * What the published entry points export, read off the sources: name, signature, docstring. The reference (scripts/api-pages.ts) is
  * made of it, and a test holds that nothing public is without a docstring.
  */
 import { readFileSync } from 'node:fs';

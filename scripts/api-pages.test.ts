@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { apiPages } from './docs.ts';
+import { apiPages } from './api-pages.ts';
 import { ENTRY_POINTS, publicExports } from './public-exports.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
