@@ -106,8 +106,6 @@ describe('joining', () => {
   it('is refused where the request makes no sense', () =>
     consumerTranscript(`
       topic t=1
-      A enter timeout=-1
-        A: BROKER_REQUEST_INVALID
       A enter topics=
         A: BROKER_REQUEST_INVALID
       A enter assignor=sticky
@@ -120,6 +118,28 @@ describe('joining', () => {
         A: BROKER_REQUEST_INVALID
       A enter topics=t
         A: epoch 1, t/0
+    `));
+
+  // librdkafka sends such a one after an unsubscribe, and ends where it is refused.
+  it('joins without saying how long it takes and what it owns', () =>
+    consumerTranscript(`
+      topic t=2
+      A beat epoch=0 topics=t
+        A: epoch 1, t/0-1
+      B enter topics=t
+        B: epoch 2, none, soon
+      # Five minutes to give up what it lost.
+      A beat
+        A: epoch 1, t/0, soon
+      advance 40000
+      A beat
+        A: epoch 1, soon
+      B beat
+        B: epoch 2, soon
+      A leave
+        A: epoch -1
+      A beat epoch=0 topics=t
+        A: epoch 4, t/0
     `));
 
   it('is refused when the group is full; known members go on', () =>

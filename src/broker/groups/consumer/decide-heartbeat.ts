@@ -23,6 +23,11 @@ import { reconcile } from './reconcile.ts';
 const JOIN = 0;
 const LEAVE = -1;
 const LAST_EPOCH = 0x7fff_ffff;
+/**
+ * Of a member that joins without one. Kafka refuses it, which is fatal for the client; but librdkafka 2.15 may join so where
+ * unsubscribing and subscribing follow each other fast. As long as `max.poll.interval.ms` is by default.
+ */
+const DEFAULT_REBALANCE_TIMEOUT_MS = 300_000;
 
 /** Topics of the head state. */
 export interface TopicView {
@@ -61,8 +66,7 @@ export function refuseRequest(request: ConsumerHeartbeatRequest): ConsumerHeartb
   if (epoch === LEFT_FOR_A_WHILE && instanceId === null)
     return invalid('MemberEpoch -2 is for members with an InstanceId.');
   if (epoch === JOIN) {
-    if (request.rebalanceTimeoutMs < 0) return invalid('RebalanceTimeoutMs must be given in the first heartbeat.');
-    if (owned === null || owned.size > 0) return invalid('TopicPartitions must be empty in the first heartbeat.');
+    if (owned !== null && owned.size > 0) return invalid('TopicPartitions must be empty in the first heartbeat.');
     const subscribes = (request.topics !== null && request.topics.length > 0) || (request.regex ?? '') !== '';
     if (!subscribes) {
       return invalid('SubscribedTopicNames or SubscribedTopicRegex must be given in the first heartbeat.');
@@ -354,7 +358,7 @@ function subscriptionOf(
     rackId: request.rackId ?? before?.rackId ?? null,
     clientId,
     clientHost,
-    rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? (before?.rebalanceTimeoutMs ?? 1) : timeoutMs,
+    rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? (before?.rebalanceTimeoutMs ?? Math.min(DEFAULT_REBALANCE_TIMEOUT_MS, maxRebalanceTimeoutMs)) : timeoutMs,
     topics: topics === null ? (before?.topics ?? []) : [...new Set(topics)].sort(),
     regex: regex === null ? (before?.regex ?? null) : regex === '' ? null : regex,
     assignor: request.assignor ?? before?.assignor ?? null,
