@@ -16,6 +16,7 @@ const KEPT_OUTPUT_CHARACTERS = 4000;
 
 export class BrokerProcess {
   readonly address: Address;
+  readonly httpPort: number;
   readonly #child: ChildProcess;
   #output = '';
   #readyMs = Number.NaN;
@@ -23,6 +24,7 @@ export class BrokerProcess {
 
   private constructor(script: string, directory: string, kafkaPort: number, httpPort: number) {
     this.address = { host: '127.0.0.1', port: kafkaPort };
+    this.httpPort = httpPort;
     const args = ['serve', '--data', directory, '--kafka', `127.0.0.1:${kafkaPort}`, '--http', `127.0.0.1:${httpPort}`];
     this.#child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const keep = (text: Buffer): void => {

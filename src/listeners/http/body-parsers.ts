@@ -8,7 +8,9 @@ import { JsonScan } from './json-scan.ts';
 import { bodyText } from './record-input.ts';
 
 declare module 'fastify' {
-  interface FastifyRequest extends BodyHolder {}
+  interface FastifyRequest {
+    held: BodyHolder;
+  }
 }
 
 /** The largest topic definition is a few kilobytes. */
@@ -19,7 +21,7 @@ export function parseJsonBodies(app: FastifyInstance, { settings, bodies }: Http
   const types = ['application/json', 'application/merge-patch+json'];
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(types, async (request: FastifyRequest, payload: FastifyRequest['raw']) => {
-    const text = bodyText(await readBody(payload, request, { maxBodyBytes, budget: bodies }));
+    const text = bodyText(await readBody(payload, request.held, { maxBodyBytes, budget: bodies }));
     return parseJson(text);
   });
   refuseOtherBodies(app, types);
@@ -33,7 +35,7 @@ export function parseRecordBodies(
   const limits = { maxBodyBytes: settings.maxBodyBytes, budget: bodies };
   app.removeAllContentTypeParsers();
   app.addContentTypeParser([...types], (request: FastifyRequest, payload: FastifyRequest['raw']) =>
-    readBody(payload, request, limits),
+    readBody(payload, request.held, limits),
   );
   refuseOtherBodies(app, types);
 }

@@ -77,8 +77,15 @@ async function stream(room: ReadingRoom, reading: Reading, response: ServerRespo
     left -= sent;
     if (reading.ended !== undefined || left === 0) return;
     // A reader far behind is always served from memory at once: others must have their turn.
-    if (sent > 0) await setImmediate();
-    else await idle(room, reading, response, plan);
+    if (sent > 0) {
+      await setImmediate();
+      continue;
+    }
+    // Here and not in a function of its own: what waits for long keeps as little as it can.
+    const { source, framing } = plan;
+    const outcome = await source.wait(reading, room.settings.heartbeatMs);
+    const words = outcome === 'empty' ? framing.heartbeat(source.cursor) : '';
+    if (words !== '' && !response.write(words)) await room.drained(reading, response);
   }
 }
 
@@ -147,15 +154,4 @@ async function readPiece(
   const bytes = Buffer.from(parts.join(''), framing.encoding ?? 'utf8');
   // A source that got partitions meanwhile has a mix of them, which is its own.
   return { bytes, recordCount: parts.length, nextOffset: source.sharing?.nextOffset ?? -1 };
-}
-
-async function idle(
-  room: ReadingRoom,
-  reading: Reading,
-  response: ServerResponse,
-  { source, framing }: FollowPlan,
-): Promise<void> {
-  const outcome = await source.wait(reading, room.settings.heartbeatMs);
-  const words = outcome === 'empty' ? framing.heartbeat(source.cursor) : '';
-  if (words !== '' && !response.write(words)) await room.drained(reading, response);
 }

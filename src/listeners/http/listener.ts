@@ -7,7 +7,7 @@
  *                └─► refuseSocket
  * ```
  */
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { XSchema } from 'typebox/schema';
@@ -199,7 +199,8 @@ function createApp(context: HttpContext, options: HttpListenerOptions): FastifyI
       keepAliveTimeoutBuffer: 0,
     },
   });
-  app.decorateRequest('heldBytes', 0);
+  // Set for every request before anything else happens to it.
+  app.decorateRequest('held');
   limitServer(app.server, context);
   app.setValidatorCompiler(({ schema, httpPart }) => compileValidator(schema as XSchema, httpPart as RequestPart));
   app.setSerializerCompiler(() => JSON.stringify);
@@ -265,15 +266,8 @@ function limitServer(server: Server, { settings, counters, broker }: HttpContext
 function addHooks(app: FastifyInstance, context: HttpContext): void {
   const { counters, settings } = context;
   app.addHook('onRequest', (request, reply, done) => {
-    counters.inFlight += 1;
     counters.sockets.get(request.raw.socket)?.requested(request.raw);
-    reply.raw.once('close', () => {
-      counters.inFlight -= 1;
-      context.bodies.give(request.heldBytes);
-      request.heldBytes = 0;
-      const route = request.routeOptions.url ?? 'unknown';
-      counters.answered(request.method, route, reply.raw.statusCode);
-    });
+    watchEnd(context, request, reply.raw);
     reply.header('millrace-request-id', request.id);
     checkRequest(request, context);
     if (applyCors(settings.corsOrigins, request, reply)) reply.code(204).send();
@@ -297,6 +291,21 @@ async function loadFirst(done: (error?: Error) => void): Promise<void> {
     return;
   }
   done();
+}
+
+/** What waits for the end keeps neither request nor reply: an answer that does not end would hold both. */
+function watchEnd({ counters, bodies }: HttpContext, request: FastifyRequest, response: ServerResponse): void {
+  const { method } = request;
+  const route = request.routeOptions.url ?? 'unknown';
+  const held = { heldBytes: 0 };
+  request.held = held;
+  counters.inFlight += 1;
+  response.once('close', () => {
+    counters.inFlight -= 1;
+    bodies.give(held.heldBytes);
+    held.heldBytes = 0;
+    counters.answered(method, route, response.statusCode);
+  });
 }
 
 function checkRequest(request: FastifyRequest, context: HttpContext): void {

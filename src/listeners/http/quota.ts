@@ -36,7 +36,7 @@ export function applyQuotas(app: FastifyInstance, quotas: Quotas): void {
   });
   app.addHook('preValidation', (request, _reply, done) => {
     if (countedAs(quotas, request) === 'producer') {
-      quotas.use('producer', quotaClientOf(request.raw), request.heldBytes);
+      quotas.use('producer', quotaClientOf(request.raw), request.held.heldBytes);
     }
     done();
   });

@@ -43,7 +43,8 @@ export async function followRead(call: ReadCall): Promise<FastifyReply> {
   const source = new TopicSource(context.room, { positions, allPartitions, render, form });
   const limit = query.limit ?? query.first ?? Number.POSITIVE_INFINITY;
   beginStream(reply, framing);
-  await follow(context.room, reading, reply.raw, { source, framing, limit });
+  // Not waited for: request and reply would be kept as long as it goes on.
+  void follow(context.room, reading, reply.raw, { source, framing, limit });
   return reply;
 }
 

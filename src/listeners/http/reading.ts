@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http';
 import type { Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
-import { cancelFetch, type FetchItem, type FetchRequest } from '../../broker/fetch.ts';
+import { cancelFetch, type FetchItem, type FetchOperation, type FetchRequest } from '../../broker/fetch.ts';
 import { ByteBudget } from './byte-budget.ts';
 import type { HttpCounters } from './counters.ts';
 import type { HttpSettings } from './settings.ts';
@@ -14,12 +14,54 @@ import { SharedPieces } from './shared-pieces.ts';
 
 export type EndReason = 'gone' | 'stopping';
 
+/** What a reading waits for. Thousands wait at once, so it is an object and not a set of closures. */
+export interface WaitTarget<T> {
+  /** To call `done` or `fail` of the wait once, perhaps at once. */
+  start(wait: Wait<T>): void;
+  /** The reading ended first. */
+  cancel(): void;
+}
+
+/** A wait under way. What is called second is without effect. */
+export class Wait<T> {
+  readonly #reading: Reading;
+  readonly #target: WaitTarget<T>;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: Error) => void;
+  readonly #ended: T;
+
+  constructor(
+    reading: Reading,
+    target: WaitTarget<T>,
+    end: { readonly ended: T; readonly resolve: (value: T) => void; readonly reject: (error: Error) => void },
+  ) {
+    this.#reading = reading;
+    this.#target = target;
+    this.#ended = end.ended;
+    this.#resolve = end.resolve;
+    this.#reject = end.reject;
+  }
+
+  done(value: T): void {
+    if (this.#reading.leave(this)) this.#resolve(value);
+  }
+
+  fail(error: Error): void {
+    if (this.#reading.leave(this)) this.#reject(error);
+  }
+
+  /** For the reading, which has let go of it. */
+  endEarly(): void {
+    this.#target.cancel();
+    this.#resolve(this.#ended);
+  }
+}
+
 export class Reading {
   ended: EndReason | undefined;
   /** Whose quota it counts for by itself (quota.ts); undefined: its request is counted by its answer. */
   readonly quotaClient: string | undefined;
-  /** Lets go of what is being waited for; set by whoever waits, for as long as it waits. */
-  #letGo: (() => void) | undefined;
+  #wait: { endEarly(): void } | undefined;
 
   constructor(quotaClient: string | undefined) {
     this.quotaClient = quotaClient;
@@ -28,39 +70,74 @@ export class Reading {
   end(reason: EndReason): void {
     if (this.ended !== undefined) return;
     this.ended = reason;
-    this.#release();
+    const wait = this.#wait;
+    this.#wait = undefined;
+    wait?.endEarly();
   }
 
-  /** Waits until `start`'s callback is called; `cancel` undoes it when the reading ends first, or has already. */
-  wait<T>(start: (done: (value: T) => void) => void, cancel: () => void): Promise<T | undefined> {
-    if (this.ended !== undefined) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      let settled = false;
-      this.#letGo = () => {
-        if (settled) return;
-        settled = true;
-        cancel();
-        resolve(undefined);
-      };
-      start((value) => {
-        if (settled) return;
-        settled = true;
-        this.#letGo = undefined;
-        resolve(value);
-      });
+  /**
+   * Waits for one thing at a time.
+   *
+   * @param ended what it resolves to when the reading ends first, or has already.
+   * @throws what the target fails with.
+   */
+  wait<T>(target: WaitTarget<T>, ended: T): Promise<T> {
+    if (this.ended !== undefined) return Promise.resolve(ended);
+    return new Promise((resolve, reject) => {
+      const wait = new Wait(this, target, { ended, resolve, reject });
+      this.#wait = wait;
+      target.start(wait);
     });
   }
 
-  #release(): void {
-    const letGo = this.#letGo;
-    this.#letGo = undefined;
-    letGo?.();
+  /** For the wait. @returns false where it is over already. */
+  leave(wait: { endEarly(): void }): boolean {
+    if (this.#wait !== wait) return false;
+    this.#wait = undefined;
+    return true;
   }
 }
 
 /** What a reading is for; `close` ends it. */
 export interface ReadingOwner {
   once(event: 'close', listener: () => void): unknown;
+}
+
+/** A fetch that a reading waits for, however long. */
+class AwaitedFetch implements FetchRequest, WaitTarget<FetchRequest | undefined> {
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+  readonly readCommitted = true;
+  readonly items: readonly FetchItem[];
+  operation: FetchOperation | undefined;
+  readonly #broker: Broker;
+  #wait: Wait<FetchRequest | undefined> | undefined;
+
+  constructor(
+    broker: Broker,
+    items: readonly FetchItem[],
+    { maxBytes, waitMs }: { readonly maxBytes: number; readonly waitMs: number },
+  ) {
+    this.#broker = broker;
+    this.items = items;
+    this.maxBytes = maxBytes;
+    this.maxWaitMs = waitMs;
+    this.minBytes = waitMs > 0 ? 1 : 0;
+  }
+
+  start(wait: Wait<FetchRequest | undefined>): void {
+    this.#wait = wait;
+    this.#broker.fetch(this);
+  }
+
+  settled(): void {
+    this.#wait?.done(this);
+  }
+
+  cancel(): void {
+    cancelFetch(this);
+  }
 }
 
 export class ReadingRoom {
@@ -116,21 +193,9 @@ export class ReadingRoom {
 
   /** @returns the settled request, to be released by the caller; undefined when the reading ended first. */
   fetch(reading: Reading, items: FetchItem[], maxBytes: number, waitMs: number): Promise<FetchRequest | undefined> {
-    let request: FetchRequest | undefined;
-    return reading.wait<FetchRequest>(
-      (done) => {
-        const fresh: FetchRequest = {
-          minBytes: waitMs > 0 ? 1 : 0,
-          maxBytes,
-          maxWaitMs: waitMs,
-          readCommitted: true,
-          items,
-          settled: () => done(fresh),
-        };
-        request = fresh;
-        this.broker.fetch(fresh);
-      },
-      () => request !== undefined && cancelFetch(request),
+    return reading.wait<FetchRequest | undefined>(
+      new AwaitedFetch(this.broker, items, { maxBytes, waitMs }),
+      undefined,
     );
   }
 
@@ -138,14 +203,14 @@ export class ReadingRoom {
   async take(reading: Reading, bytes: number): Promise<boolean> {
     if (this.budget.tryTake(bytes)) return true;
     let leave: (() => void) | undefined;
-    const granted = await reading.wait<true>(
-      (done) => {
-        const ticket = this.budget.take(bytes, () => done(true));
+    const target: WaitTarget<boolean> = {
+      start: (wait) => {
+        const ticket = this.budget.take(bytes, () => wait.done(true));
         leave = () => ticket.cancel();
       },
-      () => leave?.(),
-    );
-    return granted === true;
+      cancel: () => leave?.(),
+    };
+    return await reading.wait(target, false);
   }
 
   /** Takes note of what a reader that does not end was sent. */
@@ -166,12 +231,13 @@ export class ReadingRoom {
       if (waitMs === 0) return;
       if (waits > 0) say();
       let timer: Timer | undefined;
-      await reading.wait<true>(
-        (done) => {
-          timer = clock.schedule(Math.min(waitMs, this.settings.heartbeatMs), () => done(true));
+      const target: WaitTarget<void> = {
+        start: (wait) => {
+          timer = clock.schedule(Math.min(waitMs, this.settings.heartbeatMs), () => wait.done());
         },
-        () => timer?.cancel(),
-      );
+        cancel: () => timer?.cancel(),
+      };
+      await reading.wait(target, undefined);
     }
   }
 
@@ -188,13 +254,14 @@ export class ReadingRoom {
   async drained(reading: Reading, response: ServerResponse): Promise<boolean> {
     this.watchStall(response);
     let onDrain: (() => void) | undefined;
-    await reading.wait<true>(
-      (done) => {
-        onDrain = () => done(true);
+    const target: WaitTarget<void> = {
+      start: (wait) => {
+        onDrain = () => wait.done();
         response.once('drain', onDrain);
       },
-      () => {},
-    );
+      cancel: () => {},
+    };
+    await reading.wait(target, undefined);
     if (onDrain !== undefined) response.off('drain', onDrain);
     response.socket?.setTimeout(0);
     return reading.ended === undefined;

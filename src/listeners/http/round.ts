@@ -1,8 +1,8 @@
 /** One round of a read: one fetch, its records rendered. Answers and follows are made of rounds. */
 import { MillraceError } from '../../base/errors.ts';
-import { FetchItem, releaseFetch } from '../../broker/fetch.ts';
+import { cancelFetch, FetchItem, type FetchOperation, type FetchRequest, releaseFetch } from '../../broker/fetch.ts';
 import type { PartitionPosition } from './position.ts';
-import type { Reading, ReadingRoom } from './reading.ts';
+import type { Reading, ReadingRoom, Wait, WaitTarget } from './reading.ts';
 import type { ReadOutcome } from './record-source.ts';
 import { PartitionWalk, walkRecords } from './record-walk.ts';
 
@@ -43,20 +43,51 @@ export async function readRound(
 }
 
 /** Waits until a partition has something behind its position. Holds no memory meanwhile. */
-export async function awaitRecords(
+export function awaitRecords(
   room: ReadingRoom,
   reading: Reading,
   positions: readonly PartitionPosition[],
   waitMs: number,
 ): Promise<ReadOutcome> {
-  const items = positions.map(({ partition, nextOffset }) => new FetchItem(partition, nextOffset, 1));
-  const request = await room.fetch(reading, items, 1, waitMs);
-  if (request === undefined) return 'ended';
-  try {
-    for (const [i, item] of items.entries()) walkOf(positions[i] as PartitionPosition, item);
-    return items.some((item) => item.sizeBytes > 0) ? 'read' : 'empty';
-  } finally {
-    releaseFetch(request);
+  return reading.wait<ReadOutcome>(new RecordsWait(room, positions, waitMs), 'ended');
+}
+
+class RecordsWait implements FetchRequest, WaitTarget<ReadOutcome> {
+  readonly minBytes = 1;
+  readonly maxBytes = 1;
+  readonly maxWaitMs: number;
+  readonly readCommitted = true;
+  readonly items: readonly FetchItem[];
+  operation: FetchOperation | undefined;
+  readonly #room: ReadingRoom;
+  readonly #positions: readonly PartitionPosition[];
+  #wait: Wait<ReadOutcome> | undefined;
+
+  constructor(room: ReadingRoom, positions: readonly PartitionPosition[], waitMs: number) {
+    this.#room = room;
+    this.#positions = positions;
+    this.maxWaitMs = waitMs;
+    this.items = positions.map(({ partition, nextOffset }) => new FetchItem(partition, nextOffset, 1));
+  }
+
+  start(wait: Wait<ReadOutcome>): void {
+    this.#wait = wait;
+    this.#room.broker.fetch(this);
+  }
+
+  settled(): void {
+    try {
+      for (const [i, item] of this.items.entries()) walkOf(this.#positions[i] as PartitionPosition, item);
+      this.#wait?.done(this.items.some((item) => item.sizeBytes > 0) ? 'read' : 'empty');
+    } catch (error) {
+      this.#wait?.fail(error as Error);
+    } finally {
+      releaseFetch(this);
+    }
+  }
+
+  cancel(): void {
+    cancelFetch(this);
   }
 }
 

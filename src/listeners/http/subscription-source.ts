@@ -1,11 +1,12 @@
 /** Records of all topics that match a glob, in the order of commits. */
 import type { Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
+import type { Broker } from '../../broker/broker.ts';
 import { type Cursor, formatCursor } from '../../broker/subscriptions/cursor.ts';
 import type { CommitRun, Subscription } from '../../broker/subscriptions/subscription.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
 import type { Collector } from './collector.ts';
-import type { Reading, ReadingRoom } from './reading.ts';
+import type { Reading, ReadingRoom, Wait, WaitTarget } from './reading.ts';
 import { type RecordFormat, recordJson } from './record-output.ts';
 import type { ReadOutcome, RecordSource } from './record-source.ts';
 import { PartitionWalk } from './record-walk.ts';
@@ -63,24 +64,10 @@ export class SubscriptionSource implements RecordSource {
     }
   }
 
-  async wait(reading: Reading, waitMs: number): Promise<ReadOutcome> {
+  wait(reading: Reading, waitMs: number): Promise<ReadOutcome> {
     const { broker } = this.#room;
-    if (broker.journal.status().publishedCommit !== this.#endedAt) return 'read';
-    let leave: (() => void) | undefined;
-    let timer: Timer | undefined;
-    const letGo = (): void => {
-      leave?.();
-      timer?.cancel();
-    };
-    const outcome = await reading.wait<'read' | 'empty'>((done) => {
-      const end = (what: 'read' | 'empty'): void => {
-        letGo();
-        done(what);
-      };
-      leave = broker.commits.once(() => end('read'));
-      timer = broker.clock.schedule(waitMs, () => end('empty'));
-    }, letGo);
-    return outcome ?? 'ended';
+    if (broker.journal.status().publishedCommit !== this.#endedAt) return Promise.resolve('read');
+    return reading.wait<ReadOutcome>(new CommitWait(broker, waitMs), 'ended');
   }
 
   /** @returns whether the next run may follow: not where this one is left in front of a batch that cannot be opened. */
@@ -111,6 +98,33 @@ export class SubscriptionSource implements RecordSource {
     // The rest of the entry, perhaps, is the next round's.
     this.#subscription.reread(run, position.nextOffset);
     return true;
+  }
+}
+
+/** Until the journal goes on. */
+class CommitWait implements WaitTarget<ReadOutcome> {
+  readonly #broker: Broker;
+  readonly #waitMs: number;
+  #leave: (() => void) | undefined;
+  #timer: Timer | undefined;
+
+  constructor(broker: Broker, waitMs: number) {
+    this.#broker = broker;
+    this.#waitMs = waitMs;
+  }
+
+  start(wait: Wait<ReadOutcome>): void {
+    const end = (what: ReadOutcome): void => {
+      this.cancel();
+      wait.done(what);
+    };
+    this.#leave = this.#broker.commits.once(() => end('read'));
+    this.#timer = this.#broker.clock.schedule(this.#waitMs, () => end('empty'));
+  }
+
+  cancel(): void {
+    this.#leave?.();
+    this.#timer?.cancel();
   }
 }
 

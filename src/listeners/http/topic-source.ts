@@ -61,8 +61,8 @@ export class TopicSource implements RecordSource {
     return await readRound(this.#room, reading, this.positions, maxBytes, { take });
   }
 
-  async wait(reading: Reading, waitMs: number): Promise<ReadOutcome> {
-    return await awaitRecords(this.#room, reading, this.positions, waitMs);
+  wait(reading: Reading, waitMs: number): Promise<ReadOutcome> {
+    return awaitRecords(this.#room, reading, this.positions, waitMs);
   }
 
   #addNewPartitions(): void {

@@ -13,7 +13,7 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { Collector } from '../http/collector.ts';
-import type { Reading, ReadingRoom } from '../http/reading.ts';
+import type { Reading, ReadingRoom, WaitTarget } from '../http/reading.ts';
 import type { RecordSource } from '../http/record-source.ts';
 
 /** How long to wait for records before looking again: only so that a wait has an end. */
@@ -100,12 +100,13 @@ export class Feed {
   }
 
   async #creditComes(): Promise<void> {
-    await this.#reading.wait<true>(
-      (done) => {
-        this.#onCredit = () => done(true);
+    const target: WaitTarget<void> = {
+      start: (wait) => {
+        this.#onCredit = () => wait.done();
       },
-      () => undefined,
-    );
+      cancel: () => {},
+    };
+    await this.#reading.wait(target, undefined);
     this.#onCredit = undefined;
   }
 }

@@ -358,7 +358,10 @@ function subscriptionOf(
     rackId: request.rackId ?? before?.rackId ?? null,
     clientId,
     clientHost,
-    rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? (before?.rebalanceTimeoutMs ?? Math.min(DEFAULT_REBALANCE_TIMEOUT_MS, maxRebalanceTimeoutMs)) : timeoutMs,
+    rebalanceTimeoutMs:
+      rebalanceTimeoutMs < 0
+        ? (before?.rebalanceTimeoutMs ?? Math.min(DEFAULT_REBALANCE_TIMEOUT_MS, maxRebalanceTimeoutMs))
+        : timeoutMs,
     topics: topics === null ? (before?.topics ?? []) : [...new Set(topics)].sort(),
     regex: regex === null ? (before?.regex ?? null) : regex === '' ? null : regex,
     assignor: request.assignor ?? before?.assignor ?? null,

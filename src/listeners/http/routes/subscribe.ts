@@ -35,7 +35,8 @@ export function subscribeRoutes(app: FastifyInstance, context: HttpContext): voi
     const source = open((json, cursor) => framing.record(json, cursor));
     await source.begin();
     beginStream(reply, framing);
-    await follow(room, reading, reply.raw, { source, framing, limit: query.limit ?? Number.POSITIVE_INFINITY });
+    // Not waited for: request and reply would be kept as long as it goes on.
+    void follow(room, reading, reply.raw, { source, framing, limit: query.limit ?? Number.POSITIVE_INFINITY });
     return reply;
   });
 }

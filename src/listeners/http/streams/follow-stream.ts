@@ -60,7 +60,8 @@ export async function followStream(
     ...(isText ? {} : { [STREAM.SSE_ENCODING]: 'base64' }),
   });
   response.flushHeaders();
-  await follow(context, reading, response, { stream, query, isText, first });
+  // Not waited for: request and reply would be kept as long as it goes on.
+  void follow(context, reading, response, { stream, query, isText, first });
   return reply;
 }
 

@@ -36,7 +36,7 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
   app.removeAllContentTypeParsers();
   const limits = { maxBodyBytes: settings.maxStreamBodyBytes, budget: bodies };
   app.addContentTypeParser('*', (request: FastifyRequest, payload: FastifyRequest['raw']) =>
-    readBody(payload, request, limits),
+    readBody(payload, request.held, limits),
   );
   app.addHook('onRequest', (_request, reply, done) => {
     // PROTOCOL.md, 12.7: content of strangers must not be taken for a page or a script.

@@ -1,61 +1,55 @@
 /** Waiting for a stream to move: more records, its end, or its deletion. Holds nothing but the place in two sets. */
-import type { Clock, Timer } from '../../../base/clock.ts';
+import type { Timer } from '../../../base/clock.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import type { Stream } from '../../../broker/streams/stream.ts';
 import type { Partition, PartitionWaiter } from '../../../store/partition.ts';
-import type { Reading } from '../reading.ts';
+import type { Reading, Wait, WaitTarget } from '../reading.ts';
 
 /** `moved`: look again. `ended`: the reading ended first. */
 export type WaitOutcome = 'moved' | 'timeout' | 'ended';
 
 /** @param offset what the reader has; anything readable behind it ends the wait at once. */
-export async function waitForStream(
+export function waitForStream(
   broker: Broker,
   reading: Reading,
   stream: Stream,
   offset: number,
   waitMs: number,
 ): Promise<WaitOutcome> {
-  let wait: StreamWait | undefined;
-  const outcome = await reading.wait<WaitOutcome>(
-    (done) => {
-      wait = new StreamWait(broker, stream, offset, done);
-      wait.start(waitMs, broker.clock);
-    },
-    () => wait?.stop(),
-  );
-  return outcome ?? 'ended';
+  return reading.wait<WaitOutcome>(new StreamWait(broker, stream, offset, waitMs), 'ended');
 }
 
-class StreamWait implements PartitionWaiter {
+class StreamWait implements PartitionWaiter, WaitTarget<WaitOutcome> {
   readonly #broker: Broker;
   readonly #stream: Stream;
   readonly #offset: number;
-  readonly #done: (outcome: WaitOutcome) => void;
+  readonly #waitMs: number;
   readonly #look = (): void => this.advanced();
+  #wait: Wait<WaitOutcome> | undefined;
   #timer: Timer | undefined;
 
-  constructor(broker: Broker, stream: Stream, offset: number, done: (outcome: WaitOutcome) => void) {
+  constructor(broker: Broker, stream: Stream, offset: number, waitMs: number) {
     this.#broker = broker;
     this.#stream = stream;
     this.#offset = offset;
-    this.#done = done;
+    this.#waitMs = waitMs;
   }
 
-  start(waitMs: number, clock: Clock): void {
+  start(wait: Wait<WaitOutcome>): void {
+    this.#wait = wait;
     const stream = this.#stream;
     // Between the read that found nothing and here it may have moved, and nobody would tell us.
     if (this.#hasMoved()) {
-      this.#done('moved');
+      wait.done('moved');
       return;
     }
     stream.partition.wait(this);
     stream.watchers ??= new Set();
     stream.watchers.add(this.#look);
-    this.#timer = clock.schedule(waitMs, () => this.#end('timeout'));
+    this.#timer = this.#broker.clock.schedule(this.#waitMs, () => this.#end('timeout'));
   }
 
-  stop(): void {
+  cancel(): void {
     const stream = this.#stream;
     this.#timer?.cancel();
     stream.partition.stopWaiting(this);
@@ -85,7 +79,7 @@ class StreamWait implements PartitionWaiter {
   }
 
   #end(outcome: WaitOutcome): void {
-    this.stop();
-    this.#done(outcome);
+    this.cancel();
+    this.#wait?.done(outcome);
   }
 }
