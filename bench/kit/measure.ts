@@ -29,8 +29,9 @@ export class Helper {
   #wake: (() => void) | undefined;
   #ended = false;
 
-  constructor(script: URL, args: readonly string[]) {
-    this.#child = fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  /** @param execArgv of Node. */
+  constructor(script: URL, args: readonly string[], execArgv: readonly string[] = process.execArgv) {
+    this.#child = fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [...execArgv] });
     this.#child.on('message', (message) => {
       this.#messages.push(message);
       this.#wake?.();

@@ -488,8 +488,10 @@ export class Broker {
     const publishedCommit = (): number => this.journal.status().publishedCommit;
     const partitionOf = (number: number): Partition | undefined => state.store.partition(number);
     const journal = new CommitReader({ map, tail, handles, pool, journalFile: (file) => journalPath(directory, file) });
-    const runs = new RunReader(this.#reader, pool, partitionOf);
-    const order = new OrderReader({ files: orders, handles, runs, orderFile: (file) => orderPath(directory, file) });
+    const order = (): OrderReader => {
+      const runs = new RunReader(this.#reader, pool, partitionOf);
+      return new OrderReader({ files: orders, handles, runs, orderFile: (file) => orderPath(directory, file) });
+    };
     return new Subscription({
       reader: new HistoryReader({ map, files: orders, journal, order }),
       filter: new TopicFilter(patterns, (partition) => this.topics.ofPartition(partition)),

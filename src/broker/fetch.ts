@@ -17,10 +17,13 @@ import { GatherBuffer, ReadResult } from '../store/read-result.ts';
 import type { PartitionReader } from '../store/reader.ts';
 import type { AbortedTransaction } from '../store/transaction-index.ts';
 
+export const FOR_EVER = Number.POSITIVE_INFINITY;
+
 export interface FetchRequest {
   /** Wait until this many bytes are there in sum; 0: never wait. */
   readonly minBytes: number;
   readonly maxBytes: number;
+  /** Cut to what the broker allows; FOR_EVER is for its own readers, and costs no timer. */
   readonly maxWaitMs: number;
   /** Stop at the last stable offset instead of the high watermark. */
   readonly readCommitted: boolean;
@@ -167,7 +170,8 @@ export class FetchOperation implements PartitionWaiter {
 
   start(): void {
     const { clock, maxWaitMs } = this.#path.options;
-    this.#deadline = clock.monotonic() + Math.min(this.#request.maxWaitMs, maxWaitMs);
+    const waitMs = this.#request.maxWaitMs;
+    this.#deadline = waitMs === FOR_EVER ? FOR_EVER : clock.monotonic() + Math.min(waitMs, maxWaitMs);
     this.#collect();
   }
 
@@ -341,7 +345,7 @@ export class FetchOperation implements PartitionWaiter {
     const { waits } = this.#request;
     if (waits !== undefined) waits.begin(this);
     else for (const item of this.#request.items) item.partition?.wait(this);
-    this.#timer = this.#path.options.clock.schedule(waitMs, () => this.answerNow());
+    if (waitMs !== FOR_EVER) this.#timer = this.#path.options.clock.schedule(waitMs, () => this.answerNow());
     this.#path.park(this);
   }
 

@@ -37,6 +37,8 @@ export interface CommitReaderOptions {
   readonly journalFile: (file: number) => string;
 }
 
+const NO_TABLE = Buffer.alloc(0);
+
 /** Part of a file in memory. */
 interface Window {
   readonly lease: Lease;
@@ -52,7 +54,8 @@ export class CommitReader implements CommitSource {
   readonly #header: CommitHeader = emptyHeader();
   readonly #row: Row = emptyRow();
   readonly #shown = { partition: 0, baseOffset: 0, offsetCount: 0 };
-  #table: Buffer = Buffer.allocUnsafe(64 * ROW_BYTES);
+  /** Grows with the commits that are read: thousands of subscribers wait at the end and have read none. */
+  #table: Buffer = NO_TABLE;
   #window: Window | undefined;
   /** Of memory that the tail cache gave since the last call. */
   readonly #leases: Lease[] = [];

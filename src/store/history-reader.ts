@@ -14,14 +14,16 @@ export class HistoryReader implements CommitSource {
   readonly #map: JournalMap;
   readonly #files: OrderFiles;
   readonly #journal: CommitReader;
-  readonly #order: OrderReader;
+  readonly #makeOrder: () => OrderReader;
+  /** Made when it is needed: most readers are at the end of the journal, and thousands wait there. */
+  #order: OrderReader | undefined;
   #source: CommitReader | OrderReader;
 
-  constructor(options: { map: JournalMap; files: OrderFiles; journal: CommitReader; order: OrderReader }) {
+  constructor(options: { map: JournalMap; files: OrderFiles; journal: CommitReader; order: () => OrderReader }) {
     this.#map = options.map;
     this.#files = options.files;
     this.#journal = options.journal;
-    this.#order = options.order;
+    this.#makeOrder = options.order;
     this.#source = options.journal;
   }
 
@@ -50,8 +52,8 @@ export class HistoryReader implements CommitSource {
     for (;;) {
       const step = await this.#source.next(upTo);
       if (step === 'commit') return step;
-      if (this.#source === this.#order) {
-        if (!(await this.#leaveOrder(upTo))) return 'gone';
+      if (this.#order !== undefined && this.#source === this.#order) {
+        if (!(await this.#leaveOrder(this.#order, upTo))) return 'gone';
       } else if (step === 'end') return step;
       else if (!(await this.#seekOrder(this.#journal.commit + 1, upTo))) return 'gone';
     }
@@ -67,7 +69,7 @@ export class HistoryReader implements CommitSource {
 
   release(): void {
     this.#journal.release();
-    this.#order.release();
+    this.#order?.release();
   }
 
   /** The journal does not have the commit any more: goes to where it was, or, if nothing is left of it, to what follows. */
@@ -75,6 +77,7 @@ export class HistoryReader implements CommitSource {
     this.#files.changed();
     const first = await this.firstCommit();
     if (commit < first) return false;
+    this.#order ??= this.#makeOrder();
     if (await this.#order.seek(commit)) {
       this.#source = this.#order;
       return true;
@@ -84,11 +87,11 @@ export class HistoryReader implements CommitSource {
   }
 
   /** Behind the last order file comes the journal, or, when more of it was removed meanwhile, another order file. */
-  async #leaveOrder(upTo: CommitNumber): Promise<boolean> {
-    const next = this.#order.lastCommit + 1;
+  async #leaveOrder(order: OrderReader, upTo: CommitNumber): Promise<boolean> {
+    const next = order.lastCommit + 1;
     this.#files.changed();
     await this.firstCommit();
-    if (await this.#order.seek(next)) return true;
+    if (await order.seek(next)) return true;
     this.#source = this.#journal;
     const first = Math.max(next, this.#map.firstCommit);
     return (await this.#journal.seek(first, upTo)) || (await this.#seekOrder(first, upTo));

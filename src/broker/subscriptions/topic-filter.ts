@@ -5,12 +5,14 @@ import type { Topic } from '../topic.ts';
 const UNKNOWN = 0;
 const WANTED = 1;
 const OTHER = 2;
+const NOTHING = new Uint8Array(0);
+const MIN_KNOWN = 256;
 
 export class TopicFilter {
   readonly #patterns: readonly TopicPattern[];
   readonly #topicOf: (partition: number) => Topic | undefined;
   /** By partition number. */
-  #known = new Uint8Array(256);
+  #known = NOTHING;
 
   /** @param topicOf the topic of a partition by its number in the lane; undefined where it was deleted. */
   constructor(patterns: readonly TopicPattern[], topicOf: (partition: number) => Topic | undefined) {
@@ -30,7 +32,7 @@ export class TopicFilter {
 
   #learn(partition: number, topic: Topic | undefined): void {
     if (partition >= this.#known.length) {
-      const larger = new Uint8Array(2 * (partition + 1));
+      const larger = new Uint8Array(Math.max(MIN_KNOWN, 2 * (partition + 1)));
       larger.set(this.#known);
       this.#known = larger;
     }

@@ -4,7 +4,7 @@
  * ```
  *   read a piece ──records──► write ──socket full?──► wait for drain (stall: disconnect)
  *      ▲    │ nothing                                      │
- *      │    └──► wait for records ──heartbeat──► say so    │
+ *      │    └──► wait for records (heartbeats.ts)          │
  *      └───────────────────────────────────────────────────┘
  * ```
  * At most one piece waits for the socket; its bytes are charged to the budget that all readers share.
@@ -13,8 +13,10 @@ import type { ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { MillraceError } from '../../base/errors.ts';
+import { FOR_EVER } from '../../broker/fetch.ts';
 import { Collector } from './collector.ts';
 import type { Framing } from './framing.ts';
+import type { Beating } from './heartbeats.ts';
 import { fromForeign, problemOf } from './problem.ts';
 import type { Reading, ReadingRoom } from './reading.ts';
 import type { RecordSource } from './record-source.ts';
@@ -64,28 +66,51 @@ export async function follow(
   response.end();
 }
 
+/** One function, and not several: what waits for long keeps as little as it can. */
 async function stream(room: ReadingRoom, reading: Reading, response: ServerResponse, plan: FollowPlan): Promise<void> {
-  let left = plan.limit;
-  while (left > 0 && reading.ended === undefined) {
-    await room.payOff(reading, () => {
-      // So little that it waits in the socket's buffer at worst.
-      const words = plan.framing.heartbeat(plan.source.cursor);
-      if (words !== '') response.write(words);
-    });
-    if (reading.ended !== undefined) return;
-    const sent = await sendPiece(room, reading, response, plan, left);
-    left -= sent;
-    if (reading.ended !== undefined || left === 0) return;
-    // A reader far behind is always served from memory at once: others must have their turn.
-    if (sent > 0) {
-      await setImmediate();
-      continue;
+  const pulse = new Pulse(response, plan);
+  room.heartbeats.join(pulse);
+  try {
+    let left = plan.limit;
+    while (left > 0 && reading.ended === undefined) {
+      pulse.resting = true;
+      await room.payOff(reading);
+      pulse.resting = false;
+      if (reading.ended !== undefined) return;
+      const sent = await sendPiece(room, reading, response, plan, left);
+      left -= sent;
+      if (reading.ended !== undefined || left === 0) return;
+      // A reader far behind is always served from memory at once: others must have their turn.
+      if (sent > 0) {
+        await setImmediate();
+        continue;
+      }
+      pulse.resting = true;
+      await plan.source.wait(reading, FOR_EVER);
+      pulse.resting = false;
     }
-    // Here and not in a function of its own: what waits for long keeps as little as it can.
-    const { source, framing } = plan;
-    const outcome = await source.wait(reading, room.settings.heartbeatMs);
-    const words = outcome === 'empty' ? framing.heartbeat(source.cursor) : '';
-    if (words !== '' && !response.write(words)) await room.drained(reading, response);
+  } finally {
+    room.heartbeats.leave(pulse);
+  }
+}
+
+/** What a follower says while it waits: tells a dead connection from a quiet one. */
+class Pulse implements Beating {
+  resting = false;
+  readonly #response: ServerResponse;
+  readonly #plan: FollowPlan;
+
+  constructor(response: ServerResponse, plan: FollowPlan) {
+    this.#response = response;
+    this.#plan = plan;
+  }
+
+  beat(): void {
+    // A socket that takes nothing has been told enough.
+    if (!this.resting || this.#response.writableNeedDrain) return;
+    const { framing, source } = this.#plan;
+    const words = framing.heartbeat(source.cursor);
+    if (words !== '') this.#response.write(words);
   }
 }
 

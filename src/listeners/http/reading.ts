@@ -9,6 +9,7 @@ import type { Broker } from '../../broker/broker.ts';
 import { cancelFetch, type FetchItem, type FetchOperation, type FetchRequest } from '../../broker/fetch.ts';
 import { ByteBudget } from './byte-budget.ts';
 import type { HttpCounters } from './counters.ts';
+import { Heartbeats } from './heartbeats.ts';
 import type { HttpSettings } from './settings.ts';
 import { SharedPieces } from './shared-pieces.ts';
 
@@ -100,7 +101,7 @@ export class Reading {
 
 /** What a reading is for; `close` ends it. */
 export interface ReadingOwner {
-  once(event: 'close', listener: () => void): unknown;
+  on(event: 'close', listener: () => void): unknown;
 }
 
 /** A fetch that a reading waits for, however long. */
@@ -148,6 +149,8 @@ export class ReadingRoom {
   readonly budget: ByteBudget;
   /** What followers at the same place get. */
   readonly pieces = new SharedPieces();
+  /** Of followers. */
+  readonly heartbeats: Heartbeats;
   readonly #readings = new Set<Reading>();
   #stopping = false;
 
@@ -156,6 +159,7 @@ export class ReadingRoom {
     this.settings = settings;
     this.counters = counters;
     this.budget = new ByteBudget(settings.maxAnswersBytes);
+    this.heartbeats = new Heartbeats(broker.clock, settings.heartbeatMs);
   }
 
   /**
@@ -177,9 +181,10 @@ export class ReadingRoom {
     const reading = new Reading(quotaClient);
     this.#readings.add(reading);
     if (waits) this.counters.readers += 1;
-    owner.once('close', () => {
+    // Not `once`, which makes three objects more for each of thousands; a feed may close twice.
+    owner.on('close', () => {
+      if (!this.#readings.delete(reading)) return;
       reading.end('gone');
-      this.#readings.delete(reading);
       if (waits) this.counters.readers -= 1;
     });
     return reading;
@@ -218,22 +223,18 @@ export class ReadingRoom {
     if (quotaClient !== undefined) this.broker.quotas.use('consumer', quotaClient, bytes);
   }
 
-  /**
-   * Waits until the reader's client owes nothing for what it was sent.
-   * @param say called between two waits, where it takes long.
-   */
-  async payOff(reading: Reading, say: () => void = () => {}): Promise<void> {
+  /** Waits until the reader's client owes nothing for what it was sent. */
+  async payOff(reading: Reading): Promise<void> {
     const { quotas, clock } = this.broker;
     const { quotaClient } = reading;
     if (quotaClient === undefined) return;
-    for (let waits = 0; reading.ended === undefined; waits++) {
+    while (reading.ended === undefined) {
       const waitMs = quotas.waitOf('consumer', quotaClient);
       if (waitMs === 0) return;
-      if (waits > 0) say();
       let timer: Timer | undefined;
       const target: WaitTarget<void> = {
         start: (wait) => {
-          timer = clock.schedule(Math.min(waitMs, this.settings.heartbeatMs), () => wait.done());
+          timer = clock.schedule(waitMs, () => wait.done());
         },
         cancel: () => timer?.cancel(),
       };

@@ -2,6 +2,7 @@
 import type { Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
+import { FOR_EVER } from '../../broker/fetch.ts';
 import { type Cursor, formatCursor } from '../../broker/subscriptions/cursor.ts';
 import type { CommitRun, Subscription } from '../../broker/subscriptions/subscription.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
@@ -119,7 +120,7 @@ class CommitWait implements WaitTarget<ReadOutcome> {
       wait.done(what);
     };
     this.#leave = this.#broker.commits.once(() => end('read'));
-    this.#timer = this.#broker.clock.schedule(this.#waitMs, () => end('empty'));
+    if (this.#waitMs !== FOR_EVER) this.#timer = this.#broker.clock.schedule(this.#waitMs, () => end('empty'));
   }
 
   cancel(): void {

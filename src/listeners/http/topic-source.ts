@@ -6,6 +6,9 @@ import type { ReadOutcome, RecordSource, Sharing } from './record-source.ts';
 import type { PartitionWalk } from './record-walk.ts';
 import { awaitRecords, readRound } from './round.ts';
 
+/** Nobody tells of partitions that the topic got: they are looked for. */
+const NEW_PARTITIONS_MS = 15_000;
+
 export interface TopicSourceOptions {
   readonly positions: PartitionPosition[];
   /** Whether partitions that the topic gets later are read too. */
@@ -62,7 +65,8 @@ export class TopicSource implements RecordSource {
   }
 
   wait(reading: Reading, waitMs: number): Promise<ReadOutcome> {
-    return awaitRecords(this.#room, reading, this.positions, waitMs);
+    const longestMs = this.#allPartitions ? NEW_PARTITIONS_MS : waitMs;
+    return awaitRecords(this.#room, reading, this.positions, Math.min(waitMs, longestMs));
   }
 
   #addNewPartitions(): void {
