@@ -317,6 +317,7 @@ export class Broker {
       clock,
       logger: parts.logger,
       intervalMs: settings.retentionCheckMs,
+      slowestOffset: (topic, partition) => state.groups.slowestOffset(topic, partition),
       swept: (references) => reclaimer.reclaim(references),
     });
     this.compactor = new Compactor({

@@ -165,6 +165,14 @@ export const TOPIC_SETTINGS = {
     broker: 'log.retention.ms',
     documentation: 'Age, by their timestamps, beyond which records are deleted; -1: no limit.',
   },
+  'retention.groups.wait.ms': {
+    type: 'long',
+    defaultValue: () => '-1',
+    refuse: long(-1),
+    documentation:
+      'Records that retention would delete stay while a consumer group with offsets in the partition has not read them, but no longer ' +
+      'than this beyond retention.ms. -1: groups do not matter.',
+  },
   'retention.records': {
     type: 'long',
     defaultValue: () => '-1',

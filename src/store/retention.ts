@@ -40,6 +40,22 @@ export function retainedStart(partition: Partition, limits: RetentionLimits, now
   return maxRecords >= 0 ? Math.max(start, highWatermark - maxRecords) : start;
 }
 
+/**
+ * The log start where what a reader has not read stays longer: until it has, or for `waitMs` beyond the limit by age.
+ *
+ * @param start of `retainedStart`. @param slowest next offset of the slowest reader; undefined: there is none.
+ */
+export function waitingStart(
+  partition: Partition,
+  limits: RetentionLimits,
+  now: number,
+  { start, slowest, waitMs }: { readonly start: number; readonly slowest: number | undefined; readonly waitMs: number },
+): number {
+  if (slowest === undefined || slowest >= start) return start;
+  const latest = { maxAgeMs: Math.max(0, limits.maxAgeMs) + waitMs, maxBytes: -1, maxRecords: -1 };
+  return Math.min(start, Math.max(slowest, retainedStart(partition, latest, now), partition.logStartOffset));
+}
+
 /** When the oldest records will go by age (ms since 1970); undefined where they will not. */
 export function nextExpiry(partition: Partition, limits: RetentionLimits): number | undefined {
   if (limits.maxAgeMs < 0 || partition.logStartOffset >= partition.highWatermark) return undefined;

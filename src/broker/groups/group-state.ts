@@ -80,6 +80,16 @@ export class GroupState implements StatePart {
     return this.#groups.values();
   }
 
+  /** The next offset of the group that is furthest behind in the partition; undefined: none has one there. */
+  slowestOffset(topic: string, partition: number): number | undefined {
+    let slowest: number | undefined;
+    for (const { topics } of this.#byTopic.get(topic) ?? []) {
+      const offset = topics?.get(topic)?.get(partition)?.offset;
+      if (offset !== undefined && (slowest === undefined || offset < slowest)) slowest = offset;
+    }
+    return slowest;
+  }
+
   apply(type: number, body: Uint8Array): void {
     switch (type) {
       case COMMAND.GROUP_CHANGED:

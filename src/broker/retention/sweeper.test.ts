@@ -181,4 +181,45 @@ describe('retention', DEADLINE, () => {
     assert.ok(bytes.length > 2700);
     await broker.close();
   });
+
+  test('the slowest group holds records back, up to its limit, and no longer than it needs them', async () => {
+    using directory = new TempDirectory();
+    const clock = new ManualClock();
+    const broker = await openBroker(directory.path, { clock });
+    const topic = await broker.topics.create({
+      name: 'read',
+      config: { 'retention.ms': String(HOUR), 'retention.groups.wait.ms': String(2 * HOUR) },
+    });
+    const commit = async (groupId: string, offset: number): Promise<void> => {
+      const partitions = [{ partition: 0, offset, leaderEpoch: -1, metadata: null }];
+      const who = { groupId, memberId: '', instanceId: null, generation: -1, retentionMs: -1 };
+      const answer = await broker.groups.commitOffsets({ ...who, topics: [{ topic: 'read', partitions }] });
+      assert.equal(answer.topics[0]?.partitions[0]?.error, undefined);
+    };
+    await fill(broker, topic, 10);
+    clock.advance(HOUR + 60_000);
+    await commit('fast', 10);
+    await commit('slow', 4);
+    await sweep(broker);
+    assert.equal(startOf(topic), 4, 'what all have read goes');
+    await commit('slow', 7);
+    await sweep(broker);
+    assert.equal(startOf(topic), 7);
+    clock.advance(2 * HOUR);
+    await sweep(broker);
+    assert.equal(startOf(topic), 10, 'not longer than the limit');
+    await fill(broker, topic, 5);
+    await commit('slow', 15);
+    await commit('fast', 15);
+    clock.advance(HOUR + 60_000);
+    await sweep(broker);
+    assert.equal(startOf(topic), 15, 'all have read everything');
+    // Without the setting groups do not matter.
+    const plain = await broker.topics.create({ name: 'plain', config: { 'retention.ms': String(HOUR) } });
+    await fill(broker, plain, 3);
+    clock.advance(2 * HOUR);
+    await sweep(broker);
+    assert.equal(startOf(plain), 3);
+    await broker.close();
+  });
 });

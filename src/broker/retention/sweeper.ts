@@ -14,12 +14,12 @@ import type { Logger } from '../../base/logger.ts';
 import { type Journal, transactOnce } from '../../journal/journal.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import type { Partition } from '../../store/partition.ts';
-import { retainedStart } from '../../store/retention.ts';
+import { retainedStart, waitingStart } from '../../store/retention.ts';
 import { COMMAND } from '../state-part.ts';
 import type { Topic } from '../topic.ts';
 import { topicCommands } from '../topics-state.ts';
 import { References } from './data-files.ts';
-import { retentionOf } from './topic-retention.ts';
+import { groupWaitMs, retentionOf } from './topic-retention.ts';
 
 /** Partitions looked at in one turn of the event loop: about a millisecond. */
 const PARTITIONS_PER_TURN = 5_000;
@@ -33,6 +33,8 @@ export interface SweeperOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly intervalMs: number;
+  /** The next offset of the consumer group that is furthest behind; undefined: none has one there. */
+  readonly slowestOffset: (topic: string, partition: number) => number | undefined;
   /** After each pass: the files that are still needed. */
   readonly swept: (references: References) => Promise<void>;
 }
@@ -82,14 +84,19 @@ export class Sweeper {
 
   async #pass(): Promise<void> {
     this.counters.passes += 1;
-    const { topics, store, clock } = this.#options;
+    const { topics, store, clock, slowestOffset } = this.#options;
     const now = clock.now();
     let deletions: Deletion[] = [];
     let looked = 0;
     for (const topic of topics()) {
       const limits = retentionOf(topic);
+      const waitMs = groupWaitMs(topic);
       for (const partition of topic.partitions) {
-        const logStartOffset = retainedStart(partition, limits, now);
+        let logStartOffset = retainedStart(partition, limits, now);
+        if (waitMs >= 0 && logStartOffset > partition.logStartOffset) {
+          const slowest = slowestOffset(topic.name, partition.index);
+          logStartOffset = waitingStart(partition, limits, now, { start: logStartOffset, slowest, waitMs });
+        }
         if (logStartOffset > partition.logStartOffset) deletions.push({ partition, logStartOffset });
         if (++looked % PARTITIONS_PER_TURN !== 0 && deletions.length < DELETIONS_PER_COMMIT) continue;
         await this.#delete(deletions);

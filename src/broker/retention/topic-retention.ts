@@ -1,6 +1,11 @@
 import type { RetentionLimits } from '../../store/retention.ts';
 import type { Topic } from '../topic.ts';
 
+/** `retention.groups.wait.ms`; -1: groups do not matter. */
+export function groupWaitMs({ overrides }: Topic): number {
+  return Number(overrides?.get('retention.groups.wait.ms') ?? -1);
+}
+
 const NO_LIMITS: RetentionLimits = { maxAgeMs: -1, maxBytes: -1, maxRecords: -1 };
 
 /**
