@@ -9,6 +9,8 @@ import type { DiskFile } from '../disk.ts';
 import { encodeHead, type FileHead, HEAD_BYTES, HEAD_COPY_BYTES, MAX_SPANS, newSpan } from './file-head.ts';
 
 const BLOCK_BYTES = 16;
+/** Memory for results of this size is used again and again; larger ones come from the system each time, which costs more. */
+const PART_BYTES = 64 * 1024;
 
 /** What all handles of one file share: who cuts it gives the others its new key, too. */
 export class StreamSpans {
@@ -65,7 +67,11 @@ export class StreamFile implements DiskFile {
     const bytes = into.subarray(0, count);
     for (const { from, to, key } of this.#spans.runs(position, position + count)) {
       const run = bytes.subarray(from - position, to - position);
-      run.set(crypt([run], from, key)[0] as Uint8Array);
+      let at = 0;
+      for (const part of crypt([run], from, key)) {
+        run.set(part, at);
+        at += part.length;
+      }
     }
     return count;
   }
@@ -107,12 +113,12 @@ export class StreamFile implements DiskFile {
     const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
     const [run, ...others] = this.#spans.runs(position, position + sizeBytes);
     if (run === undefined) return [];
-    if (others.length === 0) return crypt(pieces, position, run.key);
+    if (others.length === 0) return [...crypt(pieces, position, run.key)];
     // A write over the begin of a span comes with recovery alone, which repeats what stands there.
     const bytes = Buffer.concat(pieces);
-    return [run, ...others].flatMap(({ from, to, key }) =>
-      crypt([bytes.subarray(from - position, to - position)], from, key),
-    );
+    return [run, ...others].flatMap(({ from, to, key }) => [
+      ...crypt([bytes.subarray(from - position, to - position)], from, key),
+    ]);
   }
 }
 
@@ -125,14 +131,20 @@ export async function writeHead(file: DiskFile, head: FileHead): Promise<void> {
   }
 }
 
-/** Encrypting and decrypting are the same. */
-function crypt(pieces: readonly Uint8Array[], position: number, key: KeyObject): Uint8Array[] {
+/** Encrypting and decrypting are the same. Parts come as they are asked for: the one before may be used up by then. */
+function* crypt(
+  pieces: readonly Uint8Array[],
+  position: number,
+  key: KeyObject,
+): Generator<Uint8Array, void, undefined> {
   const iv = Buffer.alloc(BLOCK_BYTES);
   iv.writeBigUInt64BE(BigInt(Math.floor(position / BLOCK_BYTES)), 8);
   const cipher = createCipheriv('aes-256-ctr', key, iv);
   const skip = position % BLOCK_BYTES;
   if (skip > 0) cipher.update(new Uint8Array(skip));
-  return pieces.map((piece) => cipher.update(piece));
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += PART_BYTES) yield cipher.update(piece.subarray(at, at + PART_BYTES));
+  }
 }
 
 function tooManySpans(path: string): MillraceError {
