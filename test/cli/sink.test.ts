@@ -12,6 +12,8 @@ import { TempDirectory } from '../kit/temp-directory.ts';
 import { requireTool } from '../kit/tools.ts';
 
 const TIMEOUT = { timeout: 60_000 };
+/** Times of the records are those of long ago: a sweep of old records would take them on a slow machine. */
+const KEEP = { settings: { retentionMs: -1 } };
 
 async function ok(...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const outcome = await runMillrace(args);
@@ -62,7 +64,7 @@ test('dump and trim on Redis', TIMEOUT, async (t) => {
 });
 
 test('trim over HTTP; what cannot be trimmed; wrong command lines', TIMEOUT, async () => {
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   await fill(`${broker.uri}/orders`, 5);
   const uri = `${broker.http}/orders`;
   assert.equal((await ok('trim', uri, '--max-len', '2')).stdout, 'orders partition 0 starts at offset 3\n');
@@ -83,7 +85,7 @@ test('trim over HTTP; what cannot be trimmed; wrong command lines', TIMEOUT, asy
 });
 
 test('sink to NDJSON goes on where it was, and to stdout', TIMEOUT, async () => {
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   using directory = new TempDirectory();
   const uri = `${broker.uri}/orders`;
   const target = path.join(directory.path, 'orders.ndjson');
@@ -99,7 +101,7 @@ test('sink to NDJSON goes on where it was, and to stdout', TIMEOUT, async () => 
 });
 
 test('sink to SQLite, killed again and again: each record once', TIMEOUT, async () => {
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   using directory = new TempDirectory();
   const uri = `${broker.uri}/orders`;
   const file = path.join(directory.path, 'orders.db');
