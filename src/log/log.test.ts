@@ -1,5 +1,7 @@
 /** The storage engine alone: what is appended is read, followed, kept over a restart, and served by a broker as it is. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { TempDirectory } from '../../test/kit/temp-directory.ts';
 import { openBroker } from '../server/open-broker.ts';
@@ -213,4 +215,21 @@ describe('millrace/log', OPTIONS, () => {
     const answer = await fetch(`${broker.http}/v1/topics/orders/records?partition=0&offset=0`);
     assert.match(await answer.text(), /from the log/);
   });
+});
+
+it('is encrypted with a master key, and opens with that key alone', OPTIONS, async () => {
+  using directory = new TempDirectory();
+  const masterKeys = `mine ${'5a'.repeat(32)}`;
+  {
+    await using log = await openLog({ dir: directory.path, masterKeys });
+    await log.createTopic('orders');
+    await log.append('orders', { value: 'a word that is not in any file' });
+  }
+  for (const entry of readdirSync(directory.path, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    assert.ok(!readFileSync(path.join(entry.parentPath, entry.name)).includes('a word that is not'), entry.name);
+  }
+  await assert.rejects(openLog({ dir: directory.path }), { code: 'STORE_KEY_MISSING', message: /'mine'/ });
+  await using again = await openLog({ dir: directory.path, masterKeys });
+  assert.equal(again.topics().length, 1);
 });

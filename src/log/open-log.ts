@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import { Broker } from '../broker/broker.ts';
 import type { BrokerSettings } from '../broker/settings.ts';
+import { parseMasterKeys } from '../journal/encryption/master-keys.ts';
 import { NodeDisk } from '../journal/node-disk.ts';
 import { Log } from './log.ts';
 
@@ -13,6 +14,11 @@ export interface OpenLogOptions {
   /** Default: silent. */
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
+  /**
+   * Master keys, one a line, as `millrace keys generate` prints them: everything in the directory is encrypted at rest.
+   * docs/storage.md, "Encryption at rest".
+   */
+  readonly masterKeys?: string | undefined;
 }
 
 /**
@@ -24,14 +30,22 @@ export interface OpenLogOptions {
  * ```
  *
  * @throws JOURNAL_LOCKED where another process has the directory, JOURNAL_CORRUPT, STORE_CORRUPT (the place is named, nothing
- *   was changed), JOURNAL_FORMAT_UNSUPPORTED, JOURNAL_IO, JOURNAL_NO_SPACE.
+ *   was changed), STORE_KEY_MISSING (it is encrypted, and the key is not among `masterKeys`), CONFIG_INVALID (they are none),
+ *   JOURNAL_FORMAT_UNSUPPORTED, JOURNAL_IO, JOURNAL_NO_SPACE.
  */
-export async function openLog({ dir, settings, logger, clock = systemClock }: OpenLogOptions): Promise<Log> {
+export async function openLog({
+  dir,
+  settings,
+  logger,
+  clock = systemClock,
+  masterKeys,
+}: OpenLogOptions): Promise<Log> {
   const broker = await Broker.open({
     directory: dir,
     disk: new NodeDisk(),
     clock,
     settings,
+    masterKeys: masterKeys === undefined ? undefined : parseMasterKeys(masterKeys, 'masterKeys'),
     logger: logger ?? silentLogger,
   });
   return new Log(broker, () => clock.now());
