@@ -159,3 +159,18 @@ test('a file whose key is gone has its length, and is not read: the number of th
   assert.equal(await file.size(), 100);
   await file.close();
 });
+
+test('a journal file that is used again under another name gets another key', async () => {
+  const { raw, disk } = setUp();
+  const next = '/data/journal/0000000002.journal';
+  await write(disk, JOURNAL, content(1_000), 1_000);
+  const before = Buffer.from(raw.content().get(JOURNAL) ?? []);
+  await disk.rename(JOURNAL, next);
+  const file = await disk.open(next, 'readwrite');
+  file.writeSync([content(500)], 0);
+  await file.close();
+  const after = Buffer.from(raw.content().get(next) ?? []);
+  assert.notDeepEqual(after.subarray(HEAD_BYTES, HEAD_BYTES + 500), before.subarray(HEAD_BYTES, HEAD_BYTES + 500));
+  assert.deepEqual(await readAt(disk, next, 0, 500), content(500));
+  assert.notDeepEqual(await readAt(disk, next, 500, 500), content(1_000).subarray(500), 'what stood there is gone');
+});

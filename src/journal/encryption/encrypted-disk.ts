@@ -70,8 +70,10 @@ export class EncryptedDisk implements Disk {
     return this.inner.makeDirectory(path);
   }
 
-  rename(from: string, to: string): Promise<void> {
-    return this.inner.rename(from, to);
+  /** An old journal file that becomes the next one gets a new key before anything is written over it. */
+  async rename(from: string, to: string): Promise<void> {
+    await this.inner.rename(from, to);
+    if (to.endsWith('.journal')) await this.#renew(to);
   }
 
   remove(path: string): Promise<void> {
@@ -101,6 +103,18 @@ export class EncryptedDisk implements Disk {
     }
     const head = newHead('blocks', key.number);
     return new NewBlockFile(file, head, this.#keyOf(path, head));
+  }
+
+  async #renew(path: string): Promise<void> {
+    const file = await this.inner.open(path, 'readwrite');
+    try {
+      const bytes = new Uint8Array(HEAD_BYTES);
+      if (decodeHead(bytes.subarray(0, await file.read(bytes, 0))) === undefined) return;
+      await writeHead(file, newHead('stream', this.keys.active(this.#prefix).number));
+      this.#streams.delete(path);
+    } finally {
+      await file.close();
+    }
   }
 
   async #opened(path: string, file: DiskFile, mode: 'readwrite' | 'read'): Promise<DiskFile> {
