@@ -124,6 +124,8 @@ export interface SubscribeOptions {
 }
 
 /** Producers that stopped are forgotten this often; each costs some 300 bytes a partition until then. */
+/** A dozen single records: with more of them at a time the loop has better things to do during a sync. */
+const MAX_BLOCKING_SYNC_BYTES = 16 * 1024;
 const EXPIRE_PRODUCERS_EVERY_MS = 10 * 60 * 1000;
 
 interface Parts {
@@ -718,6 +720,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     },
     sync: settings.sync,
     syncIntervalMs: settings.syncIntervalMs,
+    maxBlockingSyncBytes: MAX_BLOCKING_SYNC_BYTES,
     fileBytes: settings.journalFileBytes,
     maxStagedBytes: settings.maxStagedBytes,
     from:

@@ -7,7 +7,8 @@
  *                │ other file: take next file      │ old files first, then the active one
  * ```
  *
- * Writes go on while a sync runs. A sync pass makes durable what was written before it began.
+ * Writes go on while a sync runs. A sync pass makes durable what was written before it began. On a quick disk the sync
+ * after a small write blocks (`sync-times.ts`), and `durable` comes before `submit` returns.
  */
 import type { Clock, Timer } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
@@ -18,6 +19,7 @@ import type { CommitNumber, JournalFile } from './journal.ts';
 import { ioFailed, syncFailed, writeFailed } from './journal-errors.ts';
 import type { ClosedCommit } from './open-commit.ts';
 import { journalPath } from './paths.ts';
+import { SyncTimes } from './sync-times.ts';
 
 export interface WriterHooks {
   /** Asked before a sync that follows a write by itself: milliseconds that it may wait. */
@@ -25,8 +27,8 @@ export interface WriterHooks {
   syncBegins(): void;
   /** Every commit up to this one was handed to the system. */
   written(commit: CommitNumber): void;
-  /** Every commit up to this one survives a power loss. */
-  durable(commit: CommitNumber): void;
+  /** Every commit up to this one survives a power loss. `blocking`: `submit` is still on the stack. */
+  durable(commit: CommitNumber, blocking: boolean): void;
   rolled(closed: JournalFile): void;
   /** Nothing more is written. `durable` commits stay so; all others are refused with the error. */
   failed(error: MillraceError): void;
@@ -47,6 +49,8 @@ export class CommitWriter {
   /** Sync after each write, as soon as no other sync runs. */
   readonly #syncAlways: boolean;
   readonly #maxBlockingWriteBytes: number;
+  readonly #maxBlockingSyncBytes: number;
+  readonly #syncTimes: SyncTimes;
   #active: ActiveFile;
   /** Rolled, not yet durable; oldest first. */
   #closing: ActiveFile[] = [];
@@ -69,6 +73,8 @@ export class CommitWriter {
     syncAlways: boolean;
     /** Blocking the loop for the copy is cheaper than a trip through the thread pool up to about here. */
     maxBlockingWriteBytes: number;
+    /** Likewise for the sync after a write of so many bytes, while the disk is quick. */
+    maxBlockingSyncBytes: number;
     active: ActiveFile | undefined;
     prepared: ActiveFile | undefined;
     lastFile: number;
@@ -79,6 +85,8 @@ export class CommitWriter {
     this.#directory = options.directory;
     this.#syncAlways = options.syncAlways;
     this.#maxBlockingWriteBytes = options.maxBlockingWriteBytes;
+    this.#maxBlockingSyncBytes = options.maxBlockingSyncBytes;
+    this.#syncTimes = new SyncTimes(options.clock);
     this.#next = new NextFile(options.disk, options.directory, options.prepared);
     this.#active = options.active ?? noFile(options.lastFile, options.lastCommit);
     this.#writtenCommit = options.lastCommit;
@@ -225,8 +233,38 @@ export class CommitWriter {
     this.#writtenCommit = last.commit;
     releasePieces(batch);
     if (last.halfFull) this.#next.prepare(active.file + 1);
-    this.#syncSoon();
+    if (bytes > this.#maxBlockingSyncBytes || !this.#syncTimes.quick || !this.#mayBlock(active)) {
+      this.#syncSoon();
+      this.#hooks.written(last.commit);
+      return;
+    }
     this.#hooks.written(last.commit);
+    // Whoever heard of the write may have submitted more.
+    if (this.#mayBlock(active)) this.#syncNow(active);
+    else this.#syncSoon();
+  }
+
+  #mayBlock(active: ActiveFile): boolean {
+    const idle = !this.#syncing && !this.#writing && this.#active === active && this.#closing.length === 0;
+    const can = this.#syncAlways && active.handle.syncNow !== undefined;
+    return can && idle && this.#error === undefined && this.#hooks.syncDelayMs() <= 0;
+  }
+
+  #syncNow(active: ActiveFile): void {
+    this.#paced?.cancel();
+    this.#paced = undefined;
+    active.dirty = false;
+    this.#hooks.syncBegins();
+    const startedAt = this.#clock.monotonic();
+    try {
+      active.handle.syncNow?.();
+    } catch (error) {
+      this.#fail(syncFailed(active.path, error));
+      return;
+    }
+    this.#syncTimes.add(this.#clock.monotonic() - startedAt, true);
+    this.#durableCommit = this.#writtenCommit;
+    this.#hooks.durable(this.#durableCommit, true);
   }
 
   async #roll(first: ClosedCommit): Promise<void> {
@@ -270,6 +308,7 @@ export class CommitWriter {
     // Now and not when its turn comes: what is written in between is beyond `reached` and asks for another pass.
     if (active !== undefined) active.dirty = false;
     const reached = withActive ? this.#writtenCommit : (closing.at(-1) as ActiveFile).lastCommit;
+    const startedAt = this.#clock.monotonic();
     let path = '';
     try {
       for (const file of closing) {
@@ -287,8 +326,9 @@ export class CommitWriter {
       return;
     }
     this.#syncing = false;
+    this.#syncTimes.add(this.#clock.monotonic() - startedAt, false);
     this.#durableCommit = Math.max(this.#durableCommit, reached);
-    this.#hooks.durable(this.#durableCommit);
+    this.#hooks.durable(this.#durableCommit, false);
     for (const file of closing) this.#hooks.rolled(describe(file));
     // More may have been written, or rolled, while the sync ran.
     if (this.#closing.length > 0) this.#startSync(this.#syncAlways);
@@ -330,7 +370,7 @@ export class CommitWriter {
       return ioFailed('write', active.path, new AggregateError([error, second], error.message, { cause: error.cause }));
     }
     this.#durableCommit = reached;
-    this.#hooks.durable(reached);
+    this.#hooks.durable(reached, false);
     return error;
   }
 

@@ -44,6 +44,8 @@ export interface DiskFile {
   writeSync(pieces: readonly Uint8Array[], position: number): void;
   /** fdatasync. What was written before the call began is durable when it resolves. */
   sync(): Promise<void>;
+  /** The same, blocking; undefined where it cannot be had. */
+  readonly syncNow?: (() => void) | undefined;
   truncate(sizeBytes: number): Promise<void>;
   size(): Promise<number>;
   close(): Promise<void>;

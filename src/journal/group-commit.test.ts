@@ -100,6 +100,40 @@ test('what comes during a sync shares the next one', limit, async () => {
   await journal.close();
 });
 
+test('on a quick disk the sync of a small commit blocks, and answers come before the next commit', limit, async () => {
+  const { journal, fold, disk } = await open({ maxBlockingSyncBytes: 1000 });
+  disk.slow.set('sync', 1000);
+  const answered: number[] = [];
+  const next = (left: number): void => {
+    const settled = (error: MillraceError | undefined): void => {
+      assert.equal(error, undefined);
+      answered.push(disk.count('sync'));
+      if (left > 0) next(left - 1);
+    };
+    journal.transact({
+      degree: 'durable',
+      build: (commit) => appendBatch(fold, 0, 1, new Uint8Array(9))(commit),
+      settled,
+    });
+  };
+  next(4);
+  await turns(20);
+  assert.deepEqual(answered, [1, 2, 3, 4, 5]);
+  disk.slow.delete('sync');
+  await journal.close();
+});
+
+test('a blocking sync that fails stops the journal as any other does', limit, async () => {
+  const { journal, fold, disk, stopped } = await open({ maxBlockingSyncBytes: 1000 });
+  disk.faults = (point) => (point === 'sync' ? { code: 'EIO' } : undefined);
+  const error = await transact(journal, 'durable', appendBatch(fold, 0, 1, new Uint8Array(9))).promise;
+  assert.equal(error?.code, 'JOURNAL_SYNC_FAILED');
+  assert.equal(stopped.length, 1);
+  const refused = await transact(journal, 'durable', appendBatch(fold, 0, 1, new Uint8Array(9))).promise;
+  assert.equal(refused?.code, 'JOURNAL_STOPPED');
+  await journal.close();
+});
+
 test('a large commit is written while a sync runs', limit, async () => {
   const { journal, fold, disk } = await open();
   disk.slow.set('sync', 50);

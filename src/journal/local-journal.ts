@@ -55,6 +55,8 @@ export interface LocalJournalOptions {
   readonly random: () => number;
   /** Writes up to this size block the thread. Default 64 KiB. */
   readonly maxBlockingWriteBytes?: number;
+  /** Syncs after writes up to this size block the thread while the disk is quick. Default 0: none. */
+  readonly maxBlockingSyncBytes?: number;
   /** From this size on a commit is written while a sync runs. Default 64 KiB. */
   readonly overlapBytes?: number;
   /** The directory's lock, when the caller holds it already and releases it after `close`. */
@@ -153,6 +155,7 @@ export class LocalJournal implements Journal {
       directory: options.directory,
       syncAlways: options.sync === 'always',
       maxBlockingWriteBytes: options.maxBlockingWriteBytes ?? 64 * 1024,
+      maxBlockingSyncBytes: options.maxBlockingSyncBytes ?? 0,
       active: recovered.active,
       prepared: recovered.prepared,
       lastFile: recovered.end.file,
@@ -164,7 +167,7 @@ export class LocalJournal implements Journal {
           this.#writtenAtSync = this.#writtenAsked;
         },
         written: (commit) => this.#onWritten(commit),
-        durable: (commit) => this.#onDurable(commit),
+        durable: (commit, blocking) => this.#onDurable(commit, blocking),
         rolled: (file) => this.#onRolled(file),
         failed: (error) => this.#stop(error),
       },
@@ -359,13 +362,15 @@ export class LocalJournal implements Journal {
     if (this.#open.entryCount > 0) this.#scheduleFlush();
   }
 
-  #onDurable(commit: CommitNumber): void {
+  #onDurable(commit: CommitNumber, blocking: boolean): void {
     if (this.#sync === 'interval' && this.#writer.writtenCommit > commit) this.#scheduleSync();
     if (this.#sync !== 'always') return;
-    // First the next write and sync, then the answers: they are sent while the disk works.
-    this.#flush();
+    // First the next write and sync, then the answers: they are sent while the disk works. A sync that blocked was the
+    // work; what came meanwhile waits for its turn of the loop, or syncs would nest and answers wait for all of them.
+    if (!blocking) this.#flush();
     this.#publish(commit);
     this.#durableQueue.settle(commit, undefined);
+    if (blocking && this.#open.entryCount > 0) this.#scheduleFlush();
   }
 
   #publish(commit: CommitNumber): void {

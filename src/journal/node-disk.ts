@@ -131,6 +131,10 @@ class NodeDiskFile implements DiskFile {
     return call((done) => fs.fdatasync(this.#descriptor, done));
   }
 
+  syncNow(): void {
+    fs.fdatasyncSync(this.#descriptor);
+  }
+
   truncate(sizeBytes: number): Promise<void> {
     return call((done) => fs.ftruncate(this.#descriptor, sizeBytes, done));
   }

@@ -55,6 +55,7 @@ export class MeteredDisk implements Disk {
 }
 
 class MeteredFile implements DiskFile {
+  readonly syncNow: DiskFile['syncNow'];
   readonly #file: DiskFile;
   readonly #counters: DiskCounters;
   readonly #clock: Clock;
@@ -63,6 +64,7 @@ class MeteredFile implements DiskFile {
     this.#file = file;
     this.#counters = counters;
     this.#clock = clock;
+    if (file.syncNow !== undefined) this.syncNow = () => this.#syncNow();
   }
 
   read(into: Uint8Array, position: number): Promise<number> {
@@ -110,6 +112,17 @@ class MeteredFile implements DiskFile {
 
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  #syncNow(): void {
+    const startedAt = this.#clock.monotonic();
+    try {
+      this.#file.syncNow?.();
+    } catch (error) {
+      this.#counters.failures += 1;
+      throw error;
+    }
+    this.#counters.syncLatency.addMs(this.#clock.monotonic() - startedAt);
   }
 
   #wrote(pieces: readonly Uint8Array[]): void {

@@ -315,11 +315,13 @@ class FakeDiskFile implements DiskFile {
     const begin = this.#disk.operationCount;
     const fault = this.#disk.fault('sync', this.#path);
     await this.#disk.wait('sync');
-    if (fault !== undefined) {
-      this.#disk.drop(this.#inode);
-      throw systemError(fault.code, this.#path);
-    }
-    this.#disk.log({ kind: 'sync', inode: this.#inode, begin });
+    this.#synced(begin, fault);
+  }
+
+  syncNow(): void {
+    if (this.#disk.killed) return;
+    const begin = this.#disk.operationCount;
+    this.#synced(begin, this.#disk.fault('sync', this.#path));
   }
 
   async truncate(sizeBytes: number): Promise<void> {
@@ -336,6 +338,14 @@ class FakeDiskFile implements DiskFile {
   async close(): Promise<void> {
     if (this.#open) this.#disk.openHandles -= 1;
     this.#open = false;
+  }
+
+  #synced(begin: number, fault: Fault | undefined): void {
+    if (fault !== undefined) {
+      this.#disk.drop(this.#inode);
+      throw systemError(fault.code, this.#path);
+    }
+    this.#disk.log({ kind: 'sync', inode: this.#inode, begin });
   }
 
   #begin(pieces: readonly Uint8Array[], position: number, fault: Fault | undefined): Operation & { kind: 'write' } {

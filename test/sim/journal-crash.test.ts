@@ -56,6 +56,7 @@ interface Setting {
   readonly sync: SyncPolicy;
   readonly fileBytes: number;
   readonly maxBlockingWriteBytes: number;
+  readonly maxBlockingSyncBytes: number;
   readonly overlapBytes: number;
   readonly pool: BufferPool;
 }
@@ -200,6 +201,7 @@ async function runSeed(seed: number): Promise<number> {
     sync: random.pick(['always', 'always', 'always', 'interval', 'never'] as const),
     fileBytes: random.pick([300, 1500, 6000, 1_000_000]),
     maxBlockingWriteBytes: random.pick([0, 300, 1_000_000]),
+    maxBlockingSyncBytes: random.pick([0, 300, 1_000_000]),
     overlapBytes: random.pick([0, 300, 1_000_000]),
     pool: new BufferPool(16 * 1024 * 1024),
   };

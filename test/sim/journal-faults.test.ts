@@ -50,6 +50,7 @@ function openJournal(
     sync: 'always',
     fileBytes: 2000,
     maxBlockingWriteBytes: random.pick([0, 400, 1_000_000]),
+    maxBlockingSyncBytes: random.pick([0, 400, 1_000_000]),
     overlapBytes: random.pick([0, 400, 1_000_000]),
     random: random.next,
   });
