@@ -1,7 +1,7 @@
 /**
- * Writes entries, many with one command: a script that adds each. The server takes 200,000 a second so; a command for each
- * entry is half as fast, since the library spends more on a command than the server does. Where scripts are not allowed (ACL) or
- * not there, entries go as commands in one pipeline.
+ * Writes entries, many with one command: a script that adds each. A command for each entry is half as fast or less, since the
+ * library spends more on a command than the server does. Where scripts are not allowed (ACL) or not there, entries go as
+ * commands in one pipeline.
  */
 import type { Redis } from 'ioredis';
 import type { Offsets, WriteBatch, Writer } from '../../backend.ts';
