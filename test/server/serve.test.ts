@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runMillrace, startBroker, startMillrace } from '../kit/millrace.ts';
 import { TempDirectory } from '../kit/temp-directory.ts';
 
@@ -31,11 +32,16 @@ test('a broker starts in an empty directory, answers, and stops on SIGTERM with 
   assert.equal((await second.ended).code, 0);
 });
 
+async function statsOf(http: string): Promise<{ httpReaders: number }> {
+  return (await (await fetch(`http://${http}/v1/stats`)).json()) as { httpReaders: number };
+}
+
 test('a reader that waits is let go by a stop, with a clean end', TIMEOUT, async () => {
   const broker = await startBroker(path.join(directory.path, 'waiting'));
   await runMillrace(['topics', 'create', 'a', '--http', broker.http]);
   const follower = startMillrace(['consume', 'a', '--follow', '--http', broker.http]);
-  const polling = fetch(`http://${broker.http}/v1/topics/a/records?wait=60&offset=latest`);
+  const polling = fetch(`http://${broker.http}/v1/topics/a/records?wait=60&offset=latest`).catch(() => undefined);
+  while ((await statsOf(broker.http)).httpReaders < 2) await sleep(10);
   const idle = net.connect(Number(broker.kafka.split(':')[1]), '127.0.0.1');
   await once(idle, 'connect');
   broker.child.kill('SIGTERM');
@@ -43,7 +49,7 @@ test('a reader that waits is let go by a stop, with a clean end', TIMEOUT, async
   await once(idle, 'close');
   assert.equal((await broker.ended).code, 0);
   assert.equal((await follower.ended).code, 1);
-  await polling.catch(() => undefined);
+  await polling;
 });
 
 test('a second signal ends a stop that waits, at once, and loses nothing acknowledged', TIMEOUT, async () => {
