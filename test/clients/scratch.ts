@@ -3,13 +3,14 @@
  * folder per version, kept and used again.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const BUILD_TIMEOUT_MS = 900_000;
 const MAX_OUTPUT_BYTES = 2 ** 28;
 const SHOWN_LINES = 40;
+const LOOK_AGAIN_MS = 500;
 /** Written last: a folder without it is a build that did not end. */
 const COMPLETE = 'complete';
 
@@ -21,12 +22,43 @@ export function isComplete(directory: string): boolean {
   return existsSync(path.join(directory, COMPLETE));
 }
 
-/** Runs `build` in the folder unless it was completed before. */
+/** Runs `build` in the folder unless it was completed before; of test files that run at the same time one builds. */
 export function buildOnce(directory: string, build: () => void): void {
   if (isComplete(directory)) return;
   mkdirSync(directory, { recursive: true });
-  build();
-  writeFileSync(path.join(directory, COMPLETE), '');
+  const lock = path.join(directory, 'lock');
+  takeLock(lock);
+  try {
+    if (isComplete(directory)) return;
+    build();
+    writeFileSync(path.join(directory, COMPLETE), '');
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+/** Waits, blocking, for whoever has it; what a process that is gone left behind is nobody's. */
+function takeLock(lock: string): void {
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    if (!isAlive(lock)) rmSync(lock, { force: true });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN_MS);
+  }
+}
+
+function isAlive(lock: string): boolean {
+  try {
+    // Without a number its holder is about to write one: process 0 is this one's group.
+    process.kill(Number(readFileSync(lock, 'utf8')), 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** One step of a build. @throws Error with the end of its output where it fails. */
