@@ -105,8 +105,8 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   syncIntervalMs: 1000,
   journalFileBytes: 256 * 1024 * 1024,
   maxStagedBytes: 64 * 1024 * 1024,
-  // A sixteenth of a small machine, and never more than serves a consumer that lags by a second.
-  tailCacheBytes: Math.min(48 * 1024 * 1024, Math.floor(totalmem() / 16)),
+  // A sixteenth of a small machine, and never more than serves a consumer that lags by part of a second.
+  tailCacheBytes: Math.min(32 * 1024 * 1024, Math.floor(totalmem() / 16)),
   poolBytes: 32 * 1024 * 1024,
   autoCreateTopics: true,
   defaultPartitions: 1,
