@@ -24,6 +24,8 @@ import { SyncTimes } from './sync-times.ts';
 export interface WriterHooks {
   /** Asked before a sync that follows a write by itself: milliseconds that it may wait. */
   syncDelayMs(): number;
+  /** Whether anybody waits for what is written to be synced. */
+  isAwaited(): boolean;
   syncBegins(): void;
   /** Every commit up to this one was handed to the system. */
   written(commit: CommitNumber): void;
@@ -247,7 +249,7 @@ export class CommitWriter {
   #mayBlock(active: ActiveFile): boolean {
     const idle = !this.#syncing && !this.#writing && this.#active === active && this.#closing.length === 0;
     const can = this.#syncAlways && active.handle.syncNow !== undefined;
-    return can && idle && this.#error === undefined && this.#hooks.syncDelayMs() <= 0;
+    return can && idle && this.#error === undefined && this.#hooks.isAwaited();
   }
 
   #syncNow(active: ActiveFile): void {

@@ -163,6 +163,7 @@ export class LocalJournal implements Journal {
       clock: options.clock,
       hooks: {
         syncDelayMs: () => this.#syncDelayMs(),
+        isAwaited: () => this.#durableQueue.length > 0,
         syncBegins: () => {
           this.#writtenAtSync = this.#writtenAsked;
         },
