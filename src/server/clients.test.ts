@@ -5,29 +5,17 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { RawClient } from '../../test/kit/raw-client.ts';
+import type { ClientList } from '../listeners/http/schemas.ts';
 import { apiVersions } from '../wire/index.ts';
 import { openBroker } from './index.ts';
 
-interface Client {
-  readonly id: string;
-  readonly transport: string;
-  readonly clientId: string | null;
-  readonly software: string | null;
-  readonly host: string;
-  readonly port: number;
-  readonly connectedAt: number;
-  readonly requests: number;
-  readonly receivedBytes: number;
-  readonly sentBytes: number;
-}
-
 test('clients of all transports are listed while they are connected', { timeout: 20_000 }, async () => {
   await using broker = await openBroker();
-  const list = async (query = ''): Promise<{ clients: Client[]; nextCursor: string | null }> => {
+  const list = async (query = ''): Promise<ClientList> => {
     const headers = { 'user-agent': 'test/1', 'millrace-client-id': 'watcher', connection: 'close' };
     const answer = await fetch(`${broker.http}/v1/clients${query}`, { headers });
     assert.equal(answer.status, 200);
-    return (await answer.json()) as { clients: Client[]; nextCursor: string | null };
+    return (await answer.json()) as ClientList;
   };
   const startedAt = Date.now();
   const raw = await RawClient.connect(broker.kafka);

@@ -1,5 +1,5 @@
 /** One HTTP connection, or the WebSocket that it became, as `GET /v1/clients` shows it. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectedClient } from '../../base/connected-client.ts';
 import { CLIENT_ID_HEADER } from './quota.ts';
@@ -14,10 +14,10 @@ export class HttpClient implements ConnectedClient {
   readonly connectedAt: number;
   transport: 'http' | 'websocket' = 'http';
   requests = 0;
+  /** Both of the newest request. The request itself is not kept: thousands of connections may be idle. */
+  clientId: string | undefined;
+  software: string | undefined;
   readonly #socket: Socket;
-  /** The newest request: its words are read when somebody asks. */
-  #request: IncomingMessage | undefined;
-  #clientId: string | undefined;
 
   /** @param number unique among the connections of this listener. @param now milliseconds since 1970. */
   constructor(socket: Socket, number: number, now: number) {
@@ -29,14 +29,6 @@ export class HttpClient implements ConnectedClient {
     this.connectedAt = now;
   }
 
-  get clientId(): string | undefined {
-    return this.#clientId ?? shorten(this.#request?.headers[CLIENT_ID_HEADER]);
-  }
-
-  get software(): string | undefined {
-    return shorten(this.#request?.headers['user-agent']);
-  }
-
   get receivedBytes(): number {
     return this.#socket.bytesRead;
   }
@@ -45,16 +37,20 @@ export class HttpClient implements ConnectedClient {
     return this.#socket.bytesWritten;
   }
 
-  requested(request: IncomingMessage): void {
+  requested({ headers }: IncomingMessage): void {
     this.requests += 1;
-    this.#request = request;
+    this.#introduced(headers, undefined);
   }
 
   /** @param clientId where the upgrade named one. */
-  upgraded(request: IncomingMessage, clientId: string | undefined): void {
+  upgraded({ headers }: IncomingMessage, clientId: string | undefined): void {
     this.transport = 'websocket';
-    this.#request = request;
-    this.#clientId = shorten(clientId);
+    this.#introduced(headers, clientId);
+  }
+
+  #introduced(headers: IncomingHttpHeaders, named: string | undefined): void {
+    this.clientId = shorten(named) ?? shorten(headers[CLIENT_ID_HEADER]);
+    this.software = shorten(headers['user-agent']);
   }
 }
 
