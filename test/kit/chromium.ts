@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
+import { endChild } from './end-child.ts';
 import { TempDirectory } from './temp-directory.ts';
 
 interface Answer {
@@ -87,10 +88,7 @@ export class Chromium implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#socket?.terminate();
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      this.#child.kill('SIGKILL');
-      await once(this.#child, 'exit');
-    }
+    await endChild(this.#child, 'SIGKILL');
     // Processes of the browser that outlive their parent for a moment may still write.
     for (let attempt = 0; attempt < 20; attempt++) {
       try {

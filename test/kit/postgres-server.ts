@@ -3,11 +3,11 @@
  * that can be killed and started again. The server refuses to run as root, so a test that is root runs it as another user.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, chownSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { Client } from 'pg';
+import { endChild } from './end-child.ts';
 import { freePort } from './millrace-process.ts';
 import { TempDirectory } from './temp-directory.ts';
 import { findTool, installDebianPackages } from './tools.ts';
@@ -68,20 +68,15 @@ export class PostgresServer implements AsyncDisposable {
   /** The postmaster and, through its end, all that work for it. */
   async kill9(): Promise<void> {
     const child = this.#child;
-    if (child === undefined) return;
     this.#child = undefined;
-    child.kill('SIGKILL');
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    await endChild(child, 'SIGKILL');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
-    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
-      // At once, and with all its processes.
-      child.kill('SIGQUIT');
-      await once(child, 'exit');
-    }
+    // At once, and with all its processes.
+    await endChild(child, 'SIGQUIT');
     this.#directory[Symbol.dispose]();
   }
 

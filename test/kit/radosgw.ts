@@ -6,11 +6,11 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endChild } from './end-child.ts';
 import { freePort } from './millrace-process.ts';
 import { TempDirectory } from './temp-directory.ts';
 import { findTool, installDebianPackages } from './tools.ts';
@@ -172,11 +172,7 @@ rgw thread pool size = 64
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const child of this.#children.toReversed()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
+    for (const child of this.#children.toReversed()) await endChild(child, 'SIGKILL');
     this.#directory[Symbol.dispose]();
   }
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
+import { endChild } from './end-child.ts';
 import { freePort } from './millrace-process.ts';
 import { TempDirectory } from './temp-directory.ts';
 
@@ -62,10 +63,8 @@ export class RedisServer implements AsyncDisposable {
 
   async kill9(): Promise<void> {
     const child = this.#child;
-    if (child === undefined) return;
     this.#child = undefined;
-    child.kill('SIGKILL');
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    await endChild(child, 'SIGKILL');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
