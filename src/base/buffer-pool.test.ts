@@ -1,7 +1,7 @@
 /** Proves: bytes come back only after the last release, never to two users at once, and the kept memory has a limit. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { BufferPool, Lease } from './buffer-pool.ts';
 
 const KIB = 1024;

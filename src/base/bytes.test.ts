@@ -1,7 +1,7 @@
 /** Proves: the readers and writers equal DataView for every value, and 64-bit values that fit no double read as NaN. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import {
   asBuffer,
   readInt16,

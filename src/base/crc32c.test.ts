@@ -1,7 +1,7 @@
 /** Proves: published CRC-32C check values, and that the chosen and the portable implementation agree, also in pieces. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { crc32c, crc32cPortable, crc32cRange } from './crc32c.ts';
 
 /** RFC 3720, B.4. */

@@ -1,7 +1,7 @@
 /** Proves that a heap gives out what a sorted list would, pushes and pops in any order. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MinHeap } from './min-heap.ts';
 
 test('a heap against a sorted list', () => {

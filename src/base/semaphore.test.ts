@@ -1,7 +1,7 @@
 /** Never more holders than permits, first come first served, and a place comes back however its work ends. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { Semaphore } from './semaphore.ts';
 
 test('holders keep to the limit and start in order, under any schedule', { timeout: 60_000 }, async () => {

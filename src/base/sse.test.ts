@@ -1,7 +1,7 @@
 /** Proves that whatever a payload holds, a reader gets it back with LF for its line breaks, and no other event. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { sseEvent } from './sse.ts';
 
 /** The parsing rules of the standard, 9.2.6, for one event. */

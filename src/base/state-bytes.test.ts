@@ -1,7 +1,7 @@
 /** State bytes come back as they went in; what is cut or wrong is refused with its place, and never allocated for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from './errors.ts';
 import { StateReader, StateWriter } from './state-bytes.ts';
 

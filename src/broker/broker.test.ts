@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { batchOf, fetchOnce, openBroker, produce, splitBatches } from '../../test/kit/broker-kit.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { TempDirectory } from '../../test/kit/temp-directory.ts';
 import { MillraceError } from '../base/errors.ts';
 import { baseOffset, lastOffset, lastOffsetDelta } from '../model/record-batch.ts';

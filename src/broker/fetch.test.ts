@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { History } from '../../test/kit/history.ts';
 import { TestLog } from '../../test/kit/log-kit.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { transactOnce } from '../journal/journal.ts';
 import { cancelFetch, FetchItem, FetchPath, type FetchRequest, releaseFetch } from './fetch.ts';
 

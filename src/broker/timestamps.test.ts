@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { TestLog } from '../../test/kit/log-kit.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { lastOffsetDelta, maxTimestamp } from '../model/record-batch.ts';
 import type { Partition } from '../store/partition.ts';
 import { Decompressor } from './decompressor/decompressor.ts';

@@ -1,7 +1,7 @@
 /** Settings of topics and of the broker: what is accepted, what is refused and how, and what they do. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { describeBrokerConfig } from './broker-config.ts';
 import { DEFAULT_BROKER_SETTINGS } from './settings.ts';

@@ -1,9 +1,9 @@
 /** Topics against a map: any commands, and a restart by replay, give the same names, ids, partitions and settings. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { HISTORY_SETTINGS, History } from '../../test/kit/history.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { StateReader, StateWriter } from '../base/state-bytes.ts';
 import { LogStore } from '../store/log-store.ts';

@@ -1,7 +1,7 @@
 /** Proves that lines come out the same however the bytes are cut into pieces, and that a line without end is refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { readLines } from './read-lines.ts';
 
 async function* cut(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {

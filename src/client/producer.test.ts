@@ -1,8 +1,8 @@
 /** Proves batching, bounds, order and failure handling of producers, on a writer that answers when it is told to. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Offsets, WriteBatch, Writer } from './backend.ts';
 import { string } from './codec.ts';

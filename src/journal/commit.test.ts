@@ -6,10 +6,10 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { forgetfulMemory, makeBatch, RecordingFold, transact } from '../../test/kit/journal-fixtures.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { BufferPool } from '../base/buffer-pool.ts';
 import { writeUint32 } from '../base/bytes.ts';
 import {

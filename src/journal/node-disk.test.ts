@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { NodeDisk, unwritten } from './node-disk.ts';
 
 const root = await mkdtemp(join(tmpdir(), 'millrace-disk-'));

@@ -1,7 +1,7 @@
 /** Proves: the cursor finds every whole batch, tells a cut tail from damage, and stays there. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { encodeBatch } from './batch-builder.ts';
 import { BatchCursor, type CursorOutcome, forEachBatch } from './batch-cursor.ts';
 

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
 import { compressionsAlgorithms } from '@platformatic/kafka';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { codecName, compress, decompress } from './compression.ts';
 import { CODEC, type CodecName } from './record-batch.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { murmur2, partitionOfKey } from './murmur2.ts';
 
 // The check values of Kafka's own test of this hash.

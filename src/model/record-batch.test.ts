@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { crc32c } from '../base/crc32c.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { encodeBatch } from './batch-builder.ts';

@@ -1,7 +1,7 @@
 /** Proves: the search agrees with a plain loop over the records, in any codec, and decides from the header where it can. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { writeInt64 } from '../base/bytes.ts';
 import { encodeBatch } from './batch-builder.ts';
 import { type CodecName, MAX_TIMESTAMP_POSITION, stampBatch, stampLogAppendTime } from './record-batch.ts';

@@ -1,7 +1,7 @@
 /** Proves: names fold to one dotted form, Kafka's limits hold, refusals say what and where. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import {
   foldTopicName,

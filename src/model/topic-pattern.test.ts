@@ -1,7 +1,7 @@
 /** Proves the rules of topic patterns, against a table and against a slow matcher, and that no pattern is slow. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { TopicPattern } from './topic-pattern.ts';
 

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { type Client, connect, json, MillraceError, string } from '../sdk/index.ts';
 import { type OpenedBroker, openBroker } from '../server/open-broker.ts';
 import { batch, compacted, flatMap, forEach, from, map, pipe, reduce, sum, to, tumbling, window } from './index.ts';

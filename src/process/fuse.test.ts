@@ -1,8 +1,8 @@
 /** Proves that fuse gives the order of time, and join each pair once, against simple models; and what waits is not committed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { type Client, connect, json } from '../sdk/index.ts';
 import { filter, forEach, from, fuse, join, leftJoin, map, pipe, type Source, through } from './index.ts';
 import type { Item } from './item.ts';

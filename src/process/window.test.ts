@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { type Fault, faultyMemory } from '../../test/kit/faulty-memory.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { type Client, connect, json } from '../sdk/index.ts';
 import {
   compacted,

@@ -1,8 +1,8 @@
 /** The checkpoint file: golden bytes, every cut and flipped bit noticed, and a write that is whole or not there. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { SeededRandom } from '../../test/kit/seeded-random.ts';
 import { MillraceError } from '../base/errors.ts';
 import { readWhole, writeWhole } from '../journal/whole-file.ts';

@@ -1,7 +1,7 @@
 /** The packed list against an array of rows: appends that merge or not, files dropped from the front, look-ups between. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { ExtentList, MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
 
 interface Row {

@@ -1,7 +1,7 @@
 /** Ranges against an array: find and drop; ranges out of order are refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { type FileRange, FileRanges } from './file-ranges.ts';
 

@@ -1,9 +1,9 @@
 /** Look-ups in index files against the rows they were built from; a missing or damaged file is built again, once. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { testBatch } from '../../test/kit/log-kit.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { FileHandles } from './file-handles.ts';
 import { IndexBuilder } from './index-file.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 import {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { StateReader, StateWriter } from '../base/state-bytes.ts';
 import { PRODUCER_EXPIRATION_MS, ProducerTable } from './producer-table.ts';
 

@@ -1,7 +1,7 @@
 /** High watermarks move with commits, all of a commit before anybody is told of any of it, and telling is harmless. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { Partition, type PartitionWaiter } from './partition.ts';
 import { Publisher } from './publisher.ts';
 

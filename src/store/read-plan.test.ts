@@ -1,7 +1,7 @@
 /** Spans cover all pieces in order, within one file and the size limit; rounds keep the order and the memory limit. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { type Piece, planRounds, planSpans } from './read-plan.ts';
 
 const MIB = 1024 * 1024;

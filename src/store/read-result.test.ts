@@ -1,9 +1,9 @@
 /** Cutting runs of batches to what was asked, also from bytes that are none; gathering small ones without mixing them up. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { testBatch } from '../../test/kit/log-kit.ts';
 import { PoisoningPool } from '../../test/kit/poisoning-pool.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { lastOffset, stampBatch } from '../model/record-batch.ts';
 import { cutBatches, GatherBuffer, ReadResult } from './read-result.ts';
 

@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { TestLog, type TestRun } from '../../test/kit/log-kit.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { lastOffset } from '../model/record-batch.ts';
 import { MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';

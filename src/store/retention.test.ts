@@ -1,7 +1,7 @@
 /** Retention against a plain model: which prefix of units goes, for any sizes, times and limits. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { Partition } from './partition.ts';
 import { nextExpiry, type RetentionLimits, retainedStart } from './retention.ts';
 

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { PoisoningPool } from '../../test/kit/poisoning-pool.ts';
+import * as fc from '../../test/kit/properties.ts';
 import type { Lease } from '../base/buffer-pool.ts';
 import { TailCache } from './tail-cache.ts';
 

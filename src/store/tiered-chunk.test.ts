@@ -1,7 +1,7 @@
 /** Proves that a chunk comes back from its object byte for byte, block by block, and that damage anywhere is noticed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import {
   decodeTierTail,
   encodeTieredChunk,

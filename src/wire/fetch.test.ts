@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { FETCH_BY_ID_VERSION, FetchCursor, type FetchOutcome, type SliceTarget, writeFetchResponse } from './fetch.ts';
 import { fetch, writeResponse } from './index.ts';

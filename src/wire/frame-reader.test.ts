@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { BufferPool, type Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
 import { FrameReader, type FrameSink, type MemoryBudget } from './frame-reader.ts';

@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as fc from 'fast-check';
 import { arbitraryMessage } from '../../test/kit/arbitrary-message.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Api, Message } from './api.ts';
 import { API_KEYS, APIS } from './apis.ts';

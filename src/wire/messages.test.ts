@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as fc from 'fast-check';
 import { arbitraryMessage, type MessageValue, plain } from '../../test/kit/arbitrary-message.ts';
+import * as fc from '../../test/kit/properties.ts';
 import { type Api, type Message, NEVER } from './api.ts';
 import { API_KEYS, APIS, apiOf, hasVersion } from './apis.ts';
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse, writeResponse } from './codec.ts';

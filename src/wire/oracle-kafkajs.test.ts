@@ -8,9 +8,9 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as fc from 'fast-check';
 import { arbitraryMessage, type MessageValue, type Overrides, plain } from '../../test/kit/arbitrary-message.ts';
 import { kafkajsCodecs, leavesOfOurs, leavesOfTheirs, NO_ARGUMENTS } from '../../test/kit/kafkajs-oracle.ts';
+import * as fc from '../../test/kit/properties.ts';
 import type { Api } from './api.ts';
 import { APIS, type ApiName } from './apis.ts';
 import { Reader } from './reader.ts';

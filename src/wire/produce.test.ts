@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { produce, writeResponse } from './index.ts';
 import { PRODUCE_BY_ID_VERSION, ProduceCursor, type ProduceOutcome, writeProduceResponse } from './produce.ts';

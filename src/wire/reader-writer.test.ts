@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../test/kit/properties.ts';
 import { MAX_ELEMENTS, Reader, ZERO_UUID } from './reader.ts';
 import { uvarintSize, Writer } from './writer.ts';
 

@@ -11,12 +11,12 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import * as fc from 'fast-check';
 import { SERVED_APIS } from '../../src/listeners/kafka/registry.ts';
 import { type Api, decodeResponse, ERROR_CODES, encodeRequest, errorName } from '../../src/wire/index.ts';
 import { arbitraryMessage, type Overrides } from '../kit/arbitrary-message.ts';
 import { batchOf } from '../kit/broker-kit.ts';
 import { KafkaKit, RawClient } from '../kit/kafka-kit.ts';
+import * as fc from '../kit/properties.ts';
 import { SeededRandom } from '../kit/seeded-random.ts';
 
 const DEADLINE_MS = 10_000;

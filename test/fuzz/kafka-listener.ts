@@ -11,7 +11,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import * as fc from 'fast-check';
 import { stampBatch } from '../../src/model/record-batch.ts';
 import {
   APIS,
@@ -26,6 +25,7 @@ import {
 import { arbitraryMessage } from '../kit/arbitrary-message.ts';
 import { batchOf } from '../kit/broker-kit.ts';
 import { KafkaKit, RawClient } from '../kit/kafka-kit.ts';
+import * as fc from '../kit/properties.ts';
 import { SeededRandom } from '../kit/seeded-random.ts';
 
 export interface FuzzOptions {

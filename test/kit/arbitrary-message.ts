@@ -2,9 +2,10 @@
  * Arbitrary values of a wire message, made from its own table: fields that a version lacks carry their defaults, so
  * what was written equals what is read back.
  */
-import * as fc from 'fast-check';
+
 import { isIn } from '../../src/wire/compile-reader.ts';
 import type { Field, Fields, FieldType, ScalarType } from '../../src/wire/schema.ts';
+import * as fc from './properties.ts';
 
 export type MessageValue = Readonly<Record<string, unknown>>;
 

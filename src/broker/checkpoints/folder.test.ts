@@ -5,10 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { batchOf } from '../../../test/kit/broker-kit.ts';
 import { FakeDisk } from '../../../test/kit/fake-disk.ts';
 import { HISTORY_SETTINGS, History } from '../../../test/kit/history.ts';
+import * as fc from '../../../test/kit/properties.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { checkpointPath, indexPath, journalPath } from '../../journal/paths.ts';
 import { verifyJournal } from '../../journal/verify.ts';

@@ -1,7 +1,7 @@
 /** Proves that the table of keys is a map of bounded size: the same answers as a Map, until it is full, and then no more keys. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { ENTRY_BYTES, LatestOffsets } from './latest-offsets.ts';
 
 const key = (n: number): Uint8Array => Buffer.from(`key ${n}`);

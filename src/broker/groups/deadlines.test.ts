@@ -1,8 +1,8 @@
 /** Proves: deadlines fire once, at their time, in order, on one timer, whatever is set, moved and cancelled meanwhile. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as fc from 'fast-check';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
+import * as fc from '../../../test/kit/properties.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 
 describe('deadlines', () => {

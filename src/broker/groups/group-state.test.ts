@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import { COMMAND } from '../state-part.ts';

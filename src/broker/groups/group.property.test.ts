@@ -13,8 +13,8 @@
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import * as fc from 'fast-check';
 import { GroupWorld, subscription } from '../../../test/kit/group-transcript.ts';
+import * as fc from '../../../test/kit/properties.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { JoinAnswer, Joined, SyncAnswer } from './api.ts';
 

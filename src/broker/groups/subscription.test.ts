@@ -1,8 +1,8 @@
 /** Proves: consumer subscriptions of every version are read as far as topics go, and no bytes do harm. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import * as fc from 'fast-check';
 import { subscription } from '../../../test/kit/group-transcript.ts';
+import * as fc from '../../../test/kit/properties.ts';
 import { allSubscribedTopics, assignedTopics, subscribedTopics } from './subscription.ts';
 
 it('reads the topics of the worked example, and of later versions', () => {

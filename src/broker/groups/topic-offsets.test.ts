@@ -1,7 +1,7 @@
 /** Proves: the sorted cells behave as a map of partitions, and their size estimate returns to where it was. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { type CommittedOffset, TopicOffsets } from './topic-offsets.ts';
 
 const committed: fc.Arbitrary<CommittedOffset> = fc.record(

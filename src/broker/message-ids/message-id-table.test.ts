@@ -1,7 +1,7 @@
 /** A partition's memory of message ids against a plain list: window, limit, order, transactions, snapshots. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import { bytesOf, idOf, MessageIdTable } from './message-id-table.ts';
 

@@ -1,9 +1,9 @@
 /** Proves quotas on a clock moved by hand: rates, debts, defaults and overrides, what is durable, and the bounds. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { openBroker } from '../../../test/kit/broker-kit.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
+import * as fc from '../../../test/kit/properties.ts';
 import { TempDirectory } from '../../../test/kit/temp-directory.ts';
 import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import { COMMAND } from '../state-part.ts';

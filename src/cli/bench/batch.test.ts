@@ -2,7 +2,7 @@
 // also after the send time was written into it. Other implementations' view is proved by the client tests.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { validateBatch } from '../../model/record-batch.ts';
 import { encodeBatch, firstValuePosition, stampBatch } from './batch.ts';
 

@@ -2,7 +2,7 @@
 // batch is left out, and damaged answers end in a MillraceError and nothing else.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { encodeBatch } from './batch.ts';
 import { FetchParser } from './fetch-parser.ts';

@@ -1,7 +1,7 @@
 // Proves: frames come out whole and in order however the stream is cut, and a size no broker sends is refused by name.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { FrameSplitter } from './frame-splitter.ts';
 

@@ -2,7 +2,7 @@
 // equals recording everything in one histogram. Does not prove anything about clocks.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { Histogram } from './histogram.ts';
 
 function exactQuantile(micros: readonly number[], quantile: number): number {

@@ -1,7 +1,7 @@
 /** Record objects say the same here as over HTTP: the HTTP listener's own reader is the other opinion. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { jsonRecords } from '../../listeners/http/record-input.ts';
 import { parseRecordObject, type RecordObject } from './record-object.ts';
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, randomBytes, webcrypto } from 'node:crypto';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { connect, json, nullable, raw, string } from '../../sdk/index.ts';
 import { encrypted, KeyRing } from './index.ts';
 

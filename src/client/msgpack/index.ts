@@ -14,7 +14,7 @@ const MSGPACK: Codec<unknown> = {
 
 /**
  * MessagePack, with or without a schema; see `json`. 64-bit integers are bigints in both directions, so none is rounded;
- * JavaScript numbers beyond 32 bits travel as doubles.
+ * JavaScript numbers beyond 32 bits travel as doubles. A reader refuses the key `__proto__` (`CLIENT_DECODE_FAILED`).
  */
 export function msgpack<S extends StandardSchema>(schema: S): Codec<InferOutput<S>, InferInput<S>>;
 export function msgpack<T>(): Codec<T>;

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asyncProperty, assert as check, nat } from 'fast-check';
 import { FakeDisk } from '../../../test/kit/fake-disk.ts';
+import { asyncProperty, assert as check, nat } from '../../../test/kit/properties.ts';
 import type { MillraceError } from '../../base/errors.ts';
 import { DataKeys } from './data-keys.ts';
 import { EncryptedDisk } from './encrypted-disk.ts';

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { HttpKit, rawExchange, until } from '../../../test/kit/http-kit.ts';
+import * as fc from '../../../test/kit/properties.ts';
 
 const OPTIONS = { timeout: 30_000 } as const;
 

@@ -1,7 +1,7 @@
 /** Proves what record objects may say, that their values are kept as sent, and how each wrong one is refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import type { MillraceError } from '../../base/errors.ts';
 import { bodyText, jsonRecords, ndjsonRecords, type ProducedRecord, type ValueFormat } from './record-input.ts';
 

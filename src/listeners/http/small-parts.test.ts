@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { STATUS_CODES } from 'node:http';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../test/kit/properties.ts';
 import { ERROR_KINDS, type ErrorCode } from '../../base/errors.ts';
 import { mediaType, negotiate } from './accept.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';

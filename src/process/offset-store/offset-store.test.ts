@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
-import * as fc from 'fast-check';
 import { Pool, type PoolClient } from 'pg';
 import { PostgresServer, requirePostgres } from '../../../test/kit/postgres-server.ts';
+import * as fc from '../../../test/kit/properties.ts';
 import { connect, json } from '../../sdk/index.ts';
 import {
   batch,

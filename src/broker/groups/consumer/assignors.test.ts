@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../../test/kit/properties.ts';
 import { ASSIGNORS, type Assignee, electAssignor, keptCount } from './assignors.ts';
 import { countPartitions, hasPartition, NO_PARTITIONS, type PartitionSet } from './partition-set.ts';
 

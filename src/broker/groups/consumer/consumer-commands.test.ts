@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../../test/kit/properties.ts';
 import { MillraceError } from '../../../base/errors.ts';
 import { decodeGroupChange, encodeGroupChange, wholeGroup } from './consumer-commands.ts';
 import { ConsumerGroup, type GroupChange, type MemberChange } from './consumer-group.ts';

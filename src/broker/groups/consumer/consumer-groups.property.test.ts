@@ -10,8 +10,8 @@
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import * as fc from 'fast-check';
 import { GroupWorld, topicIdOf } from '../../../../test/kit/group-transcript.ts';
+import * as fc from '../../../../test/kit/properties.ts';
 import type { ConsumerHeartbeatAnswer, ConsumerHeartbeatRequest } from './api.ts';
 import { filterPartitions, hasPartition, isSubset, NO_PARTITIONS, type PartitionSet, unite } from './partition-set.ts';
 

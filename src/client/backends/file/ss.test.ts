@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../../test/kit/properties.ts';
 import { TempDirectory } from '../../../../test/kit/temp-directory.ts';
 import { connect, raw, string } from '../../../sdk/index.ts';
 import { encodeUtf8 } from '../../utf8.ts';

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { clientContract, take } from '../../../../test/kit/client-contract.ts';
+import * as fc from '../../../../test/kit/properties.ts';
 import { connect, raw, string } from '../../../sdk/index.ts';
 import { formatHeader, parseHeader, parseLine } from './line.ts';
 

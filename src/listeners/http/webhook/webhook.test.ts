@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
+import * as fc from '../../../../test/kit/properties.ts';
 import { systemClock } from '../../../base/clock.ts';
 import { MillraceError } from '../../../base/errors.ts';
 import { sendWebhook } from './send-webhook.ts';
