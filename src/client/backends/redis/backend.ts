@@ -10,7 +10,7 @@ import { RedisWriter } from './writer.ts';
 
 export const openRedis: BackendLoader = async (context) => {
   const settings = redisSettings(context);
-  const connect = await loadRedis();
+  const { connect, Command } = await loadRedis();
   const redis = connect(settings.options);
   // When a connection is refused, the promise says only that it is closed.
   let reason: Error | undefined;
@@ -41,7 +41,7 @@ export const openRedis: BackendLoader = async (context) => {
     async openWriter() {
       const connection = connect(settings.options);
       await connection.connect();
-      return new RedisWriter(connection, settings);
+      return new RedisWriter(connection, Command, settings);
     },
     async openConditionalWriter() {
       const connection = connect(settings.options);

@@ -18,6 +18,17 @@ import type { EncodedRecord, RawRecord } from '../../record.ts';
 
 const SUBSEQUENCE_BITS = 16n;
 const MAX_SUBSEQUENCE = 0xffff;
+const SUBSEQUENCES = 0x1_0000;
+/** Milliseconds that fit beside them. */
+const MAX_MS = 0xffff_ffff_ffff;
+const WORDS = new DataView(new ArrayBuffer(8));
+const DASH = 0x2d;
+const COLON = 0x3a;
+const HEADER = 0x68;
+const NULL_HEADER = 0x6e;
+const KEY = Buffer.from('key');
+const TIME = Buffer.from('ts');
+const NO_HEADERS: RawRecord['headers'] = [];
 
 /** @throws MillraceError CLIENT_UNSUPPORTED for an id that does not fit 64 bits this way. */
 export function offsetOfId(id: string): bigint {
@@ -56,28 +67,66 @@ export function encodeEntry(record: EncodedRecord, field: string, withTime: bool
   return fields;
 }
 
+/** An id as it comes, without a text in between. @throws as `offsetOfId`. */
+export function offsetOfIdBytes(id: Buffer): bigint {
+  let at = 0;
+  let ms = 0;
+  for (; at < id.length && id[at] !== DASH; at++) ms = ms * 10 + digit(id[at]);
+  let sub = 0;
+  const start = ++at;
+  for (; at < id.length; at++) sub = sub * 10 + digit(id[at]);
+  // What is no digit makes a NaN, of which no comparison is true.
+  if (!(ms <= MAX_MS && sub <= MAX_SUBSEQUENCE) || start === 1 || start >= id.length)
+    return offsetOfId(id.toString('latin1'));
+  const low = (ms % SUBSEQUENCES) * SUBSEQUENCES + sub;
+  WORDS.setUint32(0, Math.floor(ms / SUBSEQUENCES));
+  WORDS.setUint32(4, low);
+  return WORDS.getBigUint64(0);
+}
+
 export function decodeEntry(
   topic: string,
   partition: number,
   id: Buffer,
   fields: readonly Buffer[],
-  field: string,
+  field: Buffer,
 ): RawRecord {
-  const offset = offsetOfId(id.toString('latin1'));
-  let timestamp = Number(offset >> SUBSEQUENCE_BITS);
+  const offset = offsetOfIdBytes(id);
+  let timestamp: number | undefined;
   let key: Buffer | null = null;
   let value: Buffer | null = null;
-  const headers: { key: string; value: Buffer | null }[] = [];
+  let headers: { key: string; value: Buffer | null }[] | undefined;
   for (let i = 0; i + 1 < fields.length; i += 2) {
-    const name = (fields[i] as Buffer).toString();
+    const name = fields[i] as Buffer;
     const bytes = fields[i + 1] as Buffer;
-    if (name === field) value = bytes;
-    else if (name === 'key') key = bytes;
-    else if (name === 'ts') timestamp = Number(bytes.toString('latin1'));
-    else if (name.startsWith('h:')) headers.push({ key: name.slice(2), value: bytes });
-    else if (name.startsWith('n:')) headers.push({ key: name.slice(2), value: null });
+    if (isName(name, field)) value = bytes;
+    else if (isName(name, KEY)) key = bytes;
+    else if (isName(name, TIME)) timestamp = numberOf(bytes);
+    else if (name[0] === HEADER && name[1] === COLON)
+      (headers ??= []).push({ key: name.toString('utf8', 2), value: bytes });
+    else if (name[0] === NULL_HEADER && name[1] === COLON)
+      (headers ??= []).push({ key: name.toString('utf8', 2), value: null });
   }
-  return { topic, partition, offset, timestamp, key, value, headers };
+  timestamp ??= Number(offset >> SUBSEQUENCE_BITS);
+  return { topic, partition, offset, timestamp, key, value, headers: headers ?? NO_HEADERS };
+}
+
+/** Names have few bytes: comparing them here is faster than a call. */
+function isName(name: Buffer, wanted: Buffer): boolean {
+  if (name.length !== wanted.length) return false;
+  for (let i = 0; i < wanted.length; i++) if (name[i] !== wanted[i]) return false;
+  return true;
+}
+
+function numberOf(bytes: Buffer): number {
+  let value = 0;
+  for (const byte of bytes) value = value * 10 + digit(byte);
+  return Number.isSafeInteger(value) ? value : Number(bytes.toString('latin1'));
+}
+
+/** NaN for anything else. */
+function digit(byte: number | undefined): number {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : Number.NaN;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

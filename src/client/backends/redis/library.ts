@@ -1,5 +1,5 @@
 /** The library under redis:// and rediss://, loaded when a URI asks for it, and the options of the URI. */
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Command, Redis, RedisOptions } from 'ioredis';
 import { MillraceError } from '../../../base/errors.ts';
 import type { BackendContext } from '../../backend.ts';
 import { hostsOf, numberOption, type UriForm, wordOption } from '../../uri.ts';
@@ -61,15 +61,25 @@ export function redisSettings({ uri, clientId, library }: BackendContext): Redis
   };
 }
 
-/** Makes connections that share the settings. @throws MillraceError CLIENT_LIBRARY_MISSING. */
-export async function loadRedis(): Promise<(options: RedisOptions) => Redis> {
+/** What is used of the library. */
+export interface RedisLibrary {
+  /** A connection, not opened yet. */
+  readonly connect: (options: RedisOptions) => Redis;
+  readonly Command: typeof Command;
+}
+
+/** @throws MillraceError CLIENT_LIBRARY_MISSING. */
+export async function loadRedis(): Promise<RedisLibrary> {
   try {
-    const { Redis: Connection } = await import('ioredis');
-    return (options: RedisOptions) => {
-      const connection = new Connection({ ...options, replyMapping: 'legacy' });
-      // Failures reach whoever waits for a command; without a listener they would end the process as well.
-      connection.on('error', () => undefined);
-      return connection;
+    const { Redis: Connection, Command } = await import('ioredis');
+    return {
+      connect(options) {
+        const connection = new Connection({ ...options, replyMapping: 'legacy' });
+        // Failures reach whoever waits for a command; without a listener they would end the process as well.
+        connection.on('error', () => undefined);
+        return connection;
+      },
+      Command,
     };
   } catch (error) {
     throw new MillraceError(

@@ -5,7 +5,7 @@
  * `millrace:positions:GROUP`. A load-balanced one is a member of a Redis group: entries are handed out one by one, stay
  * pending until acknowledged, and go to another member when theirs is silent for too long (XAUTOCLAIM).
  */
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../../base/clock.ts';
 import { MillraceError } from '../../../base/errors.ts';
 import { abortable, delay } from '../../abort.ts';
@@ -13,8 +13,8 @@ import type { Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
 import type { ExactPosition, Place } from '../../position.ts';
 import { covers, type PositionMark, PositionMarks, partitionKey } from '../../position-marks.ts';
 import type { RawRecord, RecordPlace } from '../../record.ts';
-import { decodeEntry, idOfOffset, offsetOfId, offsetOfTime, streamKey } from './entry.ts';
-import { type RedisSettings, redisError } from './library.ts';
+import { decodeEntry, idOfOffset, offsetOfId, offsetOfIdBytes, offsetOfTime, streamKey } from './entry.ts';
+import { type RedisLibrary, type RedisSettings, redisError } from './library.ts';
 
 interface Cursor {
   readonly topic: string;
@@ -25,7 +25,7 @@ interface Cursor {
 }
 
 export interface RedisReaderParts {
-  readonly connect: (options: RedisOptions) => Redis;
+  readonly connect: RedisLibrary['connect'];
   readonly settings: RedisSettings;
   readonly clock: Clock;
   /** Unlike any other member's. */
@@ -43,6 +43,7 @@ export class RedisReader implements Reader {
   /** Blocks in reads, so everything else goes over the other one. */
   readonly #blocking: Redis;
   readonly #redis: Redis;
+  readonly #field: Buffer;
   readonly #closed = new AbortController();
   readonly #marks = new PositionMarks();
   readonly #acks: RecordPlace[] = [];
@@ -53,6 +54,8 @@ export class RedisReader implements Reader {
   #ready: RawRecord[] = [];
   /** Counts moves: what was asked for before one is not given out behind it. */
   #moves = 0;
+  /** Asked for while the last records are decoded, and as of which move. */
+  #ahead: { readonly moves: number; readonly reply: Promise<ReadReply> } | undefined;
   #claimDue = true;
   #claimTimer: Timer | undefined;
   #ended = false;
@@ -60,6 +63,7 @@ export class RedisReader implements Reader {
   private constructor(parts: RedisReaderParts, options: ReaderOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#field = Buffer.from(parts.settings.field);
     this.#blocking = parts.connect(parts.settings.options);
     this.#redis = parts.connect(parts.settings.options);
   }
@@ -114,6 +118,8 @@ export class RedisReader implements Reader {
         'In a load-balanced group Redis hands out the records: there is no seek.',
       );
     this.#marks.retain((marked) => !covers(place, marked));
+    // Now and below: what is on the way moves neither the cursors of before nor those of behind.
+    this.#moved();
     for (const cursor of this.#cursors.values()) {
       if (covers(place, cursor)) cursor.nextOffset = await this.#resolve(cursor.key, position);
     }
@@ -212,37 +218,68 @@ export class RedisReader implements Reader {
   }
 
   async #nextAlone(maxRecords: number): Promise<RawRecord[]> {
-    const cursors = [...this.#cursors.values()].filter(
-      ({ nextOffset, endOffset }) => endOffset === undefined || nextOffset < endOffset,
-    );
-    if (cursors.length === 0) {
-      if (this.#options.untilEnd) this.#ended = true;
+    const moves = this.#moves;
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    let reply = ahead?.moves === moves ? await ahead.reply : null;
+    if (reply === null && moves === this.#moves) {
+      const cursors = this.#unfinished();
+      if (cursors.length > 0) reply = await this.#ask(cursors, maxRecords, true);
+      else if (this.#options.untilEnd) this.#ended = true;
       else await delay(this.#parts.clock, RETRY_MS, this.#closed.signal);
-      return [];
     }
+    // What was read for another position must not move the cursors away from where they were sent meanwhile.
+    return moves === this.#moves ? this.#advance(reply, maxRecords) : [];
+  }
+
+  async #ask(cursors: readonly Cursor[], maxRecords: number, wait: boolean): Promise<ReadReply> {
+    const block = wait ? ['BLOCK', String(this.#parts.settings.blockMs)] : [];
     const keys = cursors.map(({ key }) => key);
     const ids = cursors.map(({ nextOffset }) => before(nextOffset));
-    const { blockMs } = this.#parts.settings;
-    const reply = (await this.#blocking.callBuffer(
+    return (await this.#blocking.callBuffer(
       'XREAD',
       'COUNT',
       String(maxRecords),
-      'BLOCK',
-      String(blockMs),
+      ...block,
       'STREAMS',
       ...keys,
       ...ids,
     )) as ReadReply;
-    const records: RawRecord[] = [];
-    for (const [key, entries] of reply ?? []) {
-      const cursor = cursors.find((candidate) => candidate.key === key.toString());
-      if (cursor === undefined) continue;
-      for (const record of this.#decode(cursor, entries)) {
-        cursor.nextOffset = record.offset + 1n;
-        if (cursor.endOffset === undefined || record.offset < cursor.endOffset) records.push(record);
-      }
-    }
-    return records;
+  }
+
+  /** Moves the cursors behind what came, asks for what follows, and only then decodes: the server works meanwhile. */
+  #advance(reply: ReadReply, maxRecords: number): RawRecord[] {
+    const arrived = (reply ?? []).flatMap(([key, entries]) => {
+      const cursor = this.#cursors.get(key.toString());
+      const last = entries.at(-1);
+      if (cursor === undefined || last === undefined) return [];
+      cursor.nextOffset = offsetOfIdBytes(last[0]) + 1n;
+      return [{ cursor, entries }];
+    });
+    if (arrived.some(({ entries }) => entries.length >= maxRecords)) this.#askAhead(maxRecords);
+    return arrived.flatMap(({ cursor, entries }) => {
+      const records = this.#decode(cursor, entries);
+      const { endOffset } = cursor;
+      return endOffset === undefined || cursor.nextOffset <= endOffset
+        ? records
+        : records.filter(({ offset }) => offset < endOffset);
+    });
+  }
+
+  /** Does not wait at the server for entries that are not there: a seek may come, and its read would stand behind this one. */
+  #askAhead(maxRecords: number): void {
+    const cursors = this.#unfinished();
+    if (cursors.length === 0) return;
+    const reply = this.#ask(cursors, maxRecords, false);
+    // Whoever asks for the records gets the failure; nobody may.
+    reply.catch(() => undefined);
+    this.#ahead = { moves: this.#moves, reply };
+  }
+
+  #unfinished(): Cursor[] {
+    return [...this.#cursors.values()].filter(
+      ({ nextOffset, endOffset }) => endOffset === undefined || nextOffset < endOffset,
+    );
   }
 
   async #nextOfGroup(group: string, maxRecords: number): Promise<RawRecord[]> {
@@ -296,11 +333,12 @@ export class RedisReader implements Reader {
   }
 
   #decode({ topic, partition }: Cursor, entries: Entries): RawRecord[] {
-    const { field } = this.#parts.settings;
-    // Entries that were trimmed or deleted while pending come without fields.
-    return entries.flatMap(([id, fields]) =>
-      fields === null ? [] : [decodeEntry(topic, partition, id, fields, field)],
-    );
+    const records: RawRecord[] = [];
+    for (const [id, fields] of entries) {
+      // Entries that were trimmed or deleted while pending come without fields.
+      if (fields !== null) records.push(decodeEntry(topic, partition, id, fields, this.#field));
+    }
+    return records;
   }
 
   async #savePositions(group: string, marks: readonly PositionMark[]): Promise<void> {
