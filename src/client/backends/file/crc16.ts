@@ -1,17 +1,22 @@
 /**
  * CRC-16/CDMA2000: polynomial 0xC867, init 0xFFFF, nothing reflected, no final xor. Check value: "123456789" → 0x4C06.
- * Short ones go eight bytes a step through eight tables, which do 1.1 GB/s; longer ones through vector instructions.
+ * Short ones go eight bytes a step through eight tables, which do 1.1 GB/s; longer ones through vector instructions (crc16-simd.ts).
  */
-import { loadSimdCrc16, SIMD_INPUT_BYTES, SIMD_STEP_BYTES } from './crc16-simd.ts';
+import { loadSimdCrc16 } from './crc16-simd.ts';
 
 const POLYNOMIAL = 0xc867;
 export const CRC16_INIT = 0xffff;
 
 /** Below this, copying the bytes and calling costs more than it saves. */
-const SIMD_MIN_BYTES = 160;
+const SIMD_MIN_BYTES = 64;
+/** Of the memory of the vector instructions: what is copied there for one call, and behind it what `Crc16Window` keeps. */
+const CALL_BYTES = 64 * 1024;
+const WINDOW_BYTES = 128 * 1024;
 
-const TABLES = buildTables();
-const simd = loadSimdCrc16();
+/** Remainders of a byte, of a byte and a zero byte behind it, and so on up to seven. */
+export const CRC16_TABLES = buildTables();
+const TABLES = CRC16_TABLES;
+const simd = loadSimdCrc16(TABLES);
 
 function buildTables(): Uint16Array {
   const tables = new Uint16Array(8 * 256);
@@ -33,21 +38,45 @@ function buildTables(): Uint16Array {
 export function crc16(bytes: Uint8Array, seed = CRC16_INIT, start = 0, end = bytes.length): number {
   if (end - start < SIMD_MIN_BYTES || simd === undefined) return crc16ByTables(bytes, seed, start, end);
   let crc = seed;
-  let at = start;
-  while (end - at >= SIMD_STEP_BYTES) {
-    const most = Math.min(end - at, SIMD_INPUT_BYTES);
-    const steps = most - (most % SIMD_STEP_BYTES);
-    const { input, lanes } = simd;
+  for (let at = start; at < end; at += CALL_BYTES) {
+    const length = Math.min(end - at, CALL_BYTES);
+    const whole = length === bytes.length;
     // `subarray` of a Buffer would make another Buffer, which takes twice as long.
-    input.set(new Uint8Array(bytes.buffer, bytes.byteOffset + at, steps));
-    // What came before is as if its remainder stood in front of the first two bytes.
-    input[0] = (input[0] as number) ^ (crc >>> 8);
-    input[1] = (input[1] as number) ^ (crc & 255);
-    simd.fold(steps);
-    crc = crc16ByTables(lanes, 0, 0, SIMD_STEP_BYTES);
-    at += steps;
+    simd.input.set(whole ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
+    crc = simd.crc(0, length, crc);
   }
-  return crc16ByTables(bytes, crc, at, end);
+  return crc;
+}
+
+/** A CRC of two bytes more, which are a CRC themselves: what beacons keep of a stream. */
+export function crc16OfChecksum(checksum: number, seed: number): number {
+  const first = ((seed << 8) & 0xffff) ^ (TABLES[(seed >>> 8) ^ (checksum >>> 8)] as number);
+  return ((first << 8) & 0xffff) ^ (TABLES[(first >>> 8) ^ (checksum & 255)] as number);
+}
+
+/** What the window holds, a block of a file at most: one for all, since there is one memory. */
+let windowOf: Uint8Array | undefined;
+let windowStart = 0;
+let windowEnd = 0;
+
+/**
+ * CRC of pieces of the same bytes, one behind the other: they are copied to the vector instructions many at once.
+ *
+ * @param bytes not changed between calls. @param end exclusive.
+ */
+export function crc16InWindow(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  if (length < SIMD_MIN_BYTES || length > WINDOW_BYTES || simd === undefined)
+    return crc16(bytes, CRC16_INIT, start, end);
+  if (windowOf !== bytes || start < windowStart || end > windowEnd) {
+    windowOf = bytes;
+    windowStart = start;
+    windowEnd = Math.min(start + WINDOW_BYTES, bytes.length);
+    const piece = new Uint8Array(bytes.buffer, bytes.byteOffset + start, windowEnd - start);
+    simd.input.set(piece, CALL_BYTES);
+  }
+  const at = CALL_BYTES + start - windowStart;
+  return simd.crc(at, at + length, CRC16_INIT);
 }
 
 /** The same, without vector instructions. */

@@ -13,21 +13,15 @@ import type { RawRecord, RecordPlace } from '../../record.ts';
 import type { Wake } from '../../wake.ts';
 import type { GroupMember } from '../memory/memory-group.ts';
 import { FileGroup } from './file-group.ts';
-import { SsDecoder } from './ss-decoder.ts';
-import {
-  beaconItemLimit,
-  isEndOfStream,
-  SS_HEADER_BYTES,
-  SS_INTERNAL_KEY,
-  type SsHeader,
-  type SsMessage,
-} from './ss-format.ts';
+import { SsDecoder, type SsFound } from './ss-decoder.ts';
+import { beaconItemLimit, isEndOfStream, SS_HEADER_BYTES, SS_INTERNAL_KEY, type SsHeader } from './ss-format.ts';
 import { fileError, readAt, readBeacon, readSsHeader } from './ss-scan.ts';
 import { wakeOf } from './ss-writer.ts';
 
 /** Which messages of a stream are due. */
 interface Rule {
-  nextSequence: bigint;
+  /** Up to this one nothing is due. */
+  lastSequence: bigint;
   /** Until the first message with this time or later. */
   fromTimestamp: number;
   /** Only what lies behind this place of the file. */
@@ -57,7 +51,7 @@ export class FileReader implements Reader, GroupMember {
   #generation = -1;
   #explicit: readonly Required<Place>[] | undefined;
   /** For streams without a rule of their own; settled when the reader opens. */
-  #default: Rule = { nextSequence: 0n, fromTimestamp: 0, fromFileOffset: 0 };
+  #default: Rule = { lastSequence: -1n, fromTimestamp: 0, fromFileOffset: 0 };
   #file: { readonly handle: FileHandle; readonly header: SsHeader } | undefined;
   #decoder: SsDecoder | undefined;
   /** Exclusive; what is there when the reader opens, with `untilEnd`. */
@@ -71,8 +65,8 @@ export class FileReader implements Reader, GroupMember {
   #pollMs = FIRST_POLL_MS;
   /** The next block, asked for while the last is decoded. */
   #ahead: { readonly offset: number; readonly bytes: Promise<Uint8Array> } | undefined;
-  /** Rule of the last message's stream, since messages of one stream come in a row. */
-  #last: { readonly topic: string; readonly partition: number; readonly rule: Rule } | undefined;
+  /** The last message's stream, since messages of one stream come in a row; without a rule where nobody wants it. */
+  #last: { readonly topic: string; readonly partition: number; readonly rule: Rule | undefined } | undefined;
 
   private constructor(parts: FileReaderParts, options: ReaderOptions) {
     this.#parts = parts;
@@ -188,26 +182,19 @@ export class FileReader implements Reader, GroupMember {
   }
 
   async #ruleOf(position: ExactPosition): Promise<Rule> {
-    const rule: Rule = { nextSequence: 0n, fromTimestamp: 0, fromFileOffset: 0 };
+    const rule: Rule = { lastSequence: -1n, fromTimestamp: 0, fromFileOffset: 0 };
     switch (position.at) {
       case 'earliest':
         return rule;
       case 'latest':
         return { ...rule, fromFileOffset: (await this.#file?.handle.stat())?.size ?? 0 };
       case 'offset':
-        return { ...rule, nextSequence: position.offset };
+        return { ...rule, lastSequence: position.offset - 1n };
       case 'timestamp':
         return { ...rule, fromTimestamp: position.timestamp };
       default:
         return position satisfies never;
     }
-  }
-
-  #rule(place: Required<Place>): Rule {
-    if (this.#last?.topic === place.topic && this.#last.partition === place.partition) return this.#last.rule;
-    const rule = this.#findRule(place);
-    this.#last = { ...place, rule };
-    return rule;
   }
 
   #findRule(place: Required<Place>): Rule {
@@ -218,7 +205,7 @@ export class FileReader implements Reader, GroupMember {
       rule =
         committed === undefined
           ? { ...this.#default }
-          : { nextSequence: committed, fromTimestamp: 0, fromFileOffset: 0 };
+          : { lastSequence: committed - 1n, fromTimestamp: 0, fromFileOffset: 0 };
       this.#rules.set(key, rule);
     }
     return rule;
@@ -279,8 +266,8 @@ export class FileReader implements Reader, GroupMember {
     return beacon.items.every(({ key, shard, sequence, timestamp }) => {
       const place = { topic: key, partition: shard };
       if (!this.#wants(key) || !this.#mine(place)) return true;
-      const rule = this.#rule(place);
-      return sequence < rule.nextSequence || timestamp < rule.fromTimestamp || fileOffset <= rule.fromFileOffset;
+      const rule = this.#findRule(place);
+      return sequence <= rule.lastSequence || timestamp < rule.fromTimestamp || fileOffset <= rule.fromFileOffset;
     });
   }
 
@@ -299,21 +286,27 @@ export class FileReader implements Reader, GroupMember {
   /** @returns true where there is enough, or no more can come of what was read. */
   #decode(records: RawRecord[], maxRecords: number): boolean {
     const decoder = this.#decoder as SsDecoder;
+    const { found } = decoder;
+    // Whose a stream is may have changed since the last block.
+    this.#last = undefined;
     try {
       while (records.length < maxRecords) {
-        const item = decoder.next();
-        if (item === undefined) break;
-        if (item.offset >= this.#endOffset) {
+        const what = decoder.step();
+        if (what === 'more') break;
+        if (what === 'beacon') {
+          this.#soundOffset = decoder.restartOffset ?? this.#soundOffset;
+          continue;
+        }
+        if (found.offset >= this.#endOffset) {
           this.#ended = true;
           break;
         }
-        this.#soundOffset = item.endOffset;
-        if (item.type !== 'message') continue;
-        if (isEndOfStream(item.message)) {
+        this.#soundOffset = found.endOffset;
+        if (isEndOfStream(found)) {
           this.#ended = true;
           break;
         }
-        const record = this.#due(item.message, item.offset);
+        const record = this.#due(found);
         if (record !== undefined) records.push(record);
       }
     } catch (error) {
@@ -325,14 +318,18 @@ export class FileReader implements Reader, GroupMember {
     return records.length > 0 || this.#ended;
   }
 
-  #due({ key, shard, sequence, timestamp, payload }: SsMessage, fileOffset: number): RawRecord | undefined {
-    if (!this.#wants(key)) return undefined;
-    const place = { topic: key, partition: shard };
-    if (!this.#mine(place)) return undefined;
-    const rule = this.#rule(place);
-    if (sequence < rule.nextSequence || timestamp < rule.fromTimestamp || fileOffset < rule.fromFileOffset)
+  #due({ key, shard, sequence, timestamp, payload, offset: fileOffset }: SsFound): RawRecord | undefined {
+    let last = this.#last;
+    if (last === undefined || last.topic !== key || last.partition !== shard) {
+      const place = { topic: key, partition: shard };
+      last = { ...place, rule: this.#wants(key) && this.#mine(place) ? this.#findRule(place) : undefined };
+      this.#last = last;
+    }
+    const { rule } = last;
+    if (rule === undefined) return undefined;
+    if (sequence <= rule.lastSequence || timestamp < rule.fromTimestamp || fileOffset < rule.fromFileOffset)
       return undefined;
-    rule.nextSequence = sequence + 1n;
+    rule.lastSequence = sequence;
     rule.fromTimestamp = 0;
     return {
       topic: key,

@@ -7,7 +7,7 @@
 import { readInt64, readUint16, readUint32 } from '../../../base/bytes.ts';
 import { MillraceError } from '../../../base/errors.ts';
 import { decodeUtf8 } from '../../utf8.ts';
-import { crc16 } from './crc16.ts';
+import { crc16InWindow } from './crc16.ts';
 import {
   isSsKey,
   readUint64,
@@ -31,12 +31,38 @@ export type SsItem =
     }
   | { readonly type: 'beacon'; readonly beacon: SsBeacon; readonly offset: number; readonly endOffset: number };
 
+/** A message in the decoder's hands: each member is overwritten by the next, so that a run of them costs no objects. */
+export interface SsFound {
+  key: string;
+  shard: number;
+  sequence: bigint;
+  timestamp: number;
+  /** A view of what was pushed, or of what was put together. */
+  payload: Uint8Array;
+  checksum: number;
+  /** In the file; `endOffset` is exclusive. */
+  offset: number;
+  endOffset: number;
+}
+
 const EMPTY = new Uint8Array(0);
 const HEAD_NUMBERS_BYTES = 8 + 8 + 8;
 /** A message up to its payload, with the longest key. */
 const MAX_HEAD_BYTES = SS_MESSAGE_HEAD_BYTES + 249;
 
 export class SsDecoder {
+  /** The message that `step` found last. */
+  readonly found: SsFound = {
+    key: '',
+    shard: 0,
+    sequence: 0n,
+    timestamp: 0,
+    payload: EMPTY,
+    checksum: 0,
+    offset: 0,
+    endOffset: 0,
+  };
+  #beaconFound: SsItem | undefined;
   readonly #interval: number;
   /** Pushed and not yet sorted into messages and beacons; its first byte is at `#rawOffset` of the file. */
   #raw: Uint8Array = EMPTY;
@@ -62,8 +88,9 @@ export class SsDecoder {
     this.#atStart = offset > 0 && offset % interval === 0;
   }
 
-  /** Bytes from here on are not decoded yet. */
-  get offset(): number {
+  /** Where a decoder that begins anew finds what is not decoded yet. Undefined within a message of which the beginning is not known. */
+  get restartOffset(): number | undefined {
+    if (this.#skipping > 0) return undefined;
     return this.#run.length > this.#at ? this.#fileOffset(this.#at) : this.#rawOffset;
   }
 
@@ -82,14 +109,27 @@ export class SsDecoder {
    * @throws MillraceError CLIENT_FILE_CORRUPT naming the position. The decoder is of no use afterwards.
    */
   next(): SsItem | undefined {
+    switch (this.step()) {
+      case 'more':
+        return undefined;
+      case 'beacon':
+        return this.#beaconFound;
+      case 'message': {
+        const { offset, endOffset, ...message } = this.found;
+        return { type: 'message', message, offset, endOffset };
+      }
+    }
+  }
+
+  /** As `next`, for whoever needs no object of each message: it stands in `found`. @throws as `next`. */
+  step(): 'message' | 'beacon' | 'more' {
     for (;;) {
-      const message = this.#skipping > 0 ? undefined : this.#message();
-      if (message !== undefined) return message;
-      if (this.#raw.length === 0) return undefined;
+      if (this.#skipping === 0 && this.#message()) return 'message';
+      if (this.#raw.length === 0) return 'more';
       if (this.#rawOffset % this.#interval === 0) {
-        const beacon = this.#beacon();
         // Whole or not at all: a beacon may be cut by the end of a piece.
-        return beacon;
+        this.#beaconFound = this.#beacon();
+        return this.#beaconFound === undefined ? 'more' : 'beacon';
       }
       this.#moveToRun();
     }
@@ -136,30 +176,39 @@ export class SsDecoder {
     return this.#spans.filter(({ at }) => at > this.#at).map(({ at, offset }) => ({ at: at - this.#at, offset }));
   }
 
-  #message(): SsItem | undefined {
+  /** @returns false where the next message is not whole. */
+  #message(): boolean {
     const run = this.#run;
     const start = this.#at;
     const size = this.#messageSize();
-    if (size === undefined || start + size > run.length) return undefined;
+    if (size === undefined || start + size > run.length) return false;
     const keyLength = run[start] as number;
     const head = start + 1 + keyLength;
     const payloadAt = head + HEAD_NUMBERS_BYTES + 4;
     const end = start + size;
-    const checksum = readUint16(run, end - SS_MESSAGE_TAIL_BYTES);
+    const payloadEnd = end - SS_MESSAGE_TAIL_BYTES;
+    const checksum = readUint16(run, payloadEnd);
     if (run[end - 1] !== SS_END)
       throw this.#corrupt(start, `the message's last byte is ${run[end - 1]}, not ${SS_END}`);
-    const computed = crc16(run, undefined, payloadAt, end - SS_MESSAGE_TAIL_BYTES);
+    const computed = crc16InWindow(run, payloadAt, payloadEnd);
     if (computed !== checksum)
       throw this.#corrupt(start, `the message's checksum is ${checksum}, its payload has ${computed}`);
-    const key = this.#key(start + 1, keyLength);
-    const message: SsMessage = {
-      key,
-      ...this.#numbers(run, head, start),
-      payload: run.subarray(payloadAt, end - SS_MESSAGE_TAIL_BYTES),
-      checksum,
-    };
+    const shard = readInt64(run, head);
+    const timestamp = readInt64(run, head + 16);
+    if (!(shard >= 0)) throw this.#corrupt(start, 'its shard is out of range');
+    if (!(timestamp >= 0)) throw this.#corrupt(start, 'its timestamp is out of range');
+    const { found } = this;
+    found.key = this.#key(start + 1, keyLength);
+    found.shard = shard;
+    found.sequence = readUint64(run, head + 8);
+    found.timestamp = timestamp;
+    // `subarray` asks for the class to make first.
+    found.payload = new Uint8Array(run.buffer, run.byteOffset + payloadAt, payloadEnd - payloadAt);
+    found.checksum = checksum;
+    found.offset = this.#fileOffset(start);
+    found.endOffset = this.#fileOffset(end - 1) + 1;
     this.#at = end;
-    return { type: 'message', message, offset: this.#fileOffset(start), endOffset: this.#fileOffset(end - 1) + 1 };
+    return true;
   }
 
   /** Undefined where not even the size can be read yet. */
@@ -235,13 +284,10 @@ export class SsDecoder {
     return key;
   }
 
-  #numbers(run: Uint8Array, position: number, start: number) {
-    return numbersOf(run, position, (why) => this.#corrupt(start, why));
-  }
-
   #fileOffset(at: number): number {
-    let span = this.#spans[0] ?? { at: 0, offset: this.#rawOffset };
-    for (const candidate of this.#spans) if (candidate.at <= at) span = candidate;
+    const spans = this.#spans;
+    let span = spans[0] ?? { at: 0, offset: this.#rawOffset };
+    for (let i = 1; i < spans.length && (spans[i] as typeof span).at <= at; i++) span = spans[i] as typeof span;
     return span.offset + (at - span.at);
   }
 

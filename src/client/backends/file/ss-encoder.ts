@@ -1,8 +1,16 @@
 /** Makes the bytes of a `.ss` file: messages, with beacons where they are due. Pure; ss-writer.ts brings them to a file. */
 import { writeInt64, writeUint16, writeUint32 } from '../../../base/bytes.ts';
+import type { EncodedRecord } from '../../record.ts';
 import { encodeUtf8 } from '../../utf8.ts';
-import { CRC16_INIT, crc16 } from './crc16.ts';
-import { beaconItemLimit, SS_BEACON_FIXED_BYTES, SS_END, ssMessageBytes, writeUint64 } from './ss-format.ts';
+import { CRC16_INIT, crc16, crc16OfChecksum } from './crc16.ts';
+import {
+  beaconItemLimit,
+  SS_BEACON_FIXED_BYTES,
+  SS_END,
+  SS_MESSAGE_TAIL_BYTES,
+  ssMessageBytes,
+  writeUint64,
+} from './ss-format.ts';
 
 /** What beacons say of a stream. */
 export interface SsStreamState {
@@ -21,11 +29,13 @@ export interface SsOutgoing {
 
 interface Stream extends SsStreamState {
   readonly key: string;
-  readonly keyBytes: Uint8Array;
   readonly shard: number;
+  /** What its messages and items begin with: key length, key, shard. */
+  readonly head: Uint8Array;
 }
 
 const FIRST_BUFFER_BYTES = 64 * 1024;
+const NOTHING = new Uint8Array(0);
 
 export class SsEncoder {
   readonly #interval: number;
@@ -39,7 +49,6 @@ export class SsEncoder {
   readonly #byKey = new Map<string, Map<number, Stream>>();
   #itemCount = 0;
   #owesBeacon: boolean;
-  readonly #checksumBytes = new Uint8Array(2);
 
   /** @param offset in the file; what was written before is the caller's to know. */
   constructor(interval: number, offset: number) {
@@ -78,23 +87,58 @@ export class SsEncoder {
     return message + beacon * (1 + Math.ceil((message - room + 1) / Math.max(this.#interval - beacon, 1)));
   }
 
+  /** Bytes that the file would grow by at most with so many messages: cheaper to know than the sum of their `costBytes`. */
+  costBytesAtMost(key: string, count: number, payloadBytes: number): number {
+    const messages = count * ssMessageBytes(key.length, 0) + payloadBytes;
+    const beacon = this.#beaconBytesAtMost();
+    // Half of an interval is left for messages where beacons are at their longest.
+    return messages + beacon * (2 + Math.ceil((2 * messages) / this.#interval));
+  }
+
   /** Appends a message to the bytes that `take` returns. */
-  add(message: SsOutgoing): void {
+  add({ key, shard, sequence, timestamp, payload }: SsOutgoing): void {
     if (this.#owesBeacon) this.#beacon(0);
-    const stream = this.#stream(message.key, message.shard);
-    const size = ssMessageBytes(stream.keyBytes.length, message.payload.length);
+    const stream = this.#stream(key, shard);
+    this.#append(stream, sequence, timestamp, payload);
+    if (sequence > stream.sequence) stream.sequence = sequence;
+  }
+
+  /** Appends messages of one stream, numbered from `firstSequence`. */
+  addAll(key: string, shard: number, firstSequence: bigint, records: readonly EncodedRecord[]): void {
+    if (this.#owesBeacon) this.#beacon(0);
+    const stream = this.#stream(key, shard);
+    const first = Number(firstSequence);
+    if (!Number.isSafeInteger(first + records.length)) {
+      let sequence = firstSequence;
+      for (const { timestamp, value } of records)
+        this.add({ key, shard, sequence: sequence++, timestamp, payload: value ?? NOTHING });
+      return;
+    }
+    // Counted as numbers: a bigint for each record costs more than the rest of its head.
+    for (let i = 0; i < records.length; i++) {
+      const { timestamp, value } = records[i] as EncodedRecord;
+      this.#append(stream, first + i, timestamp, value ?? NOTHING);
+    }
+    stream.sequence = firstSequence + BigInt(records.length - 1);
+  }
+
+  #append(stream: Stream, sequence: number | bigint, timestamp: number, payload: Uint8Array): void {
+    const size = stream.head.length + 8 + 8 + 4 + payload.length + SS_MESSAGE_TAIL_BYTES;
     const room = this.#interval - (this.#offset % this.#interval);
-    const checksum = crc16(message.payload);
-    this.#count(stream, message, checksum);
+    const checksum = crc16(payload);
+    if (timestamp > stream.timestamp) stream.timestamp = timestamp;
+    stream.runningChecksum = crc16OfChecksum(checksum, stream.runningChecksum);
     if (size < room) {
       this.#reserve(size);
-      writeMessage(this.#bytes, this.#length, stream.keyBytes, message, checksum);
+      writeMessage(this.#bytes, this.#length, stream.head, sequence, timestamp, payload, checksum);
       this.#length += size;
       this.#offset += size;
       return;
     }
+    // The beacon in its midst says that it is there.
+    if (sequence > stream.sequence) stream.sequence = BigInt(sequence);
     const whole = new Uint8Array(size);
-    writeMessage(whole, 0, stream.keyBytes, message, checksum);
+    writeMessage(whole, 0, stream.head, sequence, timestamp, payload, checksum);
     this.#splice(whole);
   }
 
@@ -110,13 +154,6 @@ export class SsEncoder {
   /** Bytes from `take` that are not needed any more: what is added later may go there. */
   giveBack(taken: Uint8Array): void {
     this.#spare = new Uint8Array(taken.buffer);
-  }
-
-  #count(stream: Stream, message: SsOutgoing, checksum: number): void {
-    if (message.sequence > stream.sequence) stream.sequence = message.sequence;
-    if (message.timestamp > stream.timestamp) stream.timestamp = message.timestamp;
-    writeUint16(this.#checksumBytes, 0, checksum);
-    stream.runningChecksum = crc16(this.#checksumBytes, stream.runningChecksum);
   }
 
   /** Writes bytes of a message, with a beacon wherever the file reaches a multiple of the interval. */
@@ -145,7 +182,7 @@ export class SsEncoder {
     let at = start + 6;
     for (let i = 0; i < count; i++) {
       const stream = this.#streams[(first + i) % this.#streams.length] as Stream;
-      at = writeHead(bytes, at, stream.keyBytes, stream);
+      at = writeHead(bytes, at, stream.head, stream.sequence, stream.timestamp);
       writeUint16(bytes, at, stream.runningChecksum);
       at += 2;
     }
@@ -169,7 +206,8 @@ export class SsEncoder {
     }
     let stream = shards.get(shard);
     if (stream === undefined) {
-      stream = { key, keyBytes: encodeUtf8(key), shard, sequence: 0n, timestamp: 0, runningChecksum: CRC16_INIT };
+      const head = headOf(encodeUtf8(key), shard);
+      stream = { key, shard, head, sequence: 0n, timestamp: 0, runningChecksum: CRC16_INIT };
       shards.set(shard, stream);
       this.#streams.push(stream);
       this.#streams.sort((a, b) => (a.key === b.key ? a.shard - b.shard : a.key < b.key ? -1 : 1));
@@ -185,31 +223,41 @@ export class SsEncoder {
   }
 }
 
+function headOf(key: Uint8Array, shard: number): Uint8Array {
+  const head = new Uint8Array(1 + key.length + 8);
+  head[0] = key.length;
+  head.set(key, 1);
+  writeInt64(head, 1 + key.length, shard);
+  return head;
+}
+
 /** Key, shard, sequence, timestamp. @returns position behind. */
 function writeHead(
   bytes: Uint8Array,
   position: number,
-  key: Uint8Array,
-  head: { shard: number; sequence: bigint; timestamp: number },
+  head: Uint8Array,
+  sequence: number | bigint,
+  timestamp: number,
 ): number {
-  bytes[position] = key.length;
-  bytes.set(key, position + 1);
-  const at = position + 1 + key.length;
-  writeInt64(bytes, at, head.shard);
-  writeUint64(bytes, at + 8, head.sequence);
-  writeInt64(bytes, at + 16, head.timestamp);
-  return at + 24;
+  // Some ten bytes: for so few a loop is faster than `set`.
+  for (let i = 0; i < head.length; i++) bytes[position + i] = head[i] as number;
+  const at = position + head.length;
+  if (typeof sequence === 'number') writeInt64(bytes, at, sequence);
+  else writeUint64(bytes, at, sequence);
+  writeInt64(bytes, at + 8, timestamp);
+  return at + 16;
 }
 
 function writeMessage(
   bytes: Uint8Array,
   position: number,
-  key: Uint8Array,
-  message: SsOutgoing,
+  head: Uint8Array,
+  sequence: number | bigint,
+  timestamp: number,
+  payload: Uint8Array,
   checksum: number,
 ): void {
-  const at = writeHead(bytes, position, key, message);
-  const { payload } = message;
+  const at = writeHead(bytes, position, head, sequence, timestamp);
   writeUint32(bytes, at, payload.length);
   bytes.set(payload, at + 4);
   writeUint16(bytes, at + 4 + payload.length, checksum);

@@ -7,7 +7,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { MillraceError } from '../../../base/errors.ts';
-import { CRC16_INIT, crc16 } from './crc16.ts';
+import { CRC16_INIT, crc16OfChecksum } from './crc16.ts';
 import { SsDecoder, type SsItem } from './ss-decoder.ts';
 import { SsEncoder } from './ss-encoder.ts';
 import {
@@ -180,8 +180,7 @@ class Verifier {
         const { message } = item;
         this.#endOfStream = isEndOfStream(message);
         const key = `${message.key}/${message.shard}`;
-        const pair = Uint8Array.of(message.checksum >>> 8, message.checksum & 255);
-        this.#running.set(key, crc16(pair, this.#running.get(key) ?? CRC16_INIT));
+        this.#running.set(key, crc16OfChecksum(message.checksum, this.#running.get(key) ?? CRC16_INIT));
         this.#compareBeacons();
         if (!this.#endOfStream) this.#messageCount += 1;
         await this.#onMessage?.(message);

@@ -12,7 +12,7 @@ import { asMillraceError, MillraceError } from '../../../base/errors.ts';
 import type { Offsets, WriteBatch } from '../../backend.ts';
 import { encodeUtf8 } from '../../utf8.ts';
 import { Wake } from '../../wake.ts';
-import { CRC16_INIT, crc16 } from './crc16.ts';
+import { CRC16_INIT, crc16OfChecksum } from './crc16.ts';
 import { SsEncoder, type SsStreamState } from './ss-encoder.ts';
 import {
   checkSsKey,
@@ -138,10 +138,7 @@ export class SsWriter {
       const state = this.#encoder.state(topic, partition) ?? (await this.#lookUp(topic, partition));
       this.#checkRoom(topic, records);
       const firstSequence = (state?.sequence ?? 0n) + 1n;
-      for (const [index, { timestamp, value }] of records.entries()) {
-        const sequence = firstSequence + BigInt(index);
-        this.#encoder.add({ key: topic, shard: partition, sequence, timestamp, payload: value ?? new Uint8Array(0) });
-      }
+      this.#encoder.addAll(topic, partition, firstSequence, records);
       return (index) => firstSequence + BigInt(index);
     } catch (error) {
       return asMillraceError(error);
@@ -150,10 +147,14 @@ export class SsWriter {
 
   /** A batch fits whole or not at all. */
   #checkRoom(topic: string, records: WriteBatch['records']): void {
+    const { maxBytes } = this.#options;
+    let payloadBytes = 0;
+    for (const { value } of records) payloadBytes += value?.length ?? 0;
+    const room = maxBytes - this.#encoder.offset;
+    if (this.#encoder.costBytesAtMost(topic, records.length, payloadBytes) <= room) return;
     let needed = 0;
     for (const { value } of records) needed += this.#encoder.costBytes(topic, value?.length ?? 0);
-    const { maxBytes } = this.#options;
-    if (this.#encoder.offset + needed <= maxBytes) return;
+    if (needed <= room) return;
     throw new MillraceError(
       'CLIENT_FILE_FULL',
       `${this.path} has ${this.#encoder.offset} bytes; ${needed} more would pass its limit of ${maxBytes}.`,
@@ -201,15 +202,12 @@ export class SsWriter {
       break;
     }
     const from = index === 0 ? SS_HEADER_BYTES : index * this.#header.beaconInterval;
-    const pair = new Uint8Array(2);
     for await (const item of scanSs(source, from, this.#startOffset)) {
       if (item.type !== 'message' || item.message.key !== key || item.message.shard !== shard) continue;
       const { sequence, timestamp, checksum } = item.message;
       if (sequence > state.sequence) state.sequence = sequence;
       if (timestamp > state.timestamp) state.timestamp = timestamp;
-      pair[0] = checksum >>> 8;
-      pair[1] = checksum & 255;
-      state.runningChecksum = crc16(pair, state.runningChecksum);
+      state.runningChecksum = crc16OfChecksum(checksum, state.runningChecksum);
     }
     if (state.sequence > 0n) this.#encoder.restore(key, shard, state);
     return state;

@@ -12,7 +12,7 @@ import * as fc from '../../../../test/kit/properties.ts';
 import { TempDirectory } from '../../../../test/kit/temp-directory.ts';
 import { connect, raw, string } from '../../../sdk/index.ts';
 import { encodeUtf8 } from '../../utf8.ts';
-import { crc16, crc16ByTables } from './crc16.ts';
+import { CRC16_TABLES, crc16, crc16ByTables, crc16InWindow, crc16OfChecksum } from './crc16.ts';
 import { loadSimdCrc16 } from './crc16-simd.ts';
 import { SsDecoder, type SsItem } from './ss-decoder.ts';
 import { SsEncoder, type SsOutgoing } from './ss-encoder.ts';
@@ -71,16 +71,43 @@ test('CRC-16/CDMA2000: published check value, and in pieces', () => {
 });
 
 test('CRC-16 with vector instructions: as bit by bit, of any length, seed and place', () => {
-  assert.ok(loadSimdCrc16() !== undefined, 'this runtime has SIMD, so it is what is tested here');
   const around = Uint8Array.from({ length: 150_000 }, (_, i) => (i * 167 + (i >>> 7)) & 255);
-  const length = fc.oneof(fc.integer({ min: 150, max: 400 }), fc.integer({ min: 130_600, max: 131_200 }));
+  const length = fc.oneof(fc.nat({ max: 400 }), fc.integer({ min: 65_400, max: 65_700 }));
+  const forms = [loadSimdCrc16(CRC16_TABLES, ['relaxed']), loadSimdCrc16(CRC16_TABLES, ['exact'])];
   fc.assert(
     fc.property(length, fc.integer({ min: 0, max: 0xffff }), fc.nat({ max: 1000 }), (bytes, seed, start) => {
       const end = start + bytes;
-      assert.equal(crc16(around, seed, start, end), slowCrc(around.subarray(start, end), seed));
-      assert.equal(crc16ByTables(around, seed, start, end), slowCrc(around.subarray(start, end), seed));
+      const expected = slowCrc(around.subarray(start, end), seed);
+      for (const simd of forms) {
+        assert.ok(simd !== undefined, 'this runtime has both forms, so both are tested here');
+        simd.input.set(around.subarray(0, end));
+        assert.equal(simd.crc(start, end, seed), expected);
+      }
+      assert.equal(crc16(around, seed, start, end), expected);
+      assert.equal(crc16ByTables(around, seed, start, end), expected);
     }),
     { numRuns: 60 },
+  );
+});
+
+test('CRC-16 of pieces in a window, whatever else is asked meanwhile, and of checksums', () => {
+  const [one, other] = [1, 2].map((factor) => Uint8Array.from({ length: 300_000 }, (_, i) => (i * factor) & 255));
+  const piece = fc.tuple(
+    fc.boolean(),
+    fc.nat({ max: 150_000 }),
+    fc.oneof(fc.nat({ max: 3000 }), fc.nat({ max: 140_000 })),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), fc.nat({ max: 0xffff }), (pieces, seed) => {
+      for (const [which, start, length] of pieces) {
+        const bytes = (which ? one : other) as Uint8Array;
+        const expected = slowCrc(bytes.subarray(start, start + length));
+        assert.equal(crc16InWindow(bytes, start, start + length), expected);
+        assert.equal(crc16(bytes, undefined, start, start + length), expected);
+        assert.equal(crc16OfChecksum(expected, seed), slowCrc(Uint8Array.of(expected >>> 8, expected & 255), seed));
+      }
+    }),
+    { numRuns: 40 },
   );
 });
 
