@@ -47,6 +47,11 @@ export class Committer {
     await commit;
   }
 
+  /** `throwFailure` would throw. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** @throws the failure of a commit in the background, once. */
   throwFailure(): void {
     const failure = this.#failure;

@@ -18,6 +18,7 @@ import { Committer } from './committer.ts';
 import { RecordHeaders } from './headers.ts';
 import { exactPosition, type Place, type Position } from './position.ts';
 import type { ConsumedRecord, RawRecord, RecordPlace } from './record.ts';
+import { RecordLoop } from './record-loop.ts';
 
 /** What to do with a record whose key or value does not fit its codec. */
 export type Undecodable =
@@ -119,6 +120,8 @@ export class Consumer<Value, Key = string, Headers = undefined>
   readonly #parts: ConsumerParts;
   readonly #options: ConsumerOptions<Value, Key, Headers>;
   readonly #keyCodec: Codec<Key, never>;
+  /** Of all records without: most have none. */
+  readonly #noHeaders: RecordHeaders<Headers>;
   readonly #committer: Committer;
   readonly #policy: CommitPolicy;
   /** Ends a read that waits when the consumer closes. */
@@ -139,6 +142,7 @@ export class Consumer<Value, Key = string, Headers = undefined>
     this.#parts = parts;
     this.#options = options;
     this.#keyCodec = options.key ?? (string() as unknown as Codec<Key, never>);
+    this.#noHeaders = new RecordHeaders<Headers>([], options.headers as Headers);
     this.#policy = options.commit ?? (isRealTime(options) ? 'none' : 'after-processing');
     this.#committer = new Committer(parts.reader, exactPolicy(this.#policy), parts.clock);
   }
@@ -153,12 +157,11 @@ export class Consumer<Value, Key = string, Headers = undefined>
   }
 
   /** Records one by one. */
-  async *records(options: AbortOptions = {}): AsyncGenerator<ConsumedRecord<Value, Key, Headers>, void, undefined> {
-    for (;;) {
-      const record = await this.next(options);
-      if (record === undefined) return;
-      yield record;
-    }
+  records(options: AbortOptions = {}): AsyncGenerator<ConsumedRecord<Value, Key, Headers>, void, undefined> {
+    return new RecordLoop(
+      () => this.#atHand(options.signal),
+      async () => await this.next(options),
+    );
   }
 
   /** Records in batches, at least one in each: for programs that are faster with many. */
@@ -302,6 +305,23 @@ export class Consumer<Value, Key = string, Headers = undefined>
     }
   }
 
+  /** The next record of the last read, where nothing has to be waited for: no commit, and nobody who sees to what does not decode. */
+  #atHand(signal: AbortSignal | undefined): ConsumedRecord<Value, Key, Headers> | undefined {
+    const raw = this.#read[this.#taken];
+    if (raw === undefined || this.#busy || this.#closing !== undefined || signal?.aborted === true) return undefined;
+    if (this.#committer.hasFailed || this.#finishGiven()) return undefined;
+    let record: ConsumedRecord<Value, Key, Headers>;
+    try {
+      record = this.#decodeOne(raw);
+    } catch {
+      // Again, by `next`, which knows what to do about it.
+      return undefined;
+    }
+    this.#given = [raw];
+    this.#taken += 1;
+    return record;
+  }
+
   /** What was given out is processed. @returns true where the policy wants a commit. */
   #finishGiven(): boolean {
     const given = this.#given;
@@ -338,7 +358,7 @@ export class Consumer<Value, Key = string, Headers = undefined>
   /** Up to `maxRecords` of the last read. Stops before a record that cannot be decoded, once there are others to give. */
   async #decode(maxRecords: number): Promise<ConsumedRecord<Value, Key, Headers>[]> {
     const decoded: ConsumedRecord<Value, Key, Headers>[] = [];
-    const given: RawRecord[] = [];
+    const first = this.#taken;
     while (this.#taken < this.#read.length && decoded.length < maxRecords) {
       const raw = this.#read[this.#taken] as RawRecord;
       try {
@@ -347,10 +367,9 @@ export class Consumer<Value, Key = string, Headers = undefined>
         if (decoded.length > 0 && this.#options.onUndecodable !== 'skip') break;
         await this.#undecodable(raw, error as MillraceError);
       }
-      given.push(raw);
       this.#taken += 1;
     }
-    this.#given = given;
+    this.#given = this.#read.slice(first, this.#taken);
     return decoded;
   }
 
@@ -362,7 +381,10 @@ export class Consumer<Value, Key = string, Headers = undefined>
       timestamp: raw.timestamp,
       key: raw.key === null ? null : decodePart(this.#keyCodec, 'key', raw.key),
       value: decodePart(this.#options.value, 'value', raw.value),
-      headers: new RecordHeaders<Headers>(raw.headers, this.#options.headers as Headers),
+      headers:
+        raw.headers.length === 0
+          ? this.#noHeaders
+          : new RecordHeaders<Headers>(raw.headers, this.#options.headers as Headers),
     };
   }
 

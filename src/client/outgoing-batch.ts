@@ -20,10 +20,9 @@ export class OutgoingBatch {
     this.dueMs = dueMs;
   }
 
-  /** @returns index of the record in the batch. */
-  add(record: EncodedRecord, sizeBytes: number): number {
+  add(record: EncodedRecord, sizeBytes: number): void {
     this.sizeBytes += sizeBytes;
-    return this.records.push(record) - 1;
+    this.records.push(record);
   }
 
   /** The offsets, once written. The promise is made when somebody asks. */

@@ -212,8 +212,8 @@ export class Producer<Value, Key = string, Headers = undefined> implements Async
       explicit === undefined
         ? this.#partitioner.choose({ topic, key: record.key, partitionCount })
         : checkPartition(explicit, partitionCount, topic);
-    const { batch, index } = this.#sender.submit(topic, partition, record, sizeBytes);
-    return new Ticket(batch, index);
+    const batch = this.#sender.submit(topic, partition, record, sizeBytes);
+    return new Ticket(batch, batch.records.length - 1);
   }
 
   /** First come, first served; one that gives up does not hold up those behind it. */
@@ -279,13 +279,19 @@ export class Producer<Value, Key = string, Headers = undefined> implements Async
   /** Nothing is dropped silently: what the back end cannot keep is refused, unless the producer was told otherwise. */
   #storable(record: EncodedRecord): EncodedRecord {
     const { features, backendName } = this.#parts;
+    const { key, value, headers } = record;
+    if (
+      (key === null || features.keys) &&
+      (headers.length === 0 || features.headers) &&
+      (value !== null || features.tombstones)
+    )
+      return record;
     const lost = [
-      record.key !== null && !features.keys ? 'keys' : '',
-      record.headers.length > 0 && !features.headers ? 'headers' : '',
-      record.value === null && !features.tombstones ? 'records without a value' : '',
+      key !== null && !features.keys ? 'keys' : '',
+      headers.length > 0 && !features.headers ? 'headers' : '',
+      value === null && !features.tombstones ? 'records without a value' : '',
     ].filter(Boolean);
-    if (lost.length === 0) return record;
-    if (this.#options.unstorable !== 'drop' || record.value === null) {
+    if (this.#options.unstorable !== 'drop' || value === null) {
       throw new MillraceError(
         'CLIENT_UNSUPPORTED',
         `The ${backendName} back end keeps no ${lost.join(' and no ')}. Leave them out, or say unstorable: 'drop'.`,
@@ -294,8 +300,8 @@ export class Producer<Value, Key = string, Headers = undefined> implements Async
     }
     return {
       ...record,
-      key: features.keys ? record.key : null,
-      headers: features.headers ? record.headers : NO_HEADERS,
+      key: features.keys ? key : null,
+      headers: features.headers ? headers : NO_HEADERS,
     };
   }
 

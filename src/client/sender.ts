@@ -39,6 +39,8 @@ export class Sender {
   readonly #limits: SenderLimits;
   readonly #onBatchClosed: (topic: string) => void;
   readonly #lanes = new Map<string, Map<number, Lane>>();
+  /** Records in a row are of one lane, more often than not. */
+  #lastLane: Lane | undefined;
   /** Lanes with something waiting, oldest first. */
   readonly #ready = new Set<Lane>();
   /** Changes whenever room or quiet may have come. */
@@ -71,15 +73,10 @@ export class Sender {
     await this.#changed.until(() => this.hasRoom(sizeBytes), signal);
   }
 
-  /** Takes the record; the caller has seen to it that there is room. */
-  submit(
-    topic: string,
-    partition: number,
-    record: EncodedRecord,
-    sizeBytes: number,
-  ): { batch: OutgoingBatch; index: number } {
+  /** Takes the record; the caller has seen to it that there is room. @returns its batch, of which it is the last for now. */
+  submit(topic: string, partition: number, record: EncodedRecord, sizeBytes: number): OutgoingBatch {
     const lane = this.#lane(topic, partition);
-    let batch = lane.waiting.at(-1);
+    let batch = lane.waiting[lane.waiting.length - 1];
     if (batch === undefined || !this.#fits(batch, sizeBytes)) {
       if (batch !== undefined) this.#onBatchClosed(topic);
       batch = new OutgoingBatch(topic, partition, this.#clock.monotonic() + this.#limits.lingerMs);
@@ -87,10 +84,10 @@ export class Sender {
       this.#ready.add(lane);
       this.#schedule();
     }
-    const index = batch.add(record, sizeBytes);
+    batch.add(record, sizeBytes);
     this.#bufferedBytes += sizeBytes;
     if ((this.#limits.lingerMs > 0 || lane.inflight > 0) && !this.#fits(batch, 0)) this.#schedule();
-    return { batch, index };
+    return batch;
   }
 
   /**
@@ -132,6 +129,8 @@ export class Sender {
   }
 
   #lane(topic: string, partition: number): Lane {
+    const last = this.#lastLane;
+    if (last !== undefined && last.partition === partition && last.topic === topic) return last;
     let lanes = this.#lanes.get(topic);
     if (lanes === undefined) {
       lanes = new Map();
@@ -142,6 +141,7 @@ export class Sender {
       lane = { topic, partition, waiting: [], inflight: 0 };
       lanes.set(partition, lane);
     }
+    this.#lastLane = lane;
     return lane;
   }
 
