@@ -91,7 +91,7 @@ export interface RecordBatch<Value, Key, Headers> {
   readonly records: readonly ConsumedRecord<Value, Key, Headers>[];
 }
 
-/** @internal Records that are processed when `markProcessed` says so, in whatever order. */
+/** For `millrace/process`: records that are processed when it says so, in whatever order. */
 export interface Pulled<Value, Key, Headers> {
   readonly records: readonly ConsumedRecord<Value, Key, Headers>[];
   /** All that the position moved over: also what `onUndecodable` took care of. */

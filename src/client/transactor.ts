@@ -30,7 +30,7 @@ export interface Transaction {
    * Commits with the transaction what the consumer gave out so far, the record in hand included. Its policy must be `manual`.
    * After an abort open the consumer anew: it goes on where its group stands.
    */
-  commitPositions(consumer: Pick<Consumer<unknown, unknown, unknown>, 'takePositions'>): void;
+  commitPositions(consumer: Consumer<unknown, unknown, unknown>): void;
 }
 
 /** What a transactor needs from its client. */
