@@ -16,7 +16,7 @@ import { openOn, readTopic, SEALING_DIRECTORY, SealingHistory, settle } from '..
 import { SeededRandom } from '../../test/kit/seeded-random.ts';
 import { loadDataKeys, shredKeys } from '../journal/encryption/key-files.ts';
 import type { MasterKeys } from '../journal/encryption/master-keys.ts';
-import { diskWith } from '../journal/encryption/open-disk.ts';
+import { diskWith } from '../journal/open-disk.ts';
 import type { Broker } from './broker.ts';
 import { verifyDirectory } from './verify/verify-directory.ts';
 

@@ -4,7 +4,7 @@ import { compactRound } from '../../src/broker/compaction/compact-round.ts';
 import type { CompactionWorker } from '../../src/broker/compaction/compactor.ts';
 import type { CompactionStart, FromCompactionWorker } from '../../src/broker/compaction/messages.ts';
 import type { Disk } from '../../src/journal/disk.ts';
-import { diskWith } from '../../src/journal/encryption/open-disk.ts';
+import { diskWith } from '../../src/journal/open-disk.ts';
 
 export function inProcessCompaction(disk: Disk): (start: CompactionStart) => CompactionWorker {
   return (start) => new InProcessCompaction(disk, start);

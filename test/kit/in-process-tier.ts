@@ -5,7 +5,7 @@ import type { TierWorker } from '../../src/broker/tiering/tier-link.ts';
 import { TierLoop } from '../../src/broker/tiering/tier-loop.ts';
 import type { Disk } from '../../src/journal/disk.ts';
 import type { DataKey } from '../../src/journal/encryption/data-keys.ts';
-import { diskWith } from '../../src/journal/encryption/open-disk.ts';
+import { diskWith } from '../../src/journal/open-disk.ts';
 import type { ObjectStore } from '../../src/store/object-store.ts';
 
 /** @param clock pauses between tries of a fetch are by it. */

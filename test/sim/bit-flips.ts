@@ -17,7 +17,7 @@ import { MillraceError } from '../../src/base/errors.ts';
 import type { Broker } from '../../src/broker/broker.ts';
 import { verifyDirectory } from '../../src/broker/verify/verify-directory.ts';
 import { loadDataKeys } from '../../src/journal/encryption/key-files.ts';
-import { diskWith } from '../../src/journal/encryption/open-disk.ts';
+import { diskWith } from '../../src/journal/open-disk.ts';
 import { baseOffset, lastOffset } from '../../src/model/record-batch.ts';
 import { batchOf, fetchOnce, produce, splitBatches } from '../kit/broker-kit.ts';
 import { drain, subscribe } from '../kit/drain-subscription.ts';

@@ -16,7 +16,7 @@ import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { loadDataKeys, refuseWithoutKeys } from '../../journal/encryption/key-files.ts';
 import type { MasterKeys } from '../../journal/encryption/master-keys.ts';
-import { diskWith } from '../../journal/encryption/open-disk.ts';
+import { diskWith } from '../../journal/open-disk.ts';
 import {
   checkpointDirectory,
   checkpointPath,

@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
-import { diskWith } from '../../journal/encryption/open-disk.ts';
+import { diskWith } from '../../journal/open-disk.ts';
 import type { FileNumber } from '../../store/file-number.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
 import { Folder } from './folder.ts';

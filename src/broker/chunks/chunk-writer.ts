@@ -7,7 +7,7 @@
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
-import { diskUnder } from '../../journal/encryption/open-disk.ts';
+import { diskUnder } from '../../journal/open-disk.ts';
 import { chunkDirectory, chunkPath } from '../../journal/paths.ts';
 import { ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
 import { describeFile, isChunk } from '../../store/file-number.ts';

@@ -10,7 +10,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
-import { diskUnder } from '../../journal/encryption/open-disk.ts';
+import { diskUnder } from '../../journal/open-disk.ts';
 import { baseOffset, batchSizeBytes, lastOffset, maxTimestamp } from '../../model/record-batch.ts';
 import { ChunkOutput } from '../../store/chunk-output.ts';
 import { describeFile } from '../../store/file-number.ts';

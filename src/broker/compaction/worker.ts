@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { waitingClock } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
-import { diskWith } from '../../journal/encryption/open-disk.ts';
+import { diskWith } from '../../journal/open-disk.ts';
 import { NodeDisk } from '../../journal/node-disk.ts';
 import { compactRound } from './compact-round.ts';
 import type { CompactionStart, FromCompactionWorker } from './messages.ts';

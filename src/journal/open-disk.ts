@@ -1,6 +1,6 @@
-import type { Disk } from '../disk.ts';
-import { type DataKey, DataKeys } from './data-keys.ts';
-import { EncryptedDisk } from './encrypted-disk.ts';
+import type { Disk } from './disk.ts';
+import { type DataKey, DataKeys } from './encryption/data-keys.ts';
+import { EncryptedDisk } from './encryption/encrypted-disk.ts';
 
 /** A disk as a worker thread is told to use it. @param keys undefined: nothing is encrypted. */
 export function diskWith(inner: Disk, keys: readonly DataKey[] | undefined): Disk {
