@@ -9,6 +9,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import { eventLoopLoad } from '../base/event-loop-load.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
+import { CompressingDisk } from '../journal/compression/compressing-disk.ts';
 import type { Disk, DiskLock, DiskSpace } from '../journal/disk.ts';
 import type { DataKey, DataKeys } from '../journal/encryption/data-keys.ts';
 import { EncryptedDisk } from '../journal/encryption/encrypted-disk.ts';
@@ -17,6 +18,7 @@ import type { MasterKeys } from '../journal/encryption/master-keys.ts';
 import { fileSize } from '../journal/file-size.ts';
 import { type Journal, type JournalFile, transactOnce } from '../journal/journal.ts';
 import { LocalJournal } from '../journal/local-journal.ts';
+import { encryptionOf } from '../journal/open-disk.ts';
 import {
   chunkDirectory,
   chunkPath,
@@ -145,7 +147,7 @@ interface Parts {
   readonly files: DataFiles;
   readonly directory: string;
   readonly disk: Disk;
-  /** The files as they are, where the disk encrypts them. */
+  /** The files as they are, where the disk compresses or encrypts them. */
   readonly rawDisk: Disk;
   readonly keys: DataKeys | undefined;
   readonly startCompaction: BrokerOptions['startCompaction'];
@@ -336,9 +338,7 @@ export class Broker {
         await parts.map.loadOlder();
         return parts.map.firstCommit;
       },
-      written: (chunks) => {
-        for (const { chunk, sizeBytes } of chunks) parts.files.added(chunkFile(chunk), sizeBytes);
-      },
+      written: async (chunks) => await addChunks(parts.files, { directory, disk: parts.rawDisk }, chunks),
       isAway: (file) => state.tier.place(-file) !== undefined,
       keys,
       startWorker: parts.startCompaction,
@@ -573,10 +573,10 @@ export class Broker {
 
   /** Closed journal files, those of before the checkpoint included. */
   async #countFiles(): Promise<void> {
-    const { disk, directory, files, journal } = this.#parts;
+    const { disk, rawDisk, directory, files, journal } = this.#parts;
     const active = journal.activeFile.file;
     for (const chunk of numberedFiles(await disk.list(chunkDirectory(directory)), 'chunk')) {
-      files.added(chunkFile(chunk), await fileSize(disk, chunkPath(directory, chunk)));
+      files.added(chunkFile(chunk), await fileSize(rawDisk, chunkPath(directory, chunk)));
     }
     for (const file of numberedFiles(await disk.list(journalDirectory(directory)), 'journal')) {
       if (file < active) files.added(file, await fileSize(disk, journalPath(directory, file)));
@@ -586,9 +586,10 @@ export class Broker {
   /** What was begun before encryption goes on as it is, so it is closed, and what comes from now on is encrypted. */
   async #rollPlainFile(): Promise<void> {
     const { disk, journal, directory } = this.#parts;
-    if (!(disk instanceof EncryptedDisk)) return;
+    const encryption = encryptionOf(disk);
+    if (encryption === undefined) return;
     const { file, sizeBytes } = journal.activeFile;
-    if (sizeBytes === 0 || (await disk.dataKeyOf(journalPath(directory, file))) !== undefined) return;
+    if (sizeBytes === 0 || (await encryption.dataKeyOf(journalPath(directory, file))) !== undefined) return;
     await rollJournal(journal);
   }
 
@@ -598,6 +599,18 @@ export class Broker {
       this.#parts.state.messageIds.expire(this.clock.now());
       this.#scheduleExpiry();
     });
+  }
+}
+
+/** With the room that their files take, which is less than their content where that is compressed. Never rejects. */
+async function addChunks(
+  files: DataFiles,
+  { directory, disk }: Pick<BrokerOptions, 'directory' | 'disk'>,
+  chunks: readonly { readonly chunk: number; readonly sizeBytes: number }[],
+): Promise<void> {
+  for (const { chunk, sizeBytes } of chunks) {
+    const storedBytes = await fileSize(disk, chunkPath(directory, chunk)).catch(() => sizeBytes);
+    files.added(chunkFile(chunk), storedBytes);
   }
 }
 
@@ -644,13 +657,14 @@ async function openDisk({ directory, disk, clock, settings, masterKeys }: Broker
   readonly disk: Disk;
   readonly keys: DataKeys | undefined;
 }> {
+  const compression = settings?.storageCompression ?? DEFAULT_BROKER_SETTINGS.storageCompression;
   if (masterKeys === undefined) {
     await refuseWithoutKeys(disk, directory);
-    return { disk, keys: undefined };
+    return { disk: new CompressingDisk(disk, compression), keys: undefined };
   }
   const prefixes = keyPrefixes(settings?.encryptionPrefixes ?? DEFAULT_BROKER_SETTINGS.encryptionPrefixes);
   const keys = await openDataKeys(disk, directory, clock, masterKeys, prefixes);
-  return { disk: new EncryptedDisk(disk, keys), keys };
+  return { disk: new CompressingDisk(new EncryptedDisk(disk, keys), compression), keys };
 }
 
 async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
@@ -693,9 +707,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
     keys: keys?.all,
     nextChunk: () => state.chunks.nextChunk,
     sealed: async (round) => {
-      for (const { chunk, sizeBytes } of round.chunks) {
-        dataFiles.added(chunkFile(chunk), sizeBytes);
-      }
+      await addChunks(dataFiles, options, round.chunks);
       await swapIn(journal, round, logger);
     },
     load: options.startWorker === undefined ? eventLoopLoad() : undefined,

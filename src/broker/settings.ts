@@ -1,5 +1,6 @@
 /** Settings of the broker core, with the reason for each default. Listeners and server have their own. */
 import { totalmem } from 'node:os';
+import type { StorageCompression } from '../journal/compression/compressing-disk.ts';
 import type { SyncPolicy } from '../journal/journal.ts';
 
 /** Settings of a broker; `millrace serve --help` lists them by their names with their defaults. */
@@ -54,6 +55,8 @@ export interface BrokerSettings {
   readonly compactionKeyBytes: number;
   /** `log.cleaner.io.max.bytes.per.second`: what compaction reads and writes; 0: no limit. */
   readonly compactionBytesPerSecond: number;
+  /** `storage.compression`: of sealed records on the disk. */
+  readonly storageCompression: StorageCompression;
   /** `tier.store`: where chunks are copied to, as a URL; empty: nowhere. */
   readonly tierStore: string;
   /** Where master keys come from: `file:PATH`, `env:NAME`, `command:LINE`; empty: nothing is encrypted. */
@@ -124,6 +127,8 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   sealBytes: 512 * 1024 * 1024,
   sealMinRemainingMs: 60 * 60 * 1000,
   ownChunkBytes: 8 * 1024 * 1024,
+  // Many producers compress themselves, and a broker that reads what it wrote without a copy is the faster one.
+  storageCompression: 'none',
   tierStore: '',
   encryptionKeySource: '',
   encryptionPrefixes: '',

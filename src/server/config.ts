@@ -153,6 +153,13 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'what compaction reads and writes; 0: no limit',
   },
   {
+    name: 'storage.compression',
+    key: 'storageCompression',
+    form: { type: 'word', words: ['none', 'zstd'] },
+    documentation:
+      'how records are compressed on the disk once they are sealed, where it pays; what is there already stays as it is',
+  },
+  {
     name: 'tier.store',
     key: 'tierStore',
     form: { type: 'text' },

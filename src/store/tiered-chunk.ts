@@ -37,9 +37,9 @@
  * To evolve: new version byte, a reader for both, a fixture of the old one under test/golden.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import zlib from 'node:zlib';
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
+import { BLOCK_CODEC, BlockPacker, unpackBlock } from '../journal/compression/block-packer.ts';
 import { type DataKey, type DataKeys, deriveKey } from '../journal/encryption/data-keys.ts';
 
 const HEADER_MAGIC = 0x4d525443;
@@ -51,12 +51,7 @@ const END_BYTES = 64;
 const ENTRY_BYTES = 12;
 /** On disk: never change. */
 export const TIER_BLOCK_BYTES = 1024 * 1024;
-const CODEC = { none: 0, zstd: 1 } as const;
-/** A block that shrinks by less is kept as it is: reading it costs no time then. */
-const WORTH = 0.9;
-/** Where so many blocks in a row did not shrink, only each eighth is tried. */
-const GIVE_UP_AFTER = 3;
-const TRY_EVERY = 8;
+/** Of zstd. */
 const LEVEL = 3;
 
 export interface TierBlock {
@@ -83,20 +78,15 @@ export function encodeTieredChunk(chunk: number, raw: Uint8Array, dataKey?: Data
   const sealing = dataKey === undefined ? undefined : { number: dataKey.number, salt: randomBytes(SALT_BYTES) };
   const key = dataKey === undefined || sealing === undefined ? undefined : deriveKey(dataKey, sealing.salt, 'object');
   const pieces: Uint8Array[] = [encodeEnd(HEADER_MAGIC, { chunk, rawBytes: raw.length, tableChecksum: 0, sealing })];
-  let inVain = 0;
+  const packer = new BlockPacker(LEVEL);
   for (let i = 0; i < count; i++) {
     const block = raw.subarray(i * TIER_BLOCK_BYTES, (i + 1) * TIER_BLOCK_BYTES);
-    const tries = inVain < GIVE_UP_AFTER || i % TRY_EVERY === 0;
-    const packed = tries
-      ? zlib.zstdCompressSync(block, { params: { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL } })
-      : block;
-    const pays = packed.length < block.length * WORTH;
-    inVain = pays ? 0 : inVain + 1;
-    const stored = key === undefined ? (pays ? packed : block) : sealBlock(key, i, pays ? packed : block);
+    const { stored: packed, codec } = packer.pack(block);
+    const stored = key === undefined ? packed : sealBlock(key, i, packed);
     writeUint32(table, i * ENTRY_BYTES, stored.length);
     // A checksum of content in the clear would say something about it.
     writeUint32(table, i * ENTRY_BYTES + 4, key === undefined ? crc32c(block) : 0);
-    table[i * ENTRY_BYTES + 8] = pays ? CODEC.zstd : CODEC.none;
+    table[i * ENTRY_BYTES + 8] = codec;
     pieces.push(stored);
   }
   const end = encodeEnd(TRAILER_MAGIC, { chunk, rawBytes: raw.length, tableChecksum: crc32c(table), sealing });
@@ -151,15 +141,9 @@ export function decodeTierTail(
 export function openTierBlock(bytes: Uint8Array, block: TierBlock): Uint8Array | string {
   const stored = block.key === undefined ? bytes : unsealBlock(block.key, block.index, bytes);
   if (stored === undefined) return 'the tag of a block is wrong';
-  let raw: Uint8Array;
-  if (block.codec === CODEC.none) raw = stored;
-  else if (block.codec === CODEC.zstd) {
-    try {
-      raw = zlib.zstdDecompressSync(stored, { maxOutputLength: block.rawBytes });
-    } catch (error) {
-      return `a block cannot be opened: ${String(error)}`;
-    }
-  } else return `a block has codec ${block.codec}`;
+  if (block.codec !== BLOCK_CODEC.none && block.codec !== BLOCK_CODEC.zstd) return `a block has codec ${block.codec}`;
+  const raw = block.codec === BLOCK_CODEC.none ? stored : unpackBlock(stored, block.rawBytes);
+  if (typeof raw === 'string') return raw;
   if (raw.length !== block.rawBytes) return `a block has ${raw.length} bytes and not ${block.rawBytes}`;
   if (block.key !== undefined) return Uint8Array.from(raw);
   return crc32c(raw) === block.checksum ? raw : 'the checksum of a block is wrong';

@@ -15,8 +15,8 @@ class InProcessCompaction implements CompactionWorker {
   #onExit: (() => void) | undefined;
   #ended = false;
 
-  constructor(disk: Disk, { directory, round, keys }: CompactionStart) {
-    void compactRound(diskWith(disk, keys), systemClock, directory, round).then(
+  constructor(disk: Disk, { directory, round, keys, compression }: CompactionStart) {
+    void compactRound(diskWith(disk, keys, compression), systemClock, directory, round).then(
       (answer) => this.#say({ kind: 'done', ...answer }),
       (error: unknown) => this.#say({ kind: 'failed', message: String(error) }),
     );

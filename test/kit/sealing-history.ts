@@ -8,6 +8,7 @@ import type { Logger } from '../../src/base/logger.ts';
 import { Broker, type BrokerOptions } from '../../src/broker/broker.ts';
 import type { BrokerSettings } from '../../src/broker/settings.ts';
 import type { Topic } from '../../src/broker/topic.ts';
+import type { StorageCompression } from '../../src/journal/compression/compressing-disk.ts';
 import type { MasterKeys } from '../../src/journal/encryption/master-keys.ts';
 import { lastOffset } from '../../src/model/record-batch.ts';
 import { batchOf, fetchOnce, produce, splitBatches } from './broker-kit.ts';
@@ -55,6 +56,13 @@ export function encryptEverything(): void {
 
 let defaultMasterKeys: MasterKeys | undefined;
 
+/** From now on brokers of this process compress what they seal, unless a test says otherwise. */
+export function compressEverything(): void {
+  defaultCompression = 'zstd';
+}
+
+let defaultCompression: StorageCompression = 'none';
+
 export async function openOn(
   disk: FakeDisk,
   clock: ManualClock,
@@ -67,7 +75,7 @@ export async function openOn(
     disk,
     clock,
     logger,
-    settings: { ...SEALING_SETTINGS, ...settings },
+    settings: { ...SEALING_SETTINGS, storageCompression: defaultCompression, ...settings },
     startWorker: inProcessWorker(disk),
     startCompaction: inProcessCompaction(disk),
     masterKeys: defaultMasterKeys,

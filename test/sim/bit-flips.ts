@@ -1,6 +1,6 @@
 /**
  * Bits that rot anywhere in a broker that lives: journal files, indexes, order files, chunks, checkpoints, objects in the store;
- * with and without encryption at rest. Proved for each flip, with a start on the rotten files:
+ * with and without encryption and compression at rest. Proved for each flip, with a start on the rotten files:
  *
  * - a start that refuses says `data-corrupt` and names the file; otherwise
  * - each read of each acknowledged batch gives the bytes that were sent, or an error; a subscription over all topics gives the
@@ -39,28 +39,36 @@ const IMPATIENT: Clock = {
   schedule: (_delayMs, callback) => systemClock.schedule(0, callback),
 };
 
+/** How the files stand on the disk. */
+export interface Form {
+  readonly encrypted?: boolean;
+  readonly compressed?: boolean;
+}
+
 interface World {
   readonly history: SealingHistory;
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly objects: ReadonlyMap<string, Uint8Array>;
   /** What a subscription to all topics sees. */
   readonly order: readonly string[];
-  readonly encrypted: boolean;
+  readonly form: Form;
 }
 
 /** @param flips of each seed, unless the environment says otherwise. */
-export function testBitFlips(defaultSeeds: readonly number[], flips: number, encrypted: boolean): void {
+export function testBitFlips(defaultSeeds: readonly number[], flips: number, form: Form = {}): void {
   const seed = process.env['MILLRACE_SEED'];
   for (const one of seed === undefined ? defaultSeeds : [Number(seed)]) {
-    test(`bits of seed ${one}${encrypted ? ', encrypted' : ''}`, { timeout: 900_000 }, () =>
-      flipsOf(one, Number(process.env['MILLRACE_RUNS'] ?? flips), encrypted),
+    test(
+      `bits of seed ${one}${form.encrypted === true ? ', encrypted' : ''}${form.compressed === true ? ', compressed' : ''}`,
+      { timeout: 900_000 },
+      () => flipsOf(one, Number(process.env['MILLRACE_RUNS'] ?? flips), form),
     );
   }
 }
 
-async function flipsOf(seed: number, flips: number, encrypted: boolean): Promise<void> {
+async function flipsOf(seed: number, flips: number, form: Form): Promise<void> {
   const random = new SeededRandom(seed);
-  const world = await worldOf(random, encrypted);
+  const world = await worldOf(random, form);
   const seen = { refusedStart: 0, fenced: 0, whole: 0 };
   for (let flip = 0; flip < flips; flip++) {
     const kind = KINDS[flip % KINDS.length] as Kind;
@@ -78,11 +86,11 @@ async function flipsOf(seed: number, flips: number, encrypted: boolean): Promise
   assert.ok(seen.fenced > 0 && seen.whole > 0, JSON.stringify(seen));
 }
 
-async function worldOf(random: SeededRandom, encrypted: boolean): Promise<World> {
+async function worldOf(random: SeededRandom, form: Form): Promise<World> {
   const disk = new FakeDisk({ turns: () => 0 });
   const clock = new ManualClock();
   const memory = new MemoryObjectStore();
-  const broker = await openWith(disk, clock, memory, encrypted);
+  const broker = await openWith(disk, clock, memory, form);
   const history = await SealingHistory.begin(broker, disk, clock);
   await history.run(random, 200);
   await broker.tiering.tierer.look();
@@ -92,7 +100,7 @@ async function worldOf(random: SeededRandom, encrypted: boolean): Promise<World>
   assert.ok(order.length > 100);
   await broker.close();
   const objects = new Map([...memory.objects].map(([key, { body }]) => [key, body]));
-  const world = { history, files: disk.content(), objects, order, encrypted };
+  const world = { history, files: disk.content(), objects, order, form };
   for (const kind of KINDS) assert.ok(targets(world, kind).length > 0, `there are files of kind ${kind}`);
   return world;
 }
@@ -106,12 +114,18 @@ async function openWith(
   disk: FakeDisk,
   clock: ManualClock,
   memory: MemoryObjectStore,
-  encrypted: boolean,
+  { encrypted, compressed }: Form,
 ): Promise<Broker> {
-  return await openOn(disk, clock, undefined, SETTINGS, {
-    startTier: inProcessTier(disk, SEALING_DIRECTORY, memory, IMPATIENT),
-    masterKeys: encrypted ? FIRST_MASTER : undefined,
-  });
+  return await openOn(
+    disk,
+    clock,
+    undefined,
+    { ...SETTINGS, storageCompression: compressed === true ? 'zstd' : 'none' },
+    {
+      startTier: inProcessTier(disk, SEALING_DIRECTORY, memory, IMPATIENT),
+      masterKeys: encrypted === true ? FIRST_MASTER : undefined,
+    },
+  );
 }
 
 async function check(
@@ -120,19 +134,19 @@ async function check(
   target: string,
   bytes: Uint8Array,
 ): Promise<'refusedStart' | 'fenced' | 'whole'> {
-  const { history, files, objects, encrypted } = world;
+  const { history, files, objects, form } = world;
   const rotten = kind === 'object' ? files : new Map(files).set(target, bytes);
   const memory = new MemoryObjectStore();
   for (const [key, body] of kind === 'object' ? new Map(objects).set(target, bytes) : objects)
     await memory.put(key, body);
-  const isNamed = await namedByVerify(rotten, target, encrypted);
+  const isNamed = await namedByVerify(rotten, target, form);
   let broker: Broker;
   try {
     broker = await openWith(
       new FakeDisk({ turns: () => 0 }, rotten),
       new ManualClock(history.clock.now()),
       memory,
-      encrypted,
+      form,
     );
   } catch (error) {
     assert.ok(error instanceof MillraceError && error.kind === 'data-corrupt', String(error));
@@ -160,10 +174,10 @@ async function check(
 async function namedByVerify(
   files: ReadonlyMap<string, Uint8Array>,
   target: string,
-  encrypted: boolean,
+  { encrypted }: Form,
 ): Promise<boolean> {
   const disk = new FakeDisk({ turns: () => 0 }, files);
-  const keys = encrypted ? await loadDataKeys(disk, SEALING_DIRECTORY, FIRST_MASTER) : undefined;
+  const keys = encrypted === true ? await loadDataKeys(disk, SEALING_DIRECTORY, FIRST_MASTER) : undefined;
   for await (const item of verifyDirectory(diskWith(disk, keys?.all), SEALING_DIRECTORY, false)) {
     if (item.kind === 'problem' && item.path === target) return true;
   }

@@ -50,7 +50,7 @@ import { encryptedFile } from './encrypted-file.ts';
 
 export interface BackupsOptions {
   readonly directory: string;
-  /** The files as they are: what is encrypted goes into the backup encrypted. */
+  /** The files as they are: what is compressed or encrypted goes into the backup so. */
   readonly disk: Disk;
   /** Undefined: nothing is encrypted. */
   readonly keys: DataKeys | undefined;
@@ -59,7 +59,7 @@ export interface BackupsOptions {
   readonly checkpointer: Checkpointer;
   readonly state: BrokerState;
   readonly files: DataFiles;
-  /** Through which content is read. */
+  /** Through which content is read that comes back from the object store. */
   readonly handles: FileHandles;
   readonly hold: FileHold;
   /** For chunks that are in the object store alone. */
@@ -86,8 +86,8 @@ export interface Backup {
 
 /** Small; a restore begins with the checkpoint, and a key file may have been wrapped anew. */
 const ALWAYS: ReadonlySet<BackupFile['kind']> = new Set(['checkpoint', 'key']);
-/** Files that are open at once where content and files differ. */
-const RAW_HANDLES = 4;
+/** Files that are open at once. */
+const MAX_OPEN = 4;
 
 export class Backups {
   /** `lastFinishedAt`: ms since 1970; 0 before the first. */
@@ -98,7 +98,7 @@ export class Backups {
 
   constructor(options: BackupsOptions) {
     this.#options = options;
-    this.#rawHandles = options.keys === undefined ? options.handles : new FileHandles(options.disk, RAW_HANDLES);
+    this.#rawHandles = new FileHandles(options.disk, MAX_OPEN);
   }
 
   get running(): boolean {
@@ -245,7 +245,7 @@ export class Backups {
     if (contentBytes === undefined) {
       const path = pathOf(directory, kind, number);
       yield* piecesOf(file.sizeBytes, (into, position) => this.#rawHandles.read(path, into, position));
-      if (keys !== undefined) this.#rawHandles.forget(path);
+      this.#rawHandles.forget(path);
       return;
     }
     const content = piecesOf(contentBytes, (into, position) => this.#readCold(number, into, position));

@@ -58,11 +58,9 @@ export interface Restored {
 
 /** The disk with which the restored files are read. @throws STORE_KEY_MISSING naming the master key that is needed. */
 export async function openRestored(disk: Disk, directory: string, masterKeys: MasterKeys | undefined): Promise<Disk> {
-  if (masterKeys === undefined) {
-    await refuseWithoutKeys(disk, directory);
-    return disk;
-  }
-  return diskWith(disk, (await loadDataKeys(disk, directory, masterKeys))?.all);
+  if (masterKeys !== undefined) return diskWith(disk, (await loadDataKeys(disk, directory, masterKeys))?.all);
+  await refuseWithoutKeys(disk, directory);
+  return diskWith(disk, undefined);
 }
 
 /** The backup that is restored, and what of which others it needs. */

@@ -25,7 +25,8 @@ export class WorkerLoop {
 
   constructor(disk: Disk, clock: Clock, start: WorkerStart, port: WorkerPort) {
     this.#pace = new SealPace(clock);
-    this.#folder = new Folder(diskWith(disk, start.keys), start.directory, start.settings);
+    const { directory, settings, keys } = start;
+    this.#folder = new Folder(diskWith(disk, keys, settings.storageCompression), directory, settings);
     this.#folder.held = start.held;
     this.#port = port;
   }

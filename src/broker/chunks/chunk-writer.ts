@@ -6,7 +6,7 @@
  * A chunk is there whole or not at all (temporary name, sync, rename), and nothing refers to it before it is durable.
  */
 import { MillraceError } from '../../base/errors.ts';
-import type { Disk } from '../../journal/disk.ts';
+import type { Disk, DiskFile } from '../../journal/disk.ts';
 import { diskUnder } from '../../journal/open-disk.ts';
 import { chunkDirectory, chunkPath } from '../../journal/paths.ts';
 import { ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
@@ -179,6 +179,16 @@ export class ChunkWriter {
     await disk.remove(temporary);
     const file = await disk.open(temporary, 'create');
     try {
+      await this.#fill(file, pieces);
+    } catch (error) {
+      await disk.remove(temporary);
+      throw asStoreError(error, temporary);
+    }
+    await disk.rename(temporary, path);
+  }
+
+  async #fill(file: DiskFile, pieces: readonly Uint8Array[]): Promise<void> {
+    try {
       let position = 0;
       for (const piece of pieces) {
         for (let at = 0; at < piece.length; at += SYNC_BYTES) {
@@ -190,13 +200,10 @@ export class ChunkWriter {
         }
       }
       await file.sync();
-    } catch (error) {
+    } finally {
+      // It may write the end of it.
       await file.close();
-      await disk.remove(temporary);
-      throw asStoreError(error, temporary);
     }
-    await file.close();
-    await disk.rename(temporary, path);
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
-import { EncryptedDisk } from '../../journal/encryption/encrypted-disk.ts';
+import { encryptionOf } from '../../journal/open-disk.ts';
 import type { BrokerState } from '../broker-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { ChunkWriter, type WrittenChunk } from './chunk-writer.ts';
@@ -83,7 +83,7 @@ async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Pr
 /** The prefix with a data key of its own that the partition's topic is under; empty: none. */
 function keyPrefixOf(disk: Disk, state: BrokerState, partition: number): string {
   const topic = state.topics.ofPartition(partition);
-  return topic === undefined || !(disk instanceof EncryptedDisk) ? '' : disk.keys.prefixOf(topic.name);
+  return topic === undefined ? '' : (encryptionOf(disk)?.keys.prefixOf(topic.name) ?? '');
 }
 
 /** Chunks are written before the files they are made of go. @throws JOURNAL_NO_SPACE. */

@@ -72,7 +72,8 @@ export interface CompactorOptions {
   readonly isAway: (file: FileNumber) => boolean;
   /** Oldest commit in the journal. */
   readonly firstCommit: () => Promise<CommitNumber>;
-  readonly written: (chunks: CompactionAnswer['chunks']) => void;
+  /** Chunks are on the disk, and will be used or removed. */
+  readonly written: (chunks: CompactionAnswer['chunks']) => Promise<void>;
   /** Undefined: nothing is encrypted. */
   readonly keys?: DataKeys | undefined;
   readonly startWorker?: ((start: CompactionStart) => CompactionWorker) | undefined;
@@ -232,6 +233,7 @@ export class Compactor {
     const answer = await this.#work({
       directory,
       keys: keys?.all,
+      compression: settings.storageCompression,
       round: {
         tasks: due.map(({ task }) => task),
         firstChunk: state.nextChunk,
@@ -273,7 +275,7 @@ export class Compactor {
     const { journal, state, written } = this.#options;
     const byNumber = new Map(due.map((each) => [each.task.partition, each]));
     for (const each of answer.partitions) if (each.outcome === 'failed') this.#leaveAlone(each);
-    written(answer.chunks);
+    await written(answer.chunks);
     const nextChunk = state.nextChunk + answer.chunks.length;
     let swaps: CompactedSwap[] = [];
     if (journal.congested) await new Promise<void>((resolve) => journal.onRelief(resolve));

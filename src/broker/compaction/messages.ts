@@ -1,4 +1,5 @@
 /** What the broker's thread and the compaction worker say to each other: one round, one answer. */
+import type { StorageCompression } from '../../journal/compression/compressing-disk.ts';
 import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { AbortedTransaction } from '../../store/transaction-index.ts';
@@ -7,6 +8,8 @@ export interface CompactionStart {
   readonly directory: string;
   /** Undefined: nothing is encrypted. */
   readonly keys: readonly DataKey[] | undefined;
+  /** Of the chunks that are written. */
+  readonly compression: StorageCompression;
   readonly round: CompactionRound;
 }
 

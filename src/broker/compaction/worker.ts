@@ -2,15 +2,16 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { waitingClock } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
-import { diskWith } from '../../journal/open-disk.ts';
 import { NodeDisk } from '../../journal/node-disk.ts';
+import { diskWith } from '../../journal/open-disk.ts';
 import { compactRound } from './compact-round.ts';
 import type { CompactionStart, FromCompactionWorker } from './messages.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('the compaction worker is started by the broker');
-const { directory, round, keys } = workerData as CompactionStart;
-const message = await compactRound(diskWith(new NodeDisk(), keys), waitingClock, directory, round).then(
+const { directory, round, keys, compression } = workerData as CompactionStart;
+const disk = diskWith(new NodeDisk(), keys, compression);
+const message = await compactRound(disk, waitingClock, directory, round).then(
   (answer): FromCompactionWorker => ({ kind: 'done', ...answer }),
   (error: unknown): FromCompactionWorker => ({ kind: 'failed', message: asMillraceError(error).message }),
 );

@@ -4,7 +4,7 @@ import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import { Semaphore } from '../../base/semaphore.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
 import type { DataKey, DataKeys } from '../../journal/encryption/data-keys.ts';
-import { EncryptedDisk } from '../../journal/encryption/encrypted-disk.ts';
+import { encryptionOf } from '../../journal/open-disk.ts';
 import { cacheDirectory, cachePath, chunkPath } from '../../journal/paths.ts';
 import { readWhole } from '../../journal/whole-file.ts';
 import {
@@ -110,13 +110,14 @@ export class TierLoop {
 
   /** That of the chunk's file, so that a key that is deleted takes both. Undefined: nothing is encrypted. */
   async #keyOf(path: string): Promise<DataKey | undefined> {
-    if (!(this.#disk instanceof EncryptedDisk)) return undefined;
-    const number = await this.#disk.dataKeyOf(path);
-    return number === undefined ? this.#disk.keys.active('') : this.#disk.keys.byNumber(number, path);
+    const encryption = encryptionOf(this.#disk);
+    if (encryption === undefined) return undefined;
+    const number = await encryption.dataKeyOf(path);
+    return number === undefined ? encryption.keys.active('') : encryption.keys.byNumber(number, path);
   }
 
   get #keys(): DataKeys | undefined {
-    return this.#disk instanceof EncryptedDisk ? this.#disk.keys : undefined;
+    return encryptionOf(this.#disk)?.keys;
   }
 
   /** A store may lose what it has said to have written: the end of the object must be what it should be. */

@@ -122,7 +122,7 @@ export const STORAGE_METRICS: readonly MetricDefinition<Broker>[] = [
     name: 'millrace_chunk_file_bytes',
     kind: 'gauge',
     unit: 'bytes',
-    help: 'Size of the chunks.',
+    help: 'Size of the chunks as they stand on the disk: compressed, where storage.compression says so.',
     read: (broker) => broker.files.chunks().bytes,
   },
   {

@@ -3,8 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { waitingClock } from '../../base/clock.ts';
 import type { ToTierWorker } from '../../broker/tiering/messages.ts';
 import { TierLoop } from '../../broker/tiering/tier-loop.ts';
-import { diskWith } from '../../journal/open-disk.ts';
 import { NodeDisk } from '../../journal/node-disk.ts';
+import { diskWith } from '../../journal/open-disk.ts';
 import { openStore } from '../../tier/open-store.ts';
 import type { TierWorkerStart } from './start-tier.ts';
 

@@ -1,0 +1,181 @@
+/**
+ * Compression at rest, over the whole broker: chunks are smaller, and everything reads as without; it goes with encryption,
+ * compaction, tiering, restarts, verify, backup and restore, and with directories of before; what producers have compressed stays
+ * as it is. What files do by themselves: src/journal/compression; crashes and rotten bits: test/sim.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { restoreOn, takeBackup } from '../../test/kit/backup-kit.ts';
+import { produce } from '../../test/kit/broker-kit.ts';
+import { FakeDisk } from '../../test/kit/fake-disk.ts';
+import { inProcessTier } from '../../test/kit/in-process-tier.ts';
+import { FIRST_MASTER } from '../../test/kit/keys.ts';
+import { ManualClock } from '../../test/kit/manual-clock.ts';
+import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
+import { openOn, readTopic, SEALING_DIRECTORY, SealingHistory, settle } from '../../test/kit/sealing-history.ts';
+import { SeededRandom } from '../../test/kit/seeded-random.ts';
+import type { StorageCompression } from '../journal/compression/compressing-disk.ts';
+import type { MasterKeys } from '../journal/encryption/master-keys.ts';
+import { BatchBuilder } from '../model/batch-builder.ts';
+import { openRestored } from './backup/restore-directory.ts';
+import type { Broker } from './broker.ts';
+import { verifyDirectory } from './verify/verify-directory.ts';
+
+const DEADLINE = { timeout: 60_000 };
+const NEVER = 1_000_000_000;
+
+interface Setup {
+  readonly disk: FakeDisk;
+  readonly clock: ManualClock;
+  readonly memory: MemoryObjectStore;
+  readonly open: (compression: StorageCompression, masterKeys?: MasterKeys) => Promise<Broker>;
+}
+
+function setUp(tierLocalBytes = NEVER): Setup {
+  const disk = new FakeDisk({ turns: () => 0 });
+  const clock = new ManualClock();
+  const memory = new MemoryObjectStore(() => clock.now());
+  const startTier = inProcessTier(disk, SEALING_DIRECTORY, memory);
+  const settings = { tierLocalBytes, tierCheckMs: NEVER };
+  return {
+    disk,
+    clock,
+    memory,
+    open: (storageCompression, masterKeys) =>
+      openOn(disk, clock, undefined, { ...settings, storageCompression }, { startTier, masterKeys }),
+  };
+}
+
+async function contents(broker: Broker): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  for (const topic of broker.topics.list()) {
+    const read = await readTopic(broker, topic);
+    found.set(
+      topic.name,
+      read.map(({ offset, bytes }) => `${offset} ${bytes.toString('base64')}`),
+    );
+  }
+  return found;
+}
+
+function chunkFiles(disk: FakeDisk): [string, Uint8Array][] {
+  return [...disk.content()].filter(([path]) => path.includes('/chunk/') && path.endsWith('.chunk'));
+}
+
+function magicsOf(disk: FakeDisk): Set<string> {
+  return new Set(chunkFiles(disk).map(([, bytes]) => Buffer.from(bytes.subarray(0, 4)).toString('latin1')));
+}
+
+function keyed(key: string, value: string, timestamp: number): Uint8Array {
+  const builder = new BatchBuilder();
+  builder.add({ key, value, timestamp });
+  return Uint8Array.from(builder.build());
+}
+
+async function assertVerified(disk: FakeDisk, masters?: MasterKeys): Promise<void> {
+  let sound = 0;
+  const opened = await openRestored(disk, SEALING_DIRECTORY, masters);
+  for await (const item of verifyDirectory(opened, SEALING_DIRECTORY, false)) {
+    assert.equal(item.kind, 'sound', JSON.stringify(item));
+    sound += 1;
+  }
+  assert.ok(sound > 3);
+}
+
+for (const masterKeys of [undefined, FIRST_MASTER]) {
+  const words = masterKeys === undefined ? 'in the clear' : 'encrypted';
+  test(
+    `chunks are small and read as without, here, from the store, and out of a backup; ${words}`,
+    DEADLINE,
+    async () => {
+      const { disk, clock, memory, open } = setUp(4_000);
+      const broker = await open('zstd', masterKeys);
+      const history = await SealingHistory.begin(broker, disk, clock);
+      await history.run(new SeededRandom(1), 400);
+      const onDisk = chunkFiles(disk).reduce((sum, [, { length }]) => sum + length, 0);
+      assert.equal(broker.files.chunks().bytes, onDisk, 'the room that files take is what counts');
+      if (masterKeys === undefined) {
+        assert.deepEqual(magicsOf(disk), new Set(['MRCZ']));
+        const local = broker.files.chunkSizes();
+        let content = 0;
+        for (const { ranges } of [...broker.topics.list()].flatMap(({ partitions }) => partitions)) {
+          for (let i = 0; i < (ranges?.count ?? 0); i++) {
+            if (local.has(-(ranges?.file(i) ?? 0))) content += ranges?.sizeBytes(i) ?? 0;
+          }
+        }
+        assert.ok(onDisk < content / 2, `${onDisk} bytes of files hold ${content} bytes of batches`);
+      } else {
+        for (const [path, bytes] of chunkFiles(disk)) {
+          assert.ok(!Buffer.from(bytes).toString('latin1').includes('MRCZ'), `${path} is encrypted over all`);
+        }
+      }
+      const all = await contents(broker);
+      const backup = await takeBackup(broker);
+      await broker.tiering.tierer.look();
+      assert.ok(broker.tiering.tierer.counters.evicted > 0);
+      assert.ok(memory.objects.size > 0);
+      assert.deepEqual(await contents(broker), all);
+      const mixed = await takeBackup(broker);
+      await broker.close();
+      await assertVerified(disk, masterKeys);
+      const again = await open('zstd', masterKeys);
+      assert.deepEqual(await contents(again), all);
+      await again.close();
+      for (const bytes of [backup, mixed]) {
+        const target = new FakeDisk({ turns: () => 0 });
+        const place = masterKeys === undefined ? SEALING_DIRECTORY : { directory: SEALING_DIRECTORY, masterKeys };
+        assert.deepEqual((await restoreOn(target, place, bytes)).problems, []);
+        const restored = await openOn(target, new ManualClock(clock.now()), undefined, {}, { masterKeys });
+        assert.deepEqual(await contents(restored), all);
+        await restored.close();
+      }
+    },
+  );
+}
+
+test('turned on and off again: chunks of both forms are read, merged, and stay what they are', DEADLINE, async () => {
+  const { disk, clock, open } = setUp();
+  const seen = new Set<string>();
+  let before: Map<string, string[]> | undefined;
+  for (const [round, compression] of (['none', 'zstd', 'none', 'zstd'] as const).entries()) {
+    const broker = await open(compression);
+    if (before !== undefined) assert.deepEqual(await contents(broker), before);
+    const history =
+      round === 0 ? await SealingHistory.begin(broker, disk, clock) : new SealingHistory(broker, disk, clock);
+    await history.run(new SeededRandom(round + 10), 150);
+    for (const magic of magicsOf(disk)) seen.add(magic);
+    before = await contents(broker);
+    await broker.close();
+    await assertVerified(disk);
+  }
+  assert.deepEqual(seen, new Set(['MRCK', 'MRCZ']));
+});
+
+test('compaction writes compressed chunks, and reads them', DEADLINE, async () => {
+  const { disk, clock, open } = setUp();
+  const broker = await open('zstd');
+  const topic = await broker.topics.create({
+    name: 'state',
+    config: { 'cleanup.policy': 'compact', 'retention.ms': '-1', 'min.cleanable.dirty.ratio': '0.01' },
+  });
+  for (let round = 0; round < 4; round++) {
+    for (let i = 0; i < 40; i++) {
+      await produce(broker, topic, 0, keyed(`k${i % 10}`, 'v'.repeat(400), clock.now()));
+    }
+    await settle(broker);
+    await broker.compactor.compact();
+  }
+  assert.ok(broker.compactor.counters.droppedRecords > 50);
+  const compacted = chunkFiles(disk).filter(([path]) => path.includes('/107374'));
+  assert.ok(compacted.length > 0);
+  for (const [, bytes] of compacted) assert.equal(Buffer.from(bytes.subarray(0, 4)).toString('latin1'), 'MRCZ');
+  const found = await readTopic(broker, topic);
+  assert.ok(found.length < 60);
+  await broker.close();
+  await assertVerified(disk);
+  const again = await open('zstd');
+  const same = again.topics.find('state');
+  assert.ok(same !== undefined);
+  assert.deepEqual(await readTopic(again, same), found);
+  await again.close();
+});

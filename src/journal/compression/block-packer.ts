@@ -1,0 +1,67 @@
+/**
+ * Compresses blocks of one file with zstd, one after the other, where that pays. What producers have compressed does not shrink
+ * again: after some blocks in vain only a few are tried, so that such a file costs next to nothing.
+ */
+import zlib from 'node:zlib';
+
+/** On disk: never change. */
+export const BLOCK_CODEC = { none: 0, zstd: 1 } as const;
+/** A block that shrinks by less is kept as it is: reading it costs no time then. */
+const WORTH = 0.9;
+/** Where so many blocks in a row did not shrink, only each eighth is tried. */
+const GIVE_UP_AFTER = 3;
+const TRY_EVERY = 8;
+/** Above the output: with exactly its size a second, empty step would follow. */
+const SLACK_BYTES = 64;
+
+export interface PackedBlock {
+  /** The block itself where it does not pay. */
+  readonly stored: Uint8Array;
+  readonly codec: number;
+}
+
+export class BlockPacker {
+  readonly #level: number;
+  #blocks = 0;
+  #inVain = 0;
+
+  /** @param level of zstd. */
+  constructor(level: number) {
+    this.#level = level;
+  }
+
+  /** Takes some milliseconds for a MiB: for worker threads. */
+  pack(block: Uint8Array): PackedBlock {
+    const tries = this.#inVain < GIVE_UP_AFTER || this.#blocks % TRY_EVERY === 0;
+    this.#blocks += 1;
+    if (!tries) return { stored: block, codec: BLOCK_CODEC.none };
+    const stored = zlib.zstdCompressSync(block, {
+      params: { [zlib.constants.ZSTD_c_compressionLevel]: this.#level },
+      // In one step: pieces of the default size would be put together again.
+      chunkSize: block.length + SLACK_BYTES,
+    });
+    const pays = stored.length < block.length * WORTH;
+    this.#inVain = pays ? 0 : this.#inVain + 1;
+    return pays ? { stored, codec: BLOCK_CODEC.zstd } : { stored: block, codec: BLOCK_CODEC.none };
+  }
+}
+
+/** @returns the block, or what is wrong with it. */
+export function unpackBlock(stored: Uint8Array, rawBytes: number): Uint8Array | string {
+  try {
+    const raw = zlib.zstdDecompressSync(stored, { maxOutputLength: rawBytes, chunkSize: rawBytes + SLACK_BYTES });
+    return raw.length === rawBytes ? raw : `a block has ${raw.length} bytes and not ${rawBytes}`;
+  } catch (error) {
+    return `a block cannot be opened: ${String(error)}`;
+  }
+}
+
+/** Above what `Buffer` cuts out of memory that others share. */
+const OWN_MEMORY_BYTES = 64 * 1024;
+
+/** Gives the memory of an unpacked block back at once: at hundreds of MB a second the collector comes too late for it. */
+export function freeBlock(content: Uint8Array): void {
+  const { buffer, length } = content;
+  const isOwn = length >= OWN_MEMORY_BYTES && buffer.byteLength <= length + SLACK_BYTES;
+  if (isOwn && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
