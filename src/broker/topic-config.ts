@@ -6,6 +6,7 @@
  * BROKER_CONFIG_UNSUPPORTED instead of being swallowed.
  */
 import { MillraceError } from '../base/errors.ts';
+import { suggestion } from '../base/nearest-name.ts';
 import { CODEC, type CodecName } from '../model/record-batch.ts';
 import type { RetentionLimits } from '../store/retention.ts';
 import { ACCEPTED_SETTINGS } from './accepted-settings.ts';
@@ -384,11 +385,11 @@ function synonymsOf(
 function definitionOf(name: string): SettingDefinition {
   const definition = (TOPIC_SETTINGS as Record<string, SettingDefinition | undefined>)[name];
   if (definition !== undefined && Object.hasOwn(TOPIC_SETTINGS, name)) return definition;
-  throw new MillraceError(
-    'BROKER_CONFIG_INVALID',
-    `Unknown topic setting '${name.slice(0, 100)}'. Known: ${SETTING_ROWS.map(([known]) => known).join(', ')}.`,
-    { details: { setting: name.slice(0, 100) } },
-  );
+  const known = SETTING_ROWS.map(([row]) => row);
+  const hint = suggestion(name, known) || ` Known: ${known.join(', ')}.`;
+  throw new MillraceError('BROKER_CONFIG_INVALID', `Unknown topic setting '${name.slice(0, 100)}'.${hint}`, {
+    details: { setting: name.slice(0, 100) },
+  });
 }
 
 function accepted(name: string, definition: SettingDefinition, value: string): string {

@@ -20,7 +20,7 @@ import { plural, print, printLine } from './output.ts';
 import { Progress } from './progress.ts';
 import { RecordWriter } from './record-writer.ts';
 import { parseEvents, planReplay, type ReplayEvent } from './replay.ts';
-import { type ServeOptions, serverConfig, withServeOptions } from './serve.ts';
+import { type ServeOptions, serverConfig, settingsHelp, withServeOptions } from './serve.ts';
 import type { TopicDetail } from './topic-answers.ts';
 
 const TOPIC = 'demo/earthquakes';
@@ -45,6 +45,7 @@ export function register(program: Command): void {
   )
     .option('--seconds <count>', 'length of the replay', integer('--seconds', 0, 86_400), DEFAULT_SECONDS)
     .addHelpText('after', EXAMPLES)
+    .addHelpText('after', settingsHelp())
     .action(demo);
 }
 

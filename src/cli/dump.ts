@@ -1,7 +1,8 @@
 /** `millrace dump`: what a topic of any back end holds, as SeaStreamer prints it. */
 import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { connect, nullable, raw } from '../sdk/index.ts';
+import { nullable, raw } from '../sdk/index.ts';
+import { connectSource } from './connect-source.ts';
 import { UsageError } from './failure.ts';
 import { integer } from './options.ts';
 import { plural, print } from './output.ts';
@@ -30,7 +31,7 @@ export function register(program: Command): void {
     .option('--output <file>', 'write there instead of stdout; what the file held is gone')
     .option('--since <time>', 'begin with the first record of this time or later')
     .option('--until <time>', 'leave out records of this time and later')
-    .option('--limit <count>', 'at most so many records', integer('--limit', 1, Number.MAX_SAFE_INTEGER))
+    .option('-n, --limit <count>', 'at most so many records', integer('--limit', 1, Number.MAX_SAFE_INTEGER))
     .addHelpText('after', EXAMPLES)
     .action(dump);
 }
@@ -38,7 +39,7 @@ export function register(program: Command): void {
 async function dump(uri: string, { output, since, until, limit = Number.POSITIVE_INFINITY }: Options): Promise<void> {
   const from = since === undefined ? 'earliest' : { timestamp: parseTimestamp('--since', since) };
   const before = until === undefined ? Number.POSITIVE_INFINITY : parseTimestamp('--until', until);
-  const client = await connect(uri);
+  const client = await connectSource(uri);
   try {
     if (client.topics.length === 0)
       throw new UsageError('Name a topic behind the address, as in redis://127.0.0.1/orders.');

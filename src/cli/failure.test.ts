@@ -24,6 +24,23 @@ test('exit codes: 0 for help, 1 for failures, 2 for usage', () => {
   assert.deepEqual(report(new AggregateError([new Error('a'), new Error('b')], 'two')), [1, 'error: two; a; b\n']);
 });
 
+test('what the system says of a file is said in words', () => {
+  const words: [code: string, said: RegExp][] = [
+    ['ENOENT', /^error: There is no file or directory \/x\.\n$/],
+    ['EACCES', /^error: \/x may not be opened \(EACCES\): check its permissions/],
+    ['EISDIR', /^error: \/x is a directory/],
+    ['ENOTDIR', /^error: \/x cannot be there/],
+    ['EMFILE', /^error: EMFILE: too many/],
+  ];
+  for (const [code, said] of words) {
+    const error = Object.assign(new Error(`${code}: too many, open '/x'`), { code, path: '/x' });
+    const [exitCode, text] = report(error);
+    assert.equal(exitCode, 1);
+    assert.match(text, said);
+  }
+  assert.deepEqual(report(Object.assign(new Error('gone'), { code: 'ENOENT' })), [1, 'error: gone\n']);
+});
+
 test('--debug shows the stacks of an error and of its causes', () => {
   const [, text] = report(
     new MillraceError('JOURNAL_IO', 'outer', { details: { file: 3 }, cause: new Error('inner') }),

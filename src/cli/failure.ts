@@ -25,7 +25,27 @@ export function reportFailure(error: unknown, debug: boolean, write: (text: stri
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return [error.message, ...error.errors.map(describe)].filter(Boolean).join('; ');
   if (error instanceof MillraceError) return `${error.message} (${error.code})`;
-  return error instanceof Error ? error.message : inspect(error);
+  if (error instanceof Error) return systemWords(error) ?? error.message;
+  return inspect(error);
+}
+
+/** What the system says of a file that a command line names, in words. Undefined for all else. */
+function systemWords({ code, path }: NodeJS.ErrnoException): string | undefined {
+  if (path === undefined) return undefined;
+  switch (code) {
+    case 'ENOENT':
+      return `There is no file or directory ${path}.`;
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return `${path} may not be opened (${code}): check its permissions, and who runs this.`;
+    case 'EISDIR':
+      return `${path} is a directory, and a file is needed here.`;
+    case 'ENOTDIR':
+      return `${path} cannot be there: a part of that path is a file.`;
+    default:
+      return undefined;
+  }
 }
 
 /** The error, what caused it, and so on down, each with its stack. */

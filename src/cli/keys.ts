@@ -35,11 +35,13 @@ export function register(program: Command): void {
   keys
     .command('generate [id]')
     .description('print a line for a source of master keys; the id says which key it is, in the clear')
+    .addHelpText('after', EXAMPLES)
     .action(generate);
   keys
     .command('list [directory]')
     .description('print the data keys, and which master key wraps each (default: ./data)')
     .option('--json', 'print JSON, one value a line')
+    .addHelpText('after', EXAMPLES)
     .action(list);
   keys
     .command('shred [directory]')
@@ -47,6 +49,7 @@ export function register(program: Command): void {
     .requiredOption('--prefix <prefix>', 'as in encryption.prefixes')
     .option('--yes', 'there is no way back')
     .option('--json', 'print JSON, one value a line')
+    .addHelpText('after', EXAMPLES)
     .action(shred);
 }
 

@@ -3,59 +3,10 @@
  * `millrace --version` and shell loops over `millrace produce` start quickly.
  */
 import { Command } from 'commander';
+import { suggestion } from '../base/nearest-name.ts';
 import { packageVersion } from '../server/package-version.ts';
-import { EXIT_OK, EXIT_USAGE, reportFailure } from './failure.ts';
-
-interface CommandModule {
-  register(program: Command): void;
-}
-
-interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  readonly load: () => Promise<CommandModule>;
-}
-
-const COMMANDS: readonly CommandEntry[] = [
-  { name: 'serve', summary: 'run a broker', load: () => import('./serve.ts') },
-  {
-    name: 'demo',
-    summary: 'run a broker on defaults and replay real earthquakes into it',
-    load: () => import('./demo.ts'),
-  },
-  { name: 'topics', summary: 'create, list, describe, configure and delete topics', load: () => import('./topics.ts') },
-  {
-    name: 'groups',
-    summary: 'list, describe, reset and delete consumer groups',
-    load: () => import('./groups.ts'),
-  },
-  {
-    name: 'transactions',
-    summary: 'list, describe and abort transactions',
-    load: () => import('./transactions.ts'),
-  },
-  { name: 'clients', summary: 'list who is connected', load: () => import('./clients.ts') },
-  { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
-  { name: 'commit', summary: 'write records to several topics in one commit', load: () => import('./commit.ts') },
-  { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },
-  { name: 'subscribe', summary: 'read all topics that match globs', load: () => import('./subscribe.ts') },
-  { name: 'import', summary: 'import topics from a log directory of Kafka', load: () => import('./import.ts') },
-  { name: 'lineage', summary: 'show what caused a record, and what it caused', load: () => import('./lineage.ts') },
-  { name: 'push', summary: 'deliver records to HTTP endpoints', load: () => import('./push.ts') },
-  { name: 'relay', summary: 'copy records from one system to another', load: () => import('./relay.ts') },
-  { name: 'clock', summary: 'write a record every so often', load: () => import('./clock.ts') },
-  { name: 'decode', summary: 'show, check and repair a .ss file of SeaStreamer', load: () => import('./decode.ts') },
-  { name: 'sink', summary: 'write records to NDJSON, SQLite or stdout', load: () => import('./sink.ts') },
-  { name: 'dump', summary: 'print what a topic of any system holds', load: () => import('./dump.ts') },
-  { name: 'trim', summary: 'delete the oldest records of a Redis stream or a topic', load: () => import('./trim.ts') },
-  { name: 'bench', summary: 'measure a broker under load', load: () => import('./bench.ts') },
-  { name: 'backup', summary: 'back up everything a running broker has', load: () => import('./backup.ts') },
-  { name: 'restore', summary: 'restore a backup: all of it, or one topic', load: () => import('./restore.ts') },
-  { name: 'keys', summary: 'keys of encryption at rest', load: () => import('./keys.ts') },
-  { name: 'verify', summary: 'check every byte of a data directory', load: () => import('./verify.ts') },
-  { name: 'chunk', summary: 'look into chunk files', load: () => import('./chunk.ts') },
-  { name: 'journal', summary: 'look into journal files and check them', load: () => import('./journal.ts') },
-];
+import { COMMANDS } from './commands.ts';
+import { EXIT_OK, EXIT_USAGE, reportFailure, UsageError } from './failure.ts';
 
 const EXAMPLES = `
 Examples:
@@ -74,6 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
   const debug = args.includes('--debug');
   const rest = args.filter((arg) => arg !== '--debug');
   try {
+    checkHelp(rest);
     await registerCommands(program, rest);
     if (rest.length === 0) program.help({ error: true });
     await program.parseAsync(rest, { from: 'user' });
@@ -97,13 +49,28 @@ function createProgram(): Command {
 
 /** Commands that were not asked for are there by name alone, for the list in --help and for suggestions. */
 async function registerCommands(program: Command, args: readonly string[]): Promise<void> {
-  const asked = args.find((arg) => !arg.startsWith('-'));
-  const wanted = asked === 'help' ? args[args.indexOf(asked) + 1] : asked;
+  const wanted = wantedCommand(args);
   for (const entry of COMMANDS) {
     if (entry.name === wanted) (await entry.load()).register(program);
     else program.command(entry.name).description(entry.summary);
   }
   inheritSettings(program);
+}
+
+/** Commander shows the list of all commands, as if it had been asked for it. */
+function checkHelp(args: readonly string[]): void {
+  const [asked, name] = args;
+  const names = COMMANDS.map((entry) => entry.name);
+  if (asked !== 'help' || name === undefined || name.startsWith('-') || names.includes(name)) return;
+  throw new UsageError(
+    `There is no command \`${name}\`.${suggestion(name, names) || ' `millrace --help` lists them.'}`,
+  );
+}
+
+/** The command that is asked for, or about. */
+function wantedCommand(args: readonly string[]): string | undefined {
+  const asked = args.find((arg) => !arg.startsWith('-'));
+  return asked === 'help' ? args[args.indexOf(asked) + 1] : asked;
 }
 
 /** Commander copies these only to commands made by the parent's own factory before they were set. */

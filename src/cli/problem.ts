@@ -20,9 +20,16 @@ export function refusalError(status: number, text: string): MillraceError {
 }
 
 export function problemError(problem: Problem): MillraceError {
-  const message = problem.detail ?? problem.title ?? `HTTP ${problem.status}`;
   const code = isErrorCode(problem.code) ? problem.code : 'CLIENT_REFUSED';
+  const message = inCommands(problem.detail ?? problem.title ?? `HTTP ${problem.status}`);
   return new MillraceError(code, message, { details: { ...problem.details, httpStatus: problem.status ?? null } });
+}
+
+/** The broker says what to do over HTTP; who typed a command is told of commands. */
+function inCommands(message: string): string {
+  return message
+    .replace('Create it with POST /v1/topics,', 'Create it with `millrace topics create`,')
+    .replace('GET /v1/groups lists those that are', '`millrace groups list` shows those that are');
 }
 
 function parseProblem(text: string): Problem | undefined {

@@ -248,6 +248,7 @@ function totalBytes(inputs: readonly string[]): number | undefined {
   let total = 0;
   for (const input of inputs) {
     const stats = input === STDIN ? undefined : statSync(input);
+    if (stats?.isDirectory()) throw new UsageError(`${input} is a directory, and a file is needed here.`);
     if (stats === undefined || !stats.isFile()) return undefined;
     total += stats.size;
   }

@@ -4,14 +4,22 @@ import { type ClientOptions, withClient, withClientOptions } from './options.ts'
 import { printJson, printLine } from './output.ts';
 import { pushPath } from './push-answers.ts';
 
+const EXAMPLES = `
+Examples:
+  $ millrace push pause mail
+  $ millrace push resume mail billing
+  $ millrace push delete mail`;
+
 export function registerChanges(push: Command): void {
-  withClientOptions(push.command('pause <id...>').description('deliver nothing until it is resumed')).action(
-    changer('pause'),
-  );
-  withClientOptions(
-    push.command('resume <id...>').description('deliver again; what failed before is tried at once'),
-  ).action(changer('resume'));
-  withClientOptions(push.command('delete <id...>').description('end a push, and forget where it stood')).action(remove);
+  withClientOptions(push.command('pause <id...>').description('deliver nothing until it is resumed'))
+    .addHelpText('after', EXAMPLES)
+    .action(changer('pause'));
+  withClientOptions(push.command('resume <id...>').description('deliver again; what failed before is tried at once'))
+    .addHelpText('after', EXAMPLES)
+    .action(changer('resume'));
+  withClientOptions(push.command('delete <id...>').description('end a push, and forget where it stood'))
+    .addHelpText('after', EXAMPLES)
+    .action(remove);
 }
 
 function changer(verb: 'pause' | 'resume') {

@@ -7,8 +7,15 @@ import type { PushPage, PushSummary } from './push-answers.ts';
 /** The largest page that the broker gives. */
 const PAGE_LIMIT = 1000;
 
+const EXAMPLES = `
+Examples:
+  $ millrace push list
+  $ millrace push list --json | jq 'select(.lag > 1000)'`;
+
 export function registerList(push: Command): void {
-  withClientOptions(push.command('list').description('list pushes, sorted by id')).action(list);
+  withClientOptions(push.command('list').description('list pushes, sorted by id'))
+    .addHelpText('after', EXAMPLES)
+    .action(list);
 }
 
 async function list(options: ClientOptions): Promise<void> {

@@ -9,6 +9,7 @@ import {
   type Producer,
   raw,
 } from '../sdk/index.ts';
+import { connectSource } from './connect-source.ts';
 import { UsageError } from './failure.ts';
 import { oneOf } from './options.ts';
 import { plural } from './output.ts';
@@ -59,7 +60,7 @@ export function register(program: Command): void {
 async function relay(options: Options): Promise<void> {
   if (options.from === options.to && !options.from.startsWith('stdio:'))
     throw new UsageError('--from and --to are the same: the relay would read what it writes, for ever.');
-  const source = await connect(options.from);
+  const source = await connectSource(options.from);
   try {
     const target = await connect(options.to);
     try {

@@ -89,7 +89,8 @@ export function serverConfig(options: ServeOptions): ServerConfig {
   }
 }
 
-function settingsHelp(): string {
+/** What `--set` takes. */
+export function settingsHelp(): string {
   const rows = SETTINGS.map(({ name, key, documentation }) => {
     return `  ${name}=${DEFAULT_SERVER_CONFIG.broker[key]}\n      ${documentation}`;
   });

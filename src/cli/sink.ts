@@ -2,7 +2,8 @@
 import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { from, type Item, into, pipe, sqliteOffsets } from '../process/index.ts';
-import { type Client, connect, nullable, raw } from '../sdk/index.ts';
+import { type Client, nullable, raw } from '../sdk/index.ts';
+import { connectSource } from './connect-source.ts';
 import { UsageError } from './failure.ts';
 import { oneOf } from './options.ts';
 import { plural, print } from './output.ts';
@@ -52,7 +53,7 @@ export function register(program: Command): void {
 }
 
 async function sink(options: Options): Promise<void> {
-  const client = await connect(options.from);
+  const client = await connectSource(options.from);
   try {
     if (client.topics.length === 0)
       throw new UsageError('--from names no topic: write it behind the address, as in kafka://127.0.0.1:9092/orders.');

@@ -3,6 +3,7 @@
  * this table, so a setting that is not here does not exist. Names are Kafka's where Kafka has the setting.
  */
 import { MillraceError } from '../base/errors.ts';
+import { suggestion } from '../base/nearest-name.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from '../broker/settings.ts';
 import type { Address } from './address.ts';
 
@@ -302,8 +303,9 @@ export function brokerSettings(assignments: Iterable<readonly [name: string, val
   for (const [name, value] of assignments) {
     const setting = SETTINGS.find((candidate) => candidate.name === name);
     if (setting === undefined) {
-      const known = SETTINGS.map((candidate) => candidate.name).join(', ');
-      throw new MillraceError('CONFIG_INVALID', `There is no setting \`${name}\`. Known ones are ${known}.`, {
+      const known = SETTINGS.map((candidate) => candidate.name);
+      const hint = suggestion(name, known) || ` Known ones are ${known.join(', ')}.`;
+      throw new MillraceError('CONFIG_INVALID', `There is no setting \`${name}\`.${hint}`, {
         details: { setting: name },
       });
     }

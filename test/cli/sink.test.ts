@@ -84,6 +84,26 @@ test('trim over HTTP; what cannot be trimmed; wrong command lines', TIMEOUT, asy
     assert.equal((await runMillrace(args)).code, 2, args.join(' '));
 });
 
+test('a topic that is not there is an error, and is not created by reading it', TIMEOUT, async () => {
+  await using broker = await openBroker(KEEP);
+  using directory = new TempDirectory();
+  const absent = `${broker.uri}/absent`;
+  for (const args of [
+    ['dump', absent],
+    ['dump', `${broker.http}/absent`],
+    ['sink', '--from', absent, '--to', path.join(directory.path, 'absent.ndjson')],
+    ['relay', '--from', absent, '--to', `${broker.uri}/copy`, '--until-end'],
+  ]) {
+    const outcome = await runMillrace(args);
+    assert.deepEqual([outcome.code, outcome.stdout], [1, ''], args.join(' '));
+    assert.match(outcome.stderr, /^error: .*no topic .?absent.*\(CLIENT_TOPIC_NOT_FOUND\)\n$/);
+  }
+  await using client = await connect(broker.uri);
+  assert.deepEqual(await client.admin.listTopics(), []);
+  await ok('dump', `${absent}?auto-create=true`);
+  assert.deepEqual(await client.admin.listTopics(), ['absent']);
+});
+
 test('sink to NDJSON goes on where it was, and to stdout', TIMEOUT, async () => {
   await using broker = await openBroker(KEEP);
   using directory = new TempDirectory();
