@@ -31,7 +31,7 @@ function describe(error: unknown): string {
 
 /** What the system says of a file that a command line names, in words. Undefined for all else. */
 function systemWords({ code, path }: NodeJS.ErrnoException): string | undefined {
-  if (path === undefined) return undefined;
+  if (path === undefined || code === undefined) return undefined;
   switch (code) {
     case 'ENOENT':
       return `There is no file or directory ${path}.`;
