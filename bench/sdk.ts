@@ -5,6 +5,7 @@
  *   node bench/sdk.ts [--runs 5] [--only kafka|stdio|ss|redis|embedded]
  */
 import { execFile } from 'node:child_process';
+import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -12,7 +13,7 @@ import { parseArgs, promisify } from 'node:util';
 import { Consumer, Producer } from '@platformatic/kafka';
 import { ProduceItem } from '../src/broker/produce.ts';
 import { BatchBuilder } from '../src/model/batch-builder.ts';
-import { connect, raw, type Producer as SdkProducer, string } from '../src/sdk/index.ts';
+import { connect, raw, type Consumer as SdkConsumer, type Producer as SdkProducer, string } from '../src/sdk/index.ts';
 import { openBroker } from '../src/server/index.ts';
 import { MillraceProcess } from '../test/kit/millrace-process.ts';
 import { RedisServer } from '../test/kit/redis-server.ts';
@@ -25,6 +26,7 @@ const VALUE = Buffer.alloc(1024, 'x');
 const BATCH = 1000;
 const BATCHES = 60;
 const COUNT = BATCH * BATCHES;
+const MIB = 1024 * 1024;
 let topics = 0;
 
 const CASES: Readonly<Record<string, () => Promise<void>>> = { kafka, stdio, ss, redis, embedded };
@@ -209,68 +211,111 @@ async function ss(): Promise<void> {
       });
     },
   );
+  const sdkRead = async (): Promise<number> => {
+    await using client = await connect(`file://${written}/t`);
+    await using consumer = await client.consumer({ from: 'earliest', until: 'end', value: raw() });
+    return await rate(total, async () => {
+      let seen = 0;
+      for await (const batch of consumer.batches()) seen += batch.records.length;
+      if (seen !== total + 1) throw new Error(`read ${seen} records`);
+    });
+  };
+  // What bare reading costs depends on what becomes of the bytes: one buffer stays in the processor's cache, and nobody can keep it.
   await pair(
-    '.ss read, 1 KB, page cache, against the same bytes in 1 MiB reads',
+    '.ss read, 1 KB, page cache, against 64 KiB pieces of createReadStream, which can be kept',
+    async () => await rate(total, async () => await readAsStream(written)),
+    sdkRead,
+  );
+  await pair(
+    '.ss read, 1 KB, page cache, against 1 MiB reads, each into memory of its own',
+    async () => await rate(total, async () => await readBlocks(written, () => Buffer.allocUnsafeSlow(MIB))),
+    sdkRead,
+  );
+  const one = Buffer.alloc(MIB);
+  await pair(
+    '.ss read, 1 KB, page cache, against 1 MiB reads, all into the same memory',
+    async () => await rate(total, async () => await readBlocks(written, () => one)),
+    sdkRead,
+  );
+}
+
+async function readAsStream(file: string): Promise<void> {
+  let bytes = 0;
+  for await (const piece of createReadStream(file)) bytes += (piece as Buffer).length;
+  if (bytes === 0) throw new Error(`${file} is empty`);
+}
+
+async function readBlocks(file: string, memory: () => Buffer): Promise<void> {
+  await using handle = await open(file, 'r');
+  const { size } = await handle.stat();
+  for (let at = 0; at < size; at += MIB) await handle.read(memory(), 0, MIB, at);
+}
+
+/** Against what redis-benchmark gets out of the same server, in turn: it encodes and decodes nothing, so it shows the server's limit. */
+async function redis(): Promise<void> {
+  const program = findTool('redis-server');
+  if (program === undefined) return console.log('redis: redis-server is not installed, skipped');
+  if (findTool('redis-benchmark') === undefined) return console.log('redis: redis-benchmark is not installed, skipped');
+  await using server = await RedisServer.start(program, { durable: false });
+  await using client = await connect(`redis://127.0.0.1:${server.port}`);
+  const value = Buffer.alloc(256, 'x');
+  const size = COUNT * 3;
+  let topic = '';
+  const fresh = async (): Promise<void> => {
+    if (topic !== '') await client.admin.deleteTopic(topic);
+    topic = `t${topics++}`;
+  };
+  await pair(
+    'redis write, 256 bytes, no persistence, against redis-benchmark, XADD of the same entries in pipelines of 500',
     async () => {
-      const handle = await open(written, 'r');
-      const { size } = await handle.stat();
-      const buffer = Buffer.alloc(1024 * 1024);
-      const result = await rate(total, async () => {
-        for (let at = 0; at < size; at += buffer.length) await handle.read(buffer, 0, buffer.length, at);
-      });
-      await handle.close();
-      return result;
+      await fresh();
+      const entry = ['XADD', topic, '*', 'msg', 'x'.repeat(256), 'ts', '1764000000000'];
+      return await redisBenchmark(server.port, size, 500, entry);
     },
     async () => {
-      await using client = await connect(`file://${written}/t`);
-      await using consumer = await client.consumer({ from: 'earliest', until: 'end', value: raw() });
-      return await rate(total, async () => {
-        let seen = 0;
-        for await (const batch of consumer.batches()) seen += batch.records.length;
-        if (seen !== total + 1) throw new Error(`read ${seen} records`);
-      });
+      await fresh();
+      await using producer = await client.producer({ topic, value: raw(), maxBatchRecords: 1000 });
+      return await rate(size, async () => await submitAll(producer, size, value));
+    },
+  );
+  await pair(
+    'redis read, 256 bytes, against redis-benchmark, XREAD of 1,000 entries',
+    async () => {
+      const read = ['XREAD', 'COUNT', '1000', 'STREAMS', topic, '0'];
+      return 1000 * (await redisBenchmark(server.port, size / 1000, 1, read));
+    },
+    async () => {
+      await using consumer = await client.consumer({ topics: topic, from: 'earliest', until: 'end', value: raw() });
+      return await rate(size, async () => await readAll(consumer, size));
+    },
+  );
+  await pair(
+    'redis read as a member of a group, each acknowledged, against redis-benchmark, XREADGROUP of 1,000 entries without',
+    async () => {
+      const group = `g${topics++}`;
+      await redisBenchmark(server.port, 1, 1, ['XGROUP', 'CREATE', topic, group, '0']);
+      const read = ['XREADGROUP', 'GROUP', group, 'm', 'COUNT', '1000', 'STREAMS', topic, '>'];
+      return 1000 * (await redisBenchmark(server.port, size / 1000, 1, read));
+    },
+    async () => {
+      const options = { mode: 'load-balanced', group: `g${topics++}`, until: 'end', value: raw() } as const;
+      await using consumer = await client.consumer({ topics: topic, ...options });
+      return await rate(size, async () => await readAll(consumer, size));
     },
   );
 }
 
-async function redis(): Promise<void> {
-  const program = findTool('redis-server');
-  if (program === undefined) return console.log('redis: redis-server is not installed, skipped');
-  await using server = await RedisServer.start(program, { durable: false });
-  await redisLimit(server.port);
-  const write: number[] = [];
-  const read: number[] = [];
-  const value = Buffer.alloc(256, 'x');
-  for (let run = 0; run < RUNS; run++) {
-    await using client = await connect(`redis://127.0.0.1:${server.port}/t${run}`);
-    await using producer = await client.producer({ value: raw(), maxBatchRecords: 500 });
-    write.push(
-      await rate(COUNT, async () => {
-        await submitAll(producer, COUNT, value);
-      }),
-    );
-    await using consumer = await client.consumer({ from: 'earliest', until: 'end', value: raw() });
-    read.push(
-      await rate(COUNT, async () => {
-        let seen = 0;
-        for await (const batch of consumer.batches()) seen += batch.records.length;
-        if (seen !== COUNT) throw new Error(`read ${seen} records`);
-      }),
-    );
-  }
-  console.log(`redis, 256 bytes, no persistence: write ${thousand(median(write))}, read ${thousand(median(read))}`);
+async function readAll(consumer: SdkConsumer<Uint8Array>, count: number): Promise<void> {
+  let seen = 0;
+  for await (const batch of consumer.batches()) seen += batch.records.length;
+  if (seen !== count) throw new Error(`read ${seen} records, not ${count}`);
 }
 
-/** What the server takes of the same entries, from a client that does nothing else. */
-async function redisLimit(port: number): Promise<void> {
-  const program = findTool('redis-benchmark');
-  if (program === undefined)
-    return console.log('redis-benchmark is not installed, the limit of the server is not known');
-  const entry = ['XADD', 'limit', '*', 'msg', 'x'.repeat(256), 'ts', '1764000000000'];
-  const args = ['-p', String(port), '-n', '300000', '-P', '500', '-c', '1', '--csv', ...entry];
-  const { stdout } = await promisify(execFile)(program, args);
-  const perSecond = Number(stdout.trimEnd().split('\n').at(-1)?.split(',')[1]?.replaceAll('"', ''));
-  console.log(`redis-benchmark, the same entries, pipelines of 500: ${thousand(perSecond)}`);
+/** Requests a second over one connection, as the other side has one. */
+async function redisBenchmark(port: number, requests: number, pipeline: number, command: string[]): Promise<number> {
+  const load = ['-p', String(port), '-n', String(requests), '-P', String(pipeline), '-c', '1', '--csv'];
+  const { stdout } = await promisify(execFile)('redis-benchmark', [...load, ...command]);
+  return Number(stdout.trimEnd().split('\n').at(-1)?.split(',')[1]?.replaceAll('"', ''));
 }
 
 /** Batches of a broker in this process, without a network, against appends of the same bytes to a file. */

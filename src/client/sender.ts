@@ -78,11 +78,16 @@ export class Sender {
     const lane = this.#lane(topic, partition);
     let batch = lane.waiting[lane.waiting.length - 1];
     if (batch === undefined || !this.#fits(batch, sizeBytes)) {
-      if (batch !== undefined) this.#onBatchClosed(topic);
+      const full = batch;
       batch = new OutgoingBatch(topic, partition, this.#clock.monotonic() + this.#limits.lingerMs);
       lane.waiting.push(batch);
       this.#ready.add(lane);
       this.#schedule();
+      if (full !== undefined) {
+        this.#onBatchClosed(topic);
+        // A program that submits without waiting would otherwise leave the other side idle until its buffer is full.
+        this.#pump();
+      }
     }
     batch.add(record, sizeBytes);
     this.#bufferedBytes += sizeBytes;

@@ -14,7 +14,9 @@ import type { ExactPosition, Place } from '../../position.ts';
 import { covers, type PositionMark, PositionMarks, partitionKey } from '../../position-marks.ts';
 import type { RawRecord, RecordPlace } from '../../record.ts';
 import { decodeEntry, idOfOffset, offsetOfId, offsetOfIdBytes, offsetOfTime, streamKey } from './entry.ts';
+import { decodeReply, type StreamEntries } from './entry-reply.ts';
 import { type RedisLibrary, type RedisSettings, redisError } from './library.ts';
+import { packReplies } from './reply-packer.ts';
 
 interface Cursor {
   readonly topic: string;
@@ -33,7 +35,8 @@ export interface RedisReaderParts {
 }
 
 type Entries = readonly (readonly [id: Buffer, fields: readonly Buffer[] | null])[];
-type ReadReply = readonly (readonly [key: Buffer, entries: Entries])[] | null;
+/** Bytes, where replies are packed; as the library takes them apart, where they are not. */
+type ReadReply = Buffer | readonly (readonly [key: Buffer, entries: Entries])[] | null;
 
 const RETRY_MS = 250;
 
@@ -65,6 +68,7 @@ export class RedisReader implements Reader {
     this.#options = options;
     this.#field = Buffer.from(parts.settings.field);
     this.#blocking = parts.connect(parts.settings.options);
+    packReplies(this.#blocking);
     this.#redis = parts.connect(parts.settings.options);
   }
 
@@ -247,22 +251,32 @@ export class RedisReader implements Reader {
     )) as ReadReply;
   }
 
-  /** Moves the cursors behind what came, asks for what follows, and only then decodes: the server works meanwhile. */
+  /** Moves the cursors behind what came and asks for what follows: the server works while this side does. */
   #advance(reply: ReadReply, maxRecords: number): RawRecord[] {
-    const arrived = (reply ?? []).flatMap(([key, entries]) => {
-      const cursor = this.#cursors.get(key.toString());
-      const last = entries.at(-1);
-      if (cursor === undefined || last === undefined) return [];
-      cursor.nextOffset = offsetOfIdBytes(last[0]) + 1n;
-      return [{ cursor, entries }];
-    });
-    if (arrived.some(({ entries }) => entries.length >= maxRecords)) this.#askAhead(maxRecords);
-    return arrived.flatMap(({ cursor, entries }) => {
-      const records = this.#decode(cursor, entries);
-      const { endOffset } = cursor;
-      return endOffset === undefined || cursor.nextOffset <= endOffset
+    const arrived = this.#take(reply);
+    for (const { key, lastOffset } of arrived) {
+      const cursor = this.#cursors.get(key);
+      if (cursor !== undefined) cursor.nextOffset = lastOffset + 1n;
+    }
+    if (arrived.some(({ entryCount }) => entryCount >= maxRecords)) this.#askAhead(maxRecords);
+    return arrived.flatMap(({ key, records, lastOffset }) => {
+      const endOffset = this.#cursors.get(key)?.endOffset;
+      return endOffset === undefined || lastOffset < endOffset
         ? records
         : records.filter(({ offset }) => offset < endOffset);
+    });
+  }
+
+  /** Of the streams that are read. */
+  #take(reply: ReadReply): StreamEntries[] {
+    if (Buffer.isBuffer(reply)) return decodeReply(reply, (key) => this.#cursors.get(key), this.#field);
+    return (reply ?? []).flatMap(([keyBytes, entries]) => {
+      const key = keyBytes.toString();
+      const cursor = this.#cursors.get(key);
+      const last = entries.at(-1);
+      if (cursor === undefined || last === undefined) return [];
+      const records = this.#decode(cursor, entries);
+      return [{ key, records, entryCount: entries.length, lastOffset: offsetOfIdBytes(last[0]) }];
     });
   }
 
@@ -302,10 +316,7 @@ export class RedisReader implements Reader {
       ...keys,
       ...keys.map(() => '>'),
     )) as ReadReply;
-    const records = (reply ?? []).flatMap(([key, entries]) => {
-      const cursor = this.#cursors.get(key.toString());
-      return cursor === undefined ? [] : this.#decode(cursor, entries);
-    });
+    const records = this.#take(reply).flatMap((stream) => stream.records);
     if (records.length === 0 && this.#options.untilEnd) this.#ended = true;
     return records;
   }

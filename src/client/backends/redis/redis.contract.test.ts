@@ -132,3 +132,19 @@ test('redis://: where scripts are forbidden entries go one by one; what the serv
   }
   admin.disconnect();
 });
+
+test('redis://: a read that was on the way when a seek came does not undo it', { timeout: 30_000 }, async (t) => {
+  const program = requireTool(t, 'redis-server');
+  if (program === undefined) return;
+  server ??= await RedisServer.start(program);
+  await using client = await connect(`redis://127.0.0.1:${server.port}/sought?block-ms=300`);
+  await using producer = await client.producer({ value: string() });
+  await producer.sendAll([{ value: 'a' }, { value: 'b' }]);
+  await using consumer = await client.consumer({ value: string() });
+  await assert.rejects(consumer.next({ signal: AbortSignal.timeout(20) }), { code: 'CLIENT_ABORTED' });
+  // The read waits at the server, and what comes now answers it: it moved the cursor behind itself, over what was sought.
+  await consumer.seek('earliest');
+  await producer.send({ value: 'c' });
+  const values = (await take(consumer, 3)).map(({ value }) => value);
+  assert.deepEqual(values, ['a', 'b', 'c']);
+});
