@@ -63,7 +63,7 @@ export interface BrokerSettings {
   readonly encryptionKeySource: string;
   /** Prefixes of topics that have data keys of their own, separated by commas. */
   readonly encryptionPrefixes: string;
-  /** `tier.local.bytes`: beyond this size of chunks on the disk, the oldest that are in the store leave it. */
+  /** `tier.local.bytes`: beyond this size of chunks and closed journal files, the oldest chunks that are in the store leave the disk. */
   readonly tierLocalBytes: number;
   /** `tier.local.ms`: chunks whose newest record is older leave the disk; -1: age does not matter. */
   readonly tierLocalMs: number;

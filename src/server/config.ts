@@ -171,7 +171,8 @@ export const SETTINGS: readonly Setting[] = [
     name: 'tier.local.bytes',
     key: 'tierLocalBytes',
     form: { type: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER },
-    documentation: 'sealed records beyond this size leave the disk, the oldest first, once they are in the store',
+    documentation:
+      'records on the disk beyond this size leave it, the oldest first, once they are sealed and in the store',
   },
   {
     name: 'tier.local.ms',

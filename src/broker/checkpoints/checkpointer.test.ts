@@ -259,5 +259,15 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   await close(3, 400);
   clock.advance(1_000);
   assert.equal(seals(), 2, 'as much as may wait');
+  clock.advance(1_000);
+  assert.equal(loads().at(-1), true);
+  checkpointer.add(4, 1_000);
+  clock.advance(1_000);
+  assert.equal(loads().at(-1), false, 'twice as much: it does not rest any more');
+  workers[0]?.tell({ kind: 'sealed', commands: [new Uint8Array(1)], chunks: [], problems: [] });
+  workers[0]?.indexed(4, 0);
+  await settled(checkpointer);
+  clock.advance(1_000);
+  assert.equal(seals(), 3, 'what was closed during the round was not in it');
   await checkpointer.close();
 });

@@ -22,6 +22,7 @@ import type { SealedRound } from '../chunks/seal-round.ts';
 import type { FileHoldParty } from '../retention/file-hold.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerStart } from './messages.ts';
+import { backlogBytes, maxRoundBytes, urgentBytes } from './seal-amounts.ts';
 
 /** After this long without a closed file the worker writes a checkpoint and ends. */
 const IDLE_MS = 3_000;
@@ -81,6 +82,8 @@ export class Checkpointer implements FileHoldParty {
   readonly #quiet: QuietTime;
   /** Closed since the last round that sealed something, as far as this process knows. */
   #unsealedBytes = 0;
+  /** Of them, what there was when the round began that runs. */
+  #sealingBytes = 0;
   #idle: Timer | undefined;
   #retry: Timer | undefined;
   #closed = false;
@@ -259,7 +262,7 @@ export class Checkpointer implements FileHoldParty {
       this.#finishWhenIdle();
       return;
     }
-    const pressing = (): boolean => this.#unsealedBytes >= settings.sealBacklogBytes;
+    const pressing = (): boolean => this.#unsealedBytes >= backlogBytes(settings);
     this.#quiet.wait(pressing, () => {
       // Files that came meanwhile lead here again.
       if (this.waitingFiles === 0) this.#seal(nextChunk());
@@ -269,13 +272,18 @@ export class Checkpointer implements FileHoldParty {
   #seal(nextChunk: number): void {
     const worker = this.#worker;
     if (worker === undefined) return;
+    const { settings } = this.#options;
+    this.#sealingBytes = Math.min(this.#unsealedBytes, maxRoundBytes(settings));
     say(worker, { kind: 'seal', now: this.#options.clock.now(), nextChunk });
-    this.#quiet.report((busy) => say(worker, { kind: 'load', busy }));
+    // What comes faster than a round that rests seals it would fill the disk: then it does not rest.
+    const limit = urgentBytes(settings);
+    this.#quiet.report((busy) => say(worker, { kind: 'load', busy: busy && this.#unsealedBytes < limit }));
   }
 
   #onSealed(round: SealedRound): void {
     this.#quiet.end();
-    if (round.commands.length > 0) this.#unsealedBytes = 0;
+    // Files that were closed meanwhile are not in it.
+    if (round.commands.length > 0) this.#unsealedBytes -= this.#sealingBytes;
     for (const problem of round.problems) this.#options.report(problem);
     const swapped = round.commands.length === 0 ? Promise.resolve() : this.#options.sealed?.(round);
     this.sealing = swapped ?? Promise.resolve();

@@ -27,9 +27,7 @@ import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import { OrderKeeper } from './order-keeper.ts';
-
-/** A round takes as many times `sealBytes` at most: what waits longer is done in several. */
-const MAX_ROUND = 4;
+import { maxRoundBytes } from './seal-amounts.ts';
 
 export class Folder {
   readonly #disk: Disk;
@@ -131,7 +129,7 @@ export class Folder {
       if (file <= state.chunks.sealedThrough || file > this.#file) continue;
       through = file;
       bytes += await this.#sizeOf(file);
-      if (bytes >= sealBytes * MAX_ROUND) break;
+      if (bytes >= maxRoundBytes(this.#settings)) break;
     }
     return bytes >= sealBytes ? through : undefined;
   }

@@ -47,6 +47,8 @@ export interface TiererOptions {
   readonly newId: () => string;
   /** Chunks with files, with their sizes. */
   readonly local: () => ReadonlyMap<number, number>;
+  /** Of closed journal files: records on the disk, too. */
+  readonly journalBytes: () => number;
   /** Removes the file of a chunk. */
   readonly removeLocal: (chunk: number) => Promise<void>;
   /** True: no file and no object goes now. */
@@ -191,11 +193,14 @@ export class Tierer {
     );
   }
 
-  /** Files of chunks that are in the store go: those with old records alone, and the oldest beyond the size. */
+  /**
+   * Files of chunks that are in the store go: those with old records alone, and the oldest beyond the size. Journal files count: while
+   * more comes than is sealed, chunks make room for it.
+   */
   async #evict(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
     const { local, state, settings, clock, removeLocal } = this.#options;
     const files = local();
-    let bytes = 0;
+    let bytes = this.#options.journalBytes();
     for (const sizeBytes of files.values()) bytes += sizeBytes;
     const tiered = [...files].filter(([chunk]) => state.place(chunk) !== undefined);
     const age = (chunk: number): number => clock.now() - (uses.get(chunk)?.newest ?? clock.now());

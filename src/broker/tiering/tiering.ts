@@ -62,6 +62,7 @@ export class Tiering {
       clusterId,
       newId: () => randomBytes(8).toString('hex'),
       local: () => files.chunkSizes(),
+      journalBytes: () => files.journals().bytes,
       removeLocal: (chunk) => this.#removeLocal(chunk),
       isHeld,
     });
