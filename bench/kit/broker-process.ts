@@ -14,6 +14,12 @@ const STOP_TIMEOUT_MS = 30_000;
 /** Of the broker's output, for the error when it does not start. */
 const KEPT_OUTPUT_CHARACTERS = 4000;
 
+export interface BrokerStart {
+  /** By the names of `millrace serve --set`. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export class BrokerProcess {
   readonly address: Address;
   readonly httpPort: number;
@@ -22,11 +28,15 @@ export class BrokerProcess {
   #readyMs = Number.NaN;
   #pid = 0;
 
-  private constructor(script: string, directory: string, kafkaPort: number, httpPort: number) {
+  private constructor(script: string, directory: string, kafkaPort: number, httpPort: number, start: BrokerStart) {
     this.address = { host: '127.0.0.1', port: kafkaPort };
     this.httpPort = httpPort;
     const args = ['serve', '--data', directory, '--kafka', `127.0.0.1:${kafkaPort}`, '--http', `127.0.0.1:${httpPort}`];
-    this.#child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const [name, value] of Object.entries(start.settings ?? {})) args.push('--set', `${name}=${value}`);
+    this.#child = spawn(process.execPath, [script, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...start.env },
+    });
     const keep = (text: Buffer): void => {
       this.#output = (this.#output + text.toString()).slice(-KEPT_OUTPUT_CHARACTERS);
     };
@@ -39,10 +49,10 @@ export class BrokerProcess {
    * @param script what to start in place of this checkout's `bin/millrace`, to compare two of them.
    * @returns once the broker answers on its Kafka port.
    */
-  static async start(directory: string, script: string = MILLRACE): Promise<BrokerProcess> {
+  static async start(directory: string, script: string = MILLRACE, start: BrokerStart = {}): Promise<BrokerProcess> {
     const [kafkaPort, httpPort] = [await freePort(), await freePort()];
     const startedAt = performance.now();
-    const broker = new BrokerProcess(script, directory, kafkaPort, httpPort);
+    const broker = new BrokerProcess(script, directory, kafkaPort, httpPort, start);
     while (!(await answers(broker.address))) {
       if (broker.#child.exitCode !== null) throw new Error(`The broker ended at start:\n${broker.#output}`);
       if (performance.now() - startedAt > READY_TIMEOUT_MS) {
