@@ -113,8 +113,11 @@ export class Attempt {
       opener,
       wake: () => this.#wake.all(),
       nextSource: () => this.#sources++,
-      gained: async (place) => {
-        for (const stage of this.#stages) await stage.gained?.(place);
+      gained: async (places) => {
+        for (const stage of this.#stages) await stage.gained?.(places);
+      },
+      lost: (places) => {
+        for (const stage of this.#stages) stage.lost?.(places);
       },
     });
   }
@@ -164,6 +167,8 @@ export class Attempt {
         transaction,
         acknowledgesRecords,
         partitionsMove,
+        // Within a transaction `positions` must find what went away: it ends the transaction.
+        followAssignment: () => (transaction === undefined ? this.#source?.followAssignment?.() : undefined),
       }),
     };
   }

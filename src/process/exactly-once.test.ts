@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import * as fc from '../../test/kit/properties.ts';
 import { type Client, connect, json, MillraceError, string } from '../sdk/index.ts';
 import { type OpenedBroker, openBroker } from '../server/open-broker.ts';
@@ -302,6 +303,48 @@ test('two members of a group: what moves between them is done once', TIMEOUT, as
   seen = await readAll(client, `${topic}.out`);
   assert.deepEqual(
     seen.map(Number).toSorted((x, y) => x - y),
+    Array.from({ length: sent }, (_, n) => n),
+  );
+});
+
+test('a partition that went away while others gave records takes its results along', TIMEOUT, async (t) => {
+  await using client = await open();
+  const topic = `away${names++}`;
+  await fill(client, topic, 0, 4);
+  const seen = [0, 0];
+  const member = (index: number, commitEveryMs: number) =>
+    pipe(
+      from(client, { topics: topic, mode: 'load-balanced', group: topic, value: json<number>() }),
+      map((n) => {
+        seen[index] = (seen[index] ?? 0) + 1;
+        return n;
+      }),
+      to(client, { topic: `${topic}.out`, value: json<number>() }),
+    ).start({ exactlyOnce: { transactionalId: `${topic}-${index}` }, restart: RESTART, commitEveryMs });
+  await using producer = await client.producer({ topic, value: json<number>() });
+  let sent = 0;
+  const send = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await producer.submit({ key: `k${sent % 16}`, value: sent++ });
+    await producer.flush();
+  };
+  const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
+    while (!(await condition())) await delay(20, undefined, { signal: t.signal });
+  };
+  // All of it is in one transaction of the first member, which does not end by itself.
+  const first = member(0, 3_600_000);
+  await send(80);
+  await until(() => seen[0] === 80);
+  // The second does again what was in work, and the first goes on with what it has left.
+  const second = member(1, 10);
+  await until(() => (seen[1] ?? 0) > 0);
+  await send(80);
+  await until(() => (seen[0] ?? 0) > 100);
+  // It cannot commit the results of what went away; all that it had in work comes again with the second.
+  await assert.rejects(first.drain(), { code: 'BROKER_REBALANCE_IN_PROGRESS' });
+  await until(async () => (await readAll(client, `${topic}.out`)).length >= sent);
+  await second.drain();
+  assert.deepEqual(
+    (await readAll(client, `${topic}.out`)).map(Number).toSorted((x, y) => x - y),
     Array.from({ length: sent }, (_, n) => n),
   );
 });

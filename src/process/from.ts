@@ -92,6 +92,12 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
   #idleTimer: Timer | undefined;
   /** Positions that went into a transaction, or stand in the store; a transaction that fails ends this source. */
   readonly #written = new Map<string, bigint>();
+  /** Partitions that came, and that the stages do not know of yet. */
+  #untold: Tenure[] = [];
+  /** Some back ends never say what they read. */
+  #namesPartitions = false;
+  /** Gone to another member with records that were read and not committed. */
+  #lostInWork: Omit<OriginPlace, 'offset'> | undefined;
 
   static async open<Value, Key, Headers extends HeaderCodecs | undefined>(
     client: Client,
@@ -135,13 +141,19 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
     this.#acknowledgesRecords = acknowledgesRecords;
     const { outOfOrdernessMs = 0, idleMs = DEFAULT_IDLE_MS } = options;
     this.#watermark = new Watermark({ outOfOrdernessMs, idleMs });
-    for (const token of consumer.partitions) this.#begin(token);
+    // Others may have had them until now, and have changed what stages have loaded.
+    this.#followAssignment();
   }
 
   async read(signal: AbortSignal): Promise<Chunk<Item<Value, Key>> | undefined> {
     const pulled = await this.#consumer.pull({ signal });
     if (pulled === undefined) return undefined;
-    return { accept: async () => await this.#accept(pulled.records, pulled.places) };
+    const owned = new Map(this.#consumer.partitions.map((token) => [this.#key(token), token]));
+    return { accept: async () => await this.#accept(pulled.records, pulled.places, owned) };
+  }
+
+  followAssignment(): void {
+    this.#followAssignment();
   }
 
   watermark(): number {
@@ -190,13 +202,13 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
   positions(held: Held): readonly GroupPositions[] {
     const { mode, group } = this.#options;
     if (mode === undefined || mode === 'real-time' || group === undefined) return [];
-    const before = [...this.#tenures.values()].filter(({ nextOffset }) => nextOffset !== undefined);
     this.#followAssignment();
-    const lost = before.find((tenure) => this.#tenures.get(this.#key(tenure.place)) !== tenure);
+    // It may have gone at an earlier read: its results are in this transaction all the same.
+    const lost = this.#lostInWork;
     if (lost !== undefined)
       throw new MillraceError(
         'BROKER_REBALANCE_IN_PROGRESS',
-        `${lost.place.topic}/${lost.place.partition} went to another member while its records were in work.`,
+        `${lost.topic}/${lost.partition} went to another member while its records were in work.`,
       );
     // Each is a request of its own, so only those that moved.
     const moved = this.#next(held).filter(({ topic, partition, nextOffset }) => {
@@ -213,14 +225,23 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
     await this.#consumer.close();
   }
 
+  /** @param owned partitions as of the read. */
   async #accept(
-    records: readonly ConsumedRecord<Value, Key, Headers>[],
-    places: readonly RecordPlace[],
+    pulled: readonly ConsumedRecord<Value, Key, Headers>[],
+    pulledPlaces: readonly RecordPlace[],
+    owned: ReadonlyMap<string, object>,
   ): Promise<readonly Item<Value, Key>[]> {
     const nowMs = this.#context.clock.monotonic();
     const { metrics } = this.#context;
+    await this.#tellGained();
+    // What another member has by now, or what came back and will be read again from the last commit on, is not ours.
+    const isOurs = (place: RecordPlace): boolean => {
+      const key = this.#key(place);
+      const token = owned.get(key);
+      return token === undefined || this.#tenures.get(key)?.token === token;
+    };
+    const [records, places] = [pulled.filter(isOurs), pulledPlaces.filter(isOurs)];
     metrics.in += records.length;
-    for (const token of this.#followAssignment()) await this.#context.gained(token.place);
     for (const place of places) {
       const tenure = this.#tenures.get(this.#key(place)) ?? (await this.#beginAndTell(place));
       tenure.nextOffset = place.offset + 1n;
@@ -257,23 +278,30 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
     return positions;
   }
 
-  /** Forgets what went to others, so that nothing is committed for them. @returns what came. */
-  #followAssignment(): Tenure[] {
-    const now = this.#consumer.partitions;
-    if (now.length === 0) return [];
-    const current = new Set<string>();
-    const gained: Tenure[] = [];
-    for (const token of now) {
-      const key = this.#key(token);
-      current.add(key);
-      if (this.#tenures.get(key)?.token !== token) gained.push(this.#begin(token));
+  /** Until nothing more comes meanwhile. */
+  async #tellGained(): Promise<void> {
+    this.#followAssignment();
+    while (this.#untold.length > 0) {
+      await this.#context.gained(this.#untold.splice(0).map(({ place }) => place));
+      this.#followAssignment();
     }
-    for (const key of this.#tenures.keys()) {
-      if (current.has(key)) continue;
+  }
+
+  /** Forgets what went to others, so that nothing is committed for them, and tells of it. What came is told before the next items. */
+  #followAssignment(): void {
+    const now = this.#consumer.partitions;
+    this.#namesPartitions ||= now.length > 0;
+    if (!this.#namesPartitions) return;
+    const current = new Map(now.map((token) => [this.#key(token), token]));
+    const gone = [...this.#tenures].filter(([key, { token }]) => current.get(key) !== token);
+    for (const [key, tenure] of gone) {
       this.#tenures.delete(key);
       this.#watermark.remove(key);
+      if (tenure.nextOffset !== undefined && this.#written.get(key) !== tenure.nextOffset)
+        this.#lostInWork = tenure.place;
     }
-    return gained;
+    if (gone.length > 0) this.#context.lost(gone.map(([, { place }]) => place));
+    for (const [key, token] of current) if (!this.#tenures.has(key)) this.#untold.push(this.#begin(token));
   }
 
   #begin(token: Required<Place>): Tenure {
@@ -288,7 +316,7 @@ class TopicSource<Value, Key, Headers extends HeaderCodecs | undefined> implemen
   /** For back ends that do not say beforehand what there is. */
   async #beginAndTell(place: RecordPlace): Promise<Tenure> {
     const tenure = this.#begin(at(place));
-    await this.#context.gained(tenure.place);
+    await this.#context.gained([tenure.place]);
     return tenure;
   }
 

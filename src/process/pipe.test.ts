@@ -4,7 +4,7 @@
  * nothing about back ends; test/process does.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
 import { type Client, connect, json, string } from '../sdk/index.ts';
 import {
@@ -37,6 +37,16 @@ async function fill(
 ): Promise<void> {
   await using producer = await client.producer({ topic, value: json<number>() });
   await producer.sendAll(values.map((value, i) => ({ value, key: keyOf(value), timestamp: 1_700_000_000_000 + i })));
+}
+
+const DEADLINE = { timeout: 60_000 };
+
+/** Polls; ends with the test's deadline, so that a wait in vain leaves nothing that spins. */
+async function until({ signal }: TestContext, condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) {
+    signal.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
 
 function numbers(count: number): number[] {
@@ -200,7 +210,7 @@ test('whatever fails where, a run that follows goes on so that nothing is missin
   );
 });
 
-test('nothing is committed before the sink has it', async () => {
+test('nothing is committed before the sink has it', DEADLINE, async (t) => {
   await using client = await memory();
   await fill(client, 'in', numbers(10));
   const source = { topics: 'in', ...GROUP, maxReadRecords: 2 } as const;
@@ -211,12 +221,13 @@ test('nothing is committed before the sink has it', async () => {
       if (n === 5) await gate.promise;
     }),
   ).start({ commitEveryRecords: 1 });
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  {
+  const committed = async (): Promise<number | undefined> => {
     await using other = await client.consumer({ ...source, commit: 'manual' });
-    const next = await other.next();
-    assert.equal(next?.value, 4, '4 was read together with 5, which is in work');
-  }
+    return (await other.next())?.value;
+  };
+  await until(t, async () => (await committed()) === 4);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(await committed(), 4, '4 was read together with 5, which is in work');
   gate.resolve();
   await job.done;
   await using after = await client.consumer({ ...source, commit: 'manual' });
@@ -361,7 +372,7 @@ test('options that make no sense are refused before anything runs', async () => 
   await assert.rejects(group.run(), { code: 'CLIENT_GROUP_REQUIRED' });
 });
 
-test('members of a group share the work, and states of keys move with their partitions', async () => {
+test('members of a group share the work, and states of keys move with their partitions', DEADLINE, async (t) => {
   await using client = await memory(4);
   await using producer = await client.producer({ topic: 'in', value: json<number>() });
   const send = async (count: number): Promise<void> =>
@@ -376,8 +387,8 @@ test('members of a group share the work, and states of keys move with their part
       }),
       forEach(() => undefined),
     ).start({ commitEveryMs: 5 });
-  const isThrough = async (total: number): Promise<void> => {
-    for (;;) {
+  const isThrough = async (total: number): Promise<void> =>
+    await until(t, async () => {
       const totals = new Map<string, number>();
       await using consumer = await client.consumer({
         topics: 'totals',
@@ -388,10 +399,8 @@ test('members of a group share the work, and states of keys move with their part
       for await (const { key, value } of consumer) totals.set(key ?? '', value);
       const sum = [...totals.values()].reduce((a, b) => a + b, 0);
       assert.ok(sum <= total, `${sum} of ${total}: something counted twice`);
-      if (sum === total && [...totals.values()].every((value) => value === total / 8)) return;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  };
+      return sum === total && [...totals.values()].every((value) => value === total / 8);
+    });
   const first = member();
   await send(80);
   await isThrough(80);
@@ -404,3 +413,54 @@ test('members of a group share the work, and states of keys move with their part
   assert.ok((second.metrics().steps.find(({ step }) => step === 'reduce')?.in ?? 0) > 0);
   await second.drain();
 });
+
+test(
+  'a member that lost a partition does not write its older state over that of the new owner',
+  DEADLINE,
+  async (t) => {
+    await using client = await memory(2);
+    await using producer = await client.producer({ topic: 'in', value: json<number>() });
+    const send = async (count: number): Promise<void> =>
+      void (await producer.sendAll(numbers(count).map((n) => ({ key: `k${n % 8}`, value: 1 }))));
+    const counted = Array.from({ length: 2 }, () => 0);
+    const member = (index: number, commitEveryMs: number) =>
+      pipe(
+        from(client, { topics: 'in', mode: 'load-balanced', group: 'g', value: json<number>() }),
+        reduce({
+          initial: () => 0,
+          fold: (total, n: number) => total + n,
+          state: compacted(client, { topic: 'totals', value: json<number>() }),
+        }),
+        forEach(() => void ((counted[index] as number) += 1)),
+      ).start({ commitEveryMs });
+    const totals = async (): Promise<Map<string, number>> => {
+      const found = new Map<string, number>();
+      await using consumer = await client.consumer({
+        topics: 'totals',
+        from: 'earliest',
+        until: 'end',
+        value: json<number>(),
+      });
+      for await (const { key, value } of consumer) found.set(key ?? '', value);
+      return found;
+    };
+    await client.admin.createTopic('totals', { partitions: 1 });
+    // It has counted all of it, and written nothing.
+    const first = member(0, 3_600_000);
+    await send(40);
+    await until(t, () => counted[0] === 40);
+    // The second begins anew with the partition that it is given, is ahead of the first there, and has written.
+    const second = member(1, 1);
+    await until(t, () => counted[1] !== 0);
+    await send(40);
+    await until(t, async () => [...(await totals()).values()].includes(10));
+    const ahead = [...(await totals())].filter(([, total]) => total === 10).map(([key]) => key);
+    await first.drain();
+    const kept = await totals();
+    for (const key of ahead) assert.equal(kept.get(key), 10, `${key} was overwritten`);
+    await send(8);
+    await until(t, async () => [...(await totals()).values()].every((total) => total === 11));
+    await second.drain();
+    assert.equal((await totals()).size, 8);
+  },
+);

@@ -1,6 +1,6 @@
 /** Folding the items of each key into a state. */
 import { MillraceError } from '../client/internal.ts';
-import { type Item, keyText, withValue } from './item.ts';
+import { type Item, keyText, type OriginPlace, withValue } from './item.ts';
 import { KeyedState, type StateStore } from './state.ts';
 import type { Stage, StageContext, Step } from './step.ts';
 
@@ -88,7 +88,13 @@ class ReduceStage<Value, Key, State> implements Stage<Item<Value, Key>> {
 
   async flush(): Promise<void> {
     await this.#next.flush();
+    // Right before the write: another member has what was lost, and its state is newer.
+    this.#context.followAssignment();
     await this.#state.save();
+  }
+
+  lost(places: readonly Omit<OriginPlace, 'offset'>[]): void {
+    this.#state.forget(places);
   }
 
   /** Another member may have changed the states of its keys. */

@@ -80,6 +80,8 @@ export class KeyedState<State> {
   #saved = new Set<string>();
   /** Text entries of the step itself, such as a watermark. */
   #notes = new Map<string, string>();
+  /** Entries are missing that the topic has. */
+  #isStale = false;
 
   private constructor(
     store: StateStore<State> | undefined,
@@ -176,6 +178,22 @@ export class KeyedState<State> {
     this.#changed.add(name);
   }
 
+  /**
+   * Drops what has changed since the last save in entries that have records of these partitions: their owner reads those records
+   * again, and what it writes must not be overwritten. The topic is read again behind the next save.
+   */
+  forget(places: readonly Omit<OriginPlace, 'offset'>[]): void {
+    const keys = places.map((place) => appliedKey({ ...place, offset: 0n }));
+    for (const name of [...this.#changed]) {
+      const entry = this.#entries.get(name) ?? this.#last.get(name);
+      if (entry === undefined || !keys.some((key) => entry.applied.has(key))) continue;
+      this.#changed.delete(name);
+      this.#entries.delete(name);
+      this.#last.delete(name);
+      this.#isStale = true;
+    }
+  }
+
   /** Whether all that the item stems from was in the entry already when it was loaded. */
   hasSeen(name: string, { newest }: Origin): boolean {
     const restored = this.#entries.get(name)?.restored;
@@ -190,7 +208,13 @@ export class KeyedState<State> {
    */
   async save(): Promise<void> {
     const producer = this.#producer;
-    if (producer === undefined || this.#changed.size === 0) return;
+    if (producer === undefined) return;
+    await this.#saveChanged(producer);
+    if (this.#isStale) await this.load();
+  }
+
+  async #saveChanged(producer: Producer<Uint8Array | null, string, HeaderCodecs | undefined>): Promise<void> {
+    if (this.#changed.size === 0) return;
     const names = [...this.#changed];
     this.#changed.clear();
     const { signal } = this.#context;
@@ -242,6 +266,7 @@ export class KeyedState<State> {
     } finally {
       await consumer.close();
     }
+    this.#isStale = false;
     this.#entries = entries;
     this.#saved = new Set(entries.keys());
     this.#notes = notes;

@@ -23,8 +23,10 @@ export interface Stage<In> {
   commit?(positions: Positions): Promise<void>;
   /** Names records that items in memory still stand for, so that no commit passes them. Asked right after `flush`. */
   held?(report: (place: OriginPlace) => void): void;
-  /** The source was given a partition, perhaps by another member of its group. */
-  gained?(place: Omit<OriginPlace, 'offset'>): Promise<void>;
+  /** The source was given partitions, perhaps by other members of its group. */
+  gained?(places: readonly Omit<OriginPlace, 'offset'>[]): Promise<void>;
+  /** Partitions went to another member, which begins behind the last commit: what came of them since is its to write. */
+  lost?(places: readonly Omit<OriginPlace, 'offset'>[]): void;
   /** Releases timers, threads, connections. Nothing more is handed on. Called once, also after a failure. */
   close(): Promise<void>;
 }
@@ -43,6 +45,8 @@ export interface StageContext {
   readonly acknowledgesRecords: boolean;
   /** True where partitions may move between members while the pipeline runs. */
   readonly partitionsMove: boolean;
+  /** Stages are told by `lost` of partitions that have gone to others by now. For those that write what only an owner may. */
+  followAssignment(): void;
 }
 
 /** What opens stages. `name` is for messages and metrics. */
@@ -83,7 +87,9 @@ export interface SourceContext {
   nextSource(): number;
   /** For sources that have steps of their own. */
   readonly opener: Opener;
-  gained(place: Omit<OriginPlace, 'offset'>): Promise<void>;
+  gained(places: readonly Omit<OriginPlace, 'offset'>[]): Promise<void>;
+  /** They went to others; what was read of them and is not committed comes again there. */
+  lost(places: readonly Omit<OriginPlace, 'offset'>[]): void;
 }
 
 /**
@@ -107,6 +113,8 @@ export interface RunningSource<Out> {
    * @throws MillraceError of kind `refresh` where records went through of partitions that are others' now.
    */
   positions?(held: Held): readonly GroupPositions[];
+  /** Calls `lost` of its context where partitions have gone to others by now. */
+  followAssignment?(): void;
   /** Where positions stand in a database of the program's. */
   stored?(held: Held): Positions;
   close(): Promise<void>;

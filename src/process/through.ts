@@ -63,11 +63,15 @@ class ThroughSource implements RunningSource<unknown> {
         const next = (stages[0] ?? collector) as Stage<unknown>;
         stages.unshift(await step.open(next, context.opener));
       }
-      const gained: SourceContext['gained'] = async (place) => {
-        for (const stage of stages) await stage.gained?.(place);
-        await context.gained(place);
+      const gained: SourceContext['gained'] = async (places) => {
+        for (const stage of stages) await stage.gained?.(places);
+        await context.gained(places);
       };
-      return new ThroughSource(collector, stages, await source.open({ ...context, gained }));
+      const lost: SourceContext['lost'] = (places) => {
+        for (const stage of stages) stage.lost?.(places);
+        context.lost(places);
+      };
+      return new ThroughSource(collector, stages, await source.open({ ...context, gained, lost }));
     } catch (error) {
       for (const stage of stages) await stage.close().catch(() => undefined);
       throw error;
@@ -93,6 +97,10 @@ class ThroughSource implements RunningSource<unknown> {
 
   async commit(held: Held): Promise<void> {
     await this.#source.commit(this.#withOwn(held));
+  }
+
+  followAssignment(): void {
+    this.#source.followAssignment?.();
   }
 
   positions(held: Held): ReturnType<NonNullable<RunningSource<unknown>['positions']>> {

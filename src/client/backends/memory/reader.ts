@@ -48,7 +48,7 @@ export class MemoryReader implements Reader, GroupMember {
     let ended = false;
     await this.#log.changed.until(() => {
       if (this.#closed) throw new MillraceError('CLIENT_CLOSED', 'The reader has been closed.');
-      if (this.#group !== undefined && this.#group.generation !== this.#generation) this.#reassign();
+      this.#followGroup();
       records = this.#take(maxRecords);
       ended = records.length === 0 && this.#options.untilEnd && this.#atEnd();
       return records.length > 0 || ended;
@@ -57,14 +57,17 @@ export class MemoryReader implements Reader, GroupMember {
   }
 
   mark(place: RecordPlace): void {
+    this.#followGroup();
     if (this.#group !== undefined && this.#cursors.has(partitionKey(place))) this.#marks.mark(place);
   }
 
   partitions(): readonly Required<Place>[] {
+    this.#followGroup();
     return [...this.#cursors.values()].map(({ place }) => place);
   }
 
   async commit(): Promise<void> {
+    this.#followGroup();
     this.#group?.commit(this.#marks.take());
   }
 
@@ -85,6 +88,11 @@ export class MemoryReader implements Reader, GroupMember {
   async close(): Promise<void> {
     this.#closed = true;
     this.#group?.leave(this);
+  }
+
+  /** The group may have changed since the last read; what others have by now is not read, named or committed here. */
+  #followGroup(): void {
+    if (this.#group !== undefined && this.#group.generation !== this.#generation) this.#reassign();
   }
 
   /** Takes this member's share; partitions that it keeps go on where they are. */
