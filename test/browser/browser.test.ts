@@ -109,7 +109,7 @@ test('in a page: codecs, keys, headers, seek, ends, admin, and errors with their
       await code(() => connect('kafka://127.0.0.1:9092/t')),
       await code(() => connect('http://127.0.0.1:1/t')),
       await code(() => client.consumer({ topics: 'nowhere', value: raw() })),
-      await code(() => client.consumer({ mode: 'resumable', group: 'g', value: raw() })),
+      await code(() => client.consumer({ mode: 'load-balanced', group: 'g', value: raw() })),
     ];
     await client.close();
     return { receipts: receipts.length, values: values.size, header, errors, topics: client.topics };

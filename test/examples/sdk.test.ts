@@ -72,7 +72,9 @@ test(
       await example('sdk-processor.ts', `${broker.uri}/quakes`, `${broker.uri}/strong`);
       await example('sdk-processor.ts', `${broker.uri}/quakes`, `${broker.uri}/strong`);
       assert.deepEqual(await read(`${broker.uri}/strong`), expected(), 'Millrace');
-      await example('sdk-processor.ts', `${broker.http}/quakes`, file('from-http'));
+      await fill(`${broker.http}/over-http`);
+      await example('sdk-processor.ts', `${broker.http}/over-http`, file('from-http'));
+      await example('sdk-processor.ts', `${broker.http}/over-http`, file('from-http'));
       assert.deepEqual(await read(file('from-http')), expected(), 'http to file');
     }
     await fill(file('in'));

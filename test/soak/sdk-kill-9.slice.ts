@@ -1,6 +1,7 @@
 /**
  * Proves that resumable and load-balanced consumers lose nothing when workers and servers are killed at random with -9 while
- * a producer goes on: every record with a receipt is processed at least once. Against Millrace and against Redis (synced).
+ * a producer goes on: every record with a receipt is processed at least once. Against Millrace, over the Kafka protocol and
+ * over HTTP, and against Redis (synced).
  *
  * A producer over a broker that is away waits and goes on; what it has no receipt for may be there or not, and is not judged.
  */
@@ -129,3 +130,12 @@ for (const mode of ['resumable', 'load-balanced'] as const) {
     await rounds({ uri, kill9: async () => await redis.kill9(), start: async () => await redis.start() }, mode);
   });
 }
+
+test('Millrace over HTTP, resumable: nothing is lost over kill -9 of workers and broker', {
+  timeout: 300_000,
+}, async (t) => {
+  await using broker = await MillraceProcess.start({ settings: ['num.partitions=4'] });
+  t.diagnostic(`seed ${SEED}, ${ROUNDS} rounds`);
+  const uri = `http://${broker.http}`;
+  await rounds({ uri, kill9: async () => await broker.kill9(), start: async () => await broker.start() }, 'resumable');
+});

@@ -42,7 +42,7 @@ function httpBackend(api: Api, random: BackendContext['random']): Backend {
       tombstones: true,
       partitions: true,
       seek: true,
-      resumable: false,
+      resumable: true,
       loadBalanced: false,
       acknowledgesRecords: false,
       transactions: false,

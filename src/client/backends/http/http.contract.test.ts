@@ -7,7 +7,7 @@ import { connect, string } from '../../../sdk/index.ts';
 import * as browser from '../../browser.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
-const NO_GROUPS = 'no groups over HTTP: use kafka:// for committed positions';
+const NO_MEMBERS = 'groups have no members over HTTP: use kafka:// to share records';
 let broker: MillraceProcess;
 let topics = 0;
 
@@ -33,12 +33,8 @@ clientContract('http://', {
     close: async () => undefined,
   }),
   skip: {
-    'a resumable consumer goes on after the last processed record': NO_GROUPS,
-    'a batch is not committed before it was processed': NO_GROUPS,
-    'commit by hand, every n, and never': NO_GROUPS,
-    'a group that starts late begins at the earliest, unless told otherwise': NO_GROUPS,
-    'a load-balanced group shares the records, each going to one member': NO_GROUPS,
-    'a member that leaves hands over what it has not processed': NO_GROUPS,
+    'a load-balanced group shares the records, each going to one member': NO_MEMBERS,
+    'a member that leaves hands over what it has not processed': NO_MEMBERS,
   },
 });
 
@@ -99,4 +95,29 @@ test('base64 without the built-in methods', () => {
   const text = Buffer.from(bytes).toString('base64');
   assert.equal(encodeBase64(Object.assign(Uint8Array.from(bytes), { toBase64: () => undefined })), text);
   assert.deepEqual(Buffer.from(decodeBase64(text)), Buffer.from(bytes));
+});
+
+test('http://: a group goes on over the Kafka protocol, and the other way; one with members is refused', {
+  timeout: 60_000,
+}, async () => {
+  const topic = await createTopic();
+  await using http = await connect(`http://${broker.http}/${topic.replace('.', '%2F')}`);
+  await using kafka = await connect(`kafka://${broker.kafka}/${topic}`);
+  await using producer = await http.producer({ value: string() });
+  await producer.sendAll(['a', 'b', 'c', 'd'].map((value) => ({ value })));
+  const group = { mode: 'resumable', group: 'shared/group', commit: 'each', value: string() } as const;
+  const next = async (client: typeof http | typeof kafka, expected: string): Promise<void> => {
+    await using consumer = await client.consumer(group);
+    assert.equal((await consumer.next())?.value, expected);
+    await consumer.commit();
+  };
+  await next(http, 'a');
+  await next(kafka, 'b');
+  await next(http, 'c');
+  await using member = await kafka.consumer({ ...group, mode: 'load-balanced', group: 'members' });
+  await using alone = await http.consumer({ ...group, group: 'members' });
+  assert.equal((await member.next())?.value, 'a');
+  await alone.next();
+  await assert.rejects(alone.commit(), { code: 'BROKER_GROUP_NOT_EMPTY' });
+  await alone.close().catch(() => undefined);
 });

@@ -2,13 +2,14 @@
 import { MillraceError } from '../../../base/errors.ts';
 import type { Reader, ReaderOptions, ReadOptions } from '../../backend.ts';
 import type { ExactPosition, Place } from '../../position.ts';
-import { covers, partitionKey } from '../../position-marks.ts';
-import type { RawRecord } from '../../record.ts';
+import { covers, PositionMarks, partitionKey } from '../../position-marks.ts';
+import type { RawRecord, RecordPlace } from '../../record.ts';
 import { encodeUtf8 } from '../../utf8.ts';
 import { Wake } from '../../wake.ts';
 import { Arrivals } from '../arrivals.ts';
 import { type Api, persist, topicPath } from './api.ts';
 import { decodeBase64 } from './base64.ts';
+import { GroupPositions } from './group-positions.ts';
 
 interface Cursor {
   readonly topic: string;
@@ -54,6 +55,8 @@ const FETCH_BYTES = 4 * 1024 * 1024;
 export class HttpReader implements Reader {
   readonly #api: Api;
   readonly #options: ReaderOptions;
+  readonly #group: GroupPositions | undefined;
+  readonly #marks = new PositionMarks();
   readonly #changed = new Wake();
   readonly #closed = new AbortController();
   /** Ends the requests on the way when positions move. */
@@ -63,6 +66,7 @@ export class HttpReader implements Reader {
   readonly #arrivals = new Arrivals<Cursor>();
   #failure: MillraceError | undefined;
   #explicit: readonly Required<Place>[] | undefined;
+  /** Where each partition is begun: at what is committed, else `from`. */
   #starts = new Map<string, bigint>();
   #ends = new Map<string, bigint>();
 
@@ -70,6 +74,7 @@ export class HttpReader implements Reader {
     this.#api = api;
     this.#options = options;
     this.#explicit = options.partitions;
+    if (options.mode.type === 'resumable') this.#group = new GroupPositions(api, options.mode.group);
   }
 
   static async open(api: Api, options: ReaderOptions): Promise<HttpReader> {
@@ -98,15 +103,24 @@ export class HttpReader implements Reader {
     return [...this.#cursors.values()];
   }
 
-  mark(): void {
-    // Nothing is committed over HTTP.
+  mark(place: RecordPlace): void {
+    if (this.#group !== undefined) this.#marks.mark(place);
   }
 
   async commit(): Promise<void> {
-    // As above.
+    const marks = this.#marks.take();
+    if (this.#group === undefined || marks.length === 0) return;
+    try {
+      await this.#group.save(marks);
+    } catch (error) {
+      this.#marks.putBack(marks);
+      throw error;
+    }
+    for (const mark of marks) this.#starts.set(partitionKey(mark), mark.nextOffset);
   }
 
   async seek(position: ExactPosition, place: Place): Promise<void> {
+    this.#marks.retain((marked) => !covers(place, marked));
     for (const [key, cursor] of this.#cursors) {
       if (!covers(place, cursor)) continue;
       const nextOffset = await this.#resolve(cursor, position);
@@ -117,6 +131,9 @@ export class HttpReader implements Reader {
 
   async assign(partitions: readonly Required<Place>[]): Promise<void> {
     this.#explicit = partitions;
+    const marks = this.#marks.take();
+    for (const mark of marks) this.#starts.set(partitionKey(mark), mark.nextOffset);
+    this.#marks.putBack(marks);
     const kept = this.#cursors;
     this.#cursors = new Map();
     for (const [key, start] of this.#starts) {
@@ -134,12 +151,14 @@ export class HttpReader implements Reader {
   }
 
   async #open(): Promise<void> {
+    const committed = await this.#group?.load();
     for (const topic of this.#options.topics) {
       const { partitions } = await persist<TopicJson>(this.#api, topicPath(topic), {});
       for (const { partition, highWatermark } of partitions) {
         const place = { topic, partition };
         this.#ends.set(partitionKey(place), BigInt(highWatermark));
-        this.#starts.set(partitionKey(place), await this.#resolve(place, this.#options.from));
+        const start = committed?.get(GroupPositions.keyOf(place)) ?? (await this.#resolve(place, this.#options.from));
+        this.#starts.set(partitionKey(place), start);
       }
     }
     for (const [key, start] of this.#starts) {
