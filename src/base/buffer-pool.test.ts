@@ -36,6 +36,19 @@ test('what comes back beyond the limit is let go', () => {
   assert.equal(pool.freeBytes, 32 * KIB);
 });
 
+test('when sizes change, those that nobody asks for any more make room', () => {
+  const pool = new BufferPool(64 * KIB);
+  const small = [1, 2, 3, 4].map(() => pool.acquire(16 * KIB));
+  for (const lease of small) lease.release();
+  const large = pool.acquire(40 * KIB);
+  const { bytes } = large;
+  large.release();
+  assert.equal(pool.freeBytes, 40 * KIB + 16 * KIB);
+  assert.equal(pool.acquire(40 * KIB).bytes, bytes);
+  pool.acquire(100 * KIB).release();
+  assert.equal(pool.freeBytes, 16 * KIB, 'what is larger than the whole limit throws nothing out');
+});
+
 test('any size: at least that much, at most an eighth more', () => {
   const pool = new BufferPool(0);
   fc.assert(

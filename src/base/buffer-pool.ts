@@ -46,11 +46,12 @@ function classSize(size: number): number {
 const MIN_CLASS_BYTES = 16 * 1024;
 
 export class BufferPool {
+  /** By size; the size that was asked for longest ago first. */
   readonly #free = new Map<number, Uint8Array[]>();
   readonly #maxFreeBytes: number;
   #freeBytes = 0;
 
-  /** @param maxFreeBytes most bytes kept for reuse; what comes back beyond them goes to the collector. */
+  /** @param maxFreeBytes most bytes kept for reuse; beyond them what nobody asked for lately goes to the collector. */
   constructor(maxFreeBytes: number) {
     this.#maxFreeBytes = maxFreeBytes;
   }
@@ -64,6 +65,10 @@ export class BufferPool {
     const rounded = classSize(size);
     const list = this.#free.get(rounded);
     const reused = list?.pop();
+    if (list !== undefined) {
+      this.#free.delete(rounded);
+      this.#free.set(rounded, list);
+    }
     if (reused !== undefined) {
       this.#freeBytes -= rounded;
       return new Lease(reused, this);
@@ -73,10 +78,20 @@ export class BufferPool {
 
   /** Called by the last release of a lease only. */
   takeBack(bytes: Uint8Array): void {
-    if (this.#freeBytes + bytes.length > this.#maxFreeBytes) return;
+    if (bytes.length > this.#maxFreeBytes) return;
+    this.#makeRoom(bytes.length);
     const list = this.#free.get(bytes.length);
     if (list === undefined) this.#free.set(bytes.length, [bytes]);
     else list.push(bytes);
     this.#freeBytes += bytes.length;
+  }
+
+  /** The sizes of an hour ago must not keep those of now out. */
+  #makeRoom(bytes: number): void {
+    for (const [size, list] of this.#free) {
+      while (this.#freeBytes + bytes > this.#maxFreeBytes && list.pop() !== undefined) this.#freeBytes -= size;
+      if (this.#freeBytes + bytes <= this.#maxFreeBytes) return;
+      this.#free.delete(size);
+    }
   }
 }

@@ -110,7 +110,7 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   maxStagedBytes: 64 * 1024 * 1024,
   // A sixteenth of a small machine, and never more than serves a consumer that lags by part of a second.
   tailCacheBytes: Math.min(32 * 1024 * 1024, Math.floor(totalmem() / 16)),
-  poolBytes: 32 * 1024 * 1024,
+  poolBytes: 16 * 1024 * 1024,
   autoCreateTopics: true,
   defaultPartitions: 1,
   maxPartitionsPerTopic: 10_000,
