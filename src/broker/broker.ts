@@ -32,17 +32,13 @@ import {
 import type { TimestampMatch } from '../model/timestamp-search.ts';
 import { TopicPattern } from '../model/topic-pattern.ts';
 import { CheckedPieces } from '../store/checked-pieces.ts';
-import { CommitReader } from '../store/commit-reader.ts';
 import { FileHandles } from '../store/file-handles.ts';
 import { chunkFile, isChunk } from '../store/file-number.ts';
-import { HistoryReader } from '../store/history-reader.ts';
 import { JournalMap } from '../store/journal-map.ts';
 import { OrderFiles } from '../store/order-files.ts';
-import { OrderReader } from '../store/order-reader.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
 import { PartitionReader } from '../store/reader.ts';
-import { RunReader } from '../store/run-reader.ts';
 import { TailCache } from '../store/tail-cache.ts';
 import { Backups } from './backup/backups.ts';
 import { BrokerState } from './broker-state.ts';
@@ -80,9 +76,8 @@ import { StreamSubscriptions } from './stream-subscriptions/stream-subscriptions
 import { StreamReader } from './streams/stream-reader.ts';
 import { Streams } from './streams/streams.ts';
 import { CommitWatch } from './subscriptions/commit-watch.ts';
-import type { Cursor } from './subscriptions/cursor.ts';
-import { Subscription } from './subscriptions/subscription.ts';
-import { TopicFilter } from './subscriptions/topic-filter.ts';
+import type { Subscription } from './subscriptions/subscription.ts';
+import { type SubscribeOptions, Subscriptions } from './subscriptions/subscriptions.ts';
 import { type TierWorker } from './tiering/tier-link.ts';
 import { Tiering } from './tiering/tiering.ts';
 import { Timestamps } from './timestamps.ts';
@@ -115,14 +110,6 @@ export interface Health {
   /** For people, when not ready. */
   readonly reason?: string | undefined;
   readonly error?: MillraceError | undefined;
-}
-
-export interface SubscribeOptions {
-  readonly patterns: readonly TopicPattern[];
-  /** `earliest`: the oldest commit that is there; `latest`: only what comes from now on. */
-  readonly start: Cursor | 'earliest' | 'latest';
-  /** Without aborted records, and in front of open transactions waiting. */
-  readonly readCommitted: boolean;
 }
 
 /** Producers that stopped are forgotten this often; each costs some 300 bytes a partition until then. */
@@ -202,6 +189,7 @@ export class Broker {
   readonly backups: Backups;
   readonly #parts: Parts;
   readonly #reader: PartitionReader;
+  readonly #subscriptions: Subscriptions;
   readonly #timestamps: Timestamps;
   #expiry: Timer | undefined;
   #closed: Promise<void> | undefined;
@@ -299,6 +287,18 @@ export class Broker {
       clock,
       settings,
       newId: () => randomBytes(16).toString('hex'),
+    });
+    this.#subscriptions = new Subscriptions({
+      directory,
+      map: parts.map,
+      orders: parts.orders,
+      tail: parts.tail,
+      handles: parts.handles,
+      pool,
+      reader: this.#reader,
+      partitionOf: (number) => state.store.partition(number),
+      topicOf: (partition) => this.topics.ofPartition(partition),
+      publishedCommit: () => journal.status().publishedCommit,
     });
     this.diskGuard = new DiskGuard({
       space: () => parts.disk.space(directory),
@@ -486,23 +486,8 @@ export class Broker {
   }
 
   /** Topics by glob, read in the order of commits. `BROKER_CURSOR_*` come with its first `next`. */
-  subscribe({ patterns, start, readCommitted }: SubscribeOptions): Subscription {
-    const { tail, handles, pool, map, orders, state, directory } = this.#parts;
-    const publishedCommit = (): number => this.journal.status().publishedCommit;
-    const partitionOf = (number: number): Partition | undefined => state.store.partition(number);
-    const journal = new CommitReader({ map, tail, handles, pool, journalFile: (file) => journalPath(directory, file) });
-    const order = (): OrderReader => {
-      const runs = new RunReader(this.#reader, pool, partitionOf);
-      return new OrderReader({ files: orders, handles, runs, orderFile: (file) => orderPath(directory, file) });
-    };
-    return new Subscription({
-      reader: new HistoryReader({ map, files: orders, journal, order }),
-      filter: new TopicFilter(patterns, (partition) => this.topics.ofPartition(partition)),
-      partitionOf,
-      publishedCommit,
-      readCommitted,
-      start: start === 'earliest' ? undefined : start === 'latest' ? { commit: publishedCommit() } : start,
-    });
+  subscribe(options: SubscribeOptions): Subscription {
+    return this.#subscriptions.open(options);
   }
 
   health(): Health {

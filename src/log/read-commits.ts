@@ -46,9 +46,10 @@ async function waitForMore(
 ): Promise<boolean> {
   subscription.rest();
   return await waitFor((done) => {
-    const leave = broker.commits.once(done);
+    const waiter = { advanced: done };
+    broker.commits.wait(waiter);
     if (broker.journal.status().publishedCommit !== seenCommit) setImmediate(done);
-    return leave;
+    return () => broker.commits.leave(waiter);
   }, signal);
 }
 

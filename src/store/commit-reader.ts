@@ -39,6 +39,10 @@ export interface CommitReaderOptions {
 
 const NO_TABLE = Buffer.alloc(0);
 
+/** What was decoded last, by whichever reader: thousands of them wait at the end, and none needs it beyond the call. */
+const HEADER: CommitHeader = emptyHeader();
+const ROW: Row = emptyRow();
+
 /** Part of a file in memory. */
 interface Window {
   readonly lease: Lease;
@@ -51,9 +55,7 @@ interface Window {
 
 export class CommitReader implements CommitSource {
   readonly #options: CommitReaderOptions;
-  readonly #header: CommitHeader = emptyHeader();
-  readonly #row: Row = emptyRow();
-  readonly #shown = { partition: 0, baseOffset: 0, offsetCount: 0 };
+  readonly #shown = { partition: 0, baseOffset: 0, offsetCount: 0, sizeBytes: 0 };
   /** Grows with the commits that are read: thousands of subscribers wait at the end and have read none. */
   #table: Buffer = NO_TABLE;
   #window: Window | undefined;
@@ -62,6 +64,7 @@ export class CommitReader implements CommitSource {
   #file = 0;
   /** Of the next commit. */
   #position = 0;
+  #rowCount = 0;
   #nextCommit: CommitNumber = 0;
   /** Where the body of row `#rowAt` begins. */
   #bodies = 0;
@@ -77,7 +80,7 @@ export class CommitReader implements CommitSource {
   }
 
   get rowCount(): number {
-    return this.#header.entryCount;
+    return this.#rowCount;
   }
 
   async seek(commit: CommitNumber, upTo: CommitNumber): Promise<boolean> {
@@ -95,60 +98,81 @@ export class CommitReader implements CommitSource {
     return step !== 'gone';
   }
 
-  async next(upTo: CommitNumber): Promise<CommitStep> {
+  next(upTo: CommitNumber): CommitStep | Promise<CommitStep> {
     this.#releaseTail();
     if (this.#nextCommit > upTo) return 'end';
-    const { map } = this.#options;
-    if (map.locate(this.#nextCommit) === undefined) return 'gone';
+    if (this.#options.map.locate(this.#nextCommit) === undefined) return 'gone';
     this.#enterNextFile();
+    if (this.#window !== undefined && this.#nextCommit > this.#window.upTo) this.#dropWindow();
+    const head = this.#inMemory(this.#position, COMMIT_HEADER_BYTES);
+    if (head === undefined) return this.#readCommit(upTo);
+    const table = this.#inMemory(this.#decodeHeader(head), HEADER.entryCount * ROW_BYTES);
+    if (table === undefined) return this.#readCommit(upTo);
+    this.#take(head, table);
+    return 'commit';
+  }
+
+  async #readCommit(upTo: CommitNumber): Promise<CommitStep> {
     try {
-      await this.#readCommit(upTo);
+      // A copy, since the table may come into the window in its place.
+      const head = Buffer.from(await this.#bytes(this.#position, COMMIT_HEADER_BYTES, upTo));
+      const table = await this.#bytes(this.#decodeHeader(head), HEADER.entryCount * ROW_BYTES, upTo);
+      // Again: meanwhile others have decoded theirs.
+      this.#decodeHeader(head);
+      this.#take(head, table);
       return 'commit';
     } catch (error) {
       if (!isMissingFile(error)) throw error;
       // The checkpoint worker removes files and says so a moment later.
-      map.removed([this.#file]);
+      this.#options.map.removed([this.#file]);
       return 'gone';
     }
   }
 
-  async #readCommit(upTo: CommitNumber): Promise<void> {
-    if (this.#window !== undefined && this.#nextCommit > this.#window.upTo) this.#dropWindow();
+  /** Into HEADER. @returns where the table of the commit stands. */
+  #decodeHeader(head: Uint8Array): number {
+    const fault = decodeCommitHeader(head, 0, HEADER);
+    if (fault !== undefined) throw this.#fault(this.#position, fault);
+    return this.#position + tableOffset(HEADER.bodyBytes);
+  }
+
+  /** The commit whose header is in HEADER is the current one. */
+  #take(head: Uint8Array, table: Uint8Array): void {
     const at = this.#position;
-    const head = Buffer.from(await this.#bytes(at, COMMIT_HEADER_BYTES, upTo));
-    const header = this.#header;
-    const fault = decodeCommitHeader(head, 0, header);
-    if (fault !== undefined) throw this.#fault(at, fault);
-    const tableBytes = header.entryCount * ROW_BYTES;
-    const table = await this.#bytes(at + tableOffset(header.bodyBytes), tableBytes, upTo);
-    if (headerChecksum(head, 0, table) !== header.checksum) throw this.#fault(at, 'wrong header checksum');
-    if (header.commit !== this.#nextCommit) throw this.#fault(at, `it is commit ${header.commit}`);
-    if (this.#table.length < tableBytes) this.#table = Buffer.allocUnsafe(2 * tableBytes);
+    if (headerChecksum(head, 0, table) !== HEADER.checksum) throw this.#fault(at, 'wrong header checksum');
+    if (HEADER.commit !== this.#nextCommit) throw this.#fault(at, `it is commit ${HEADER.commit}`);
+    if (this.#table.length < table.length) this.#table = Buffer.allocUnsafe(2 * table.length);
     this.#table.set(table);
     this.#bodies = at + COMMIT_HEADER_BYTES;
     this.#rowAt = 0;
-    this.#position = at + commitBytes(header.bodyBytes, header.entryCount);
+    this.#rowCount = HEADER.entryCount;
+    this.#position = at + commitBytes(HEADER.bodyBytes, HEADER.entryCount);
     this.#nextCommit += 1;
   }
 
   row(index: number): CommitRow {
     for (; this.#rowAt < index; this.#rowAt++) {
-      decodeRow(this.#table, this.#rowAt * ROW_BYTES, this.#row);
-      this.#bodies += this.#row.bytes;
+      decodeRow(this.#table, this.#rowAt * ROW_BYTES, ROW);
+      this.#bodies += ROW.bytes;
     }
-    decodeRow(this.#table, index * ROW_BYTES, this.#row);
+    decodeRow(this.#table, index * ROW_BYTES, ROW);
     const shown = this.#shown;
-    shown.partition = this.#row.partition;
-    shown.baseOffset = this.#row.baseOffset;
-    shown.offsetCount = this.#row.kind === KIND_BATCHES ? this.#row.checksumOrCount : 0;
+    shown.partition = ROW.partition;
+    shown.baseOffset = ROW.baseOffset;
+    shown.offsetCount = ROW.kind === KIND_BATCHES ? ROW.checksumOrCount : 0;
+    shown.sizeBytes = ROW.bytes;
     return shown;
   }
 
-  async body(upTo: CommitNumber): Promise<Uint8Array> {
-    const { bytes: sizeBytes, baseOffset } = this.#row;
-    const bytes = await this.#bytes(this.#bodies, sizeBytes, upTo);
+  body(upTo: CommitNumber): Uint8Array | Promise<Uint8Array> {
     // What is in memory was written by this process; what comes from the disk may have rotted there.
-    if (this.#leases.length > 0 || this.#row.kind !== KIND_BATCHES) return bytes;
+    return this.#inTail(this.#bodies, this.#shown.sizeBytes) ?? this.#soundBody(upTo);
+  }
+
+  async #soundBody(upTo: CommitNumber): Promise<Uint8Array> {
+    const { sizeBytes, baseOffset, offsetCount } = this.#shown;
+    const bytes = await this.#bytes(this.#bodies, sizeBytes, upTo);
+    if (offsetCount === 0) return bytes;
     const sound = soundBytes(bytes, baseOffset);
     if (sound === bytes.length) return bytes;
     throw this.#fault(this.#bodies + sound, 'a batch is damaged');
@@ -168,17 +192,22 @@ export class CommitReader implements CommitSource {
   }
 
   #bytes(position: number, sizeBytes: number, upTo: CommitNumber): Uint8Array | Promise<Uint8Array> {
+    return this.#inMemory(position, sizeBytes) ?? this.#read(position, sizeBytes, upTo);
+  }
+
+  #inMemory(position: number, sizeBytes: number): Uint8Array | undefined {
     const window = this.#window;
-    if (window !== undefined && covers(window, this.#file, position, sizeBytes)) {
-      const from = position - window.position;
-      return window.lease.bytes.subarray(from, from + sizeBytes);
-    }
+    if (window === undefined || !covers(window, this.#file, position, sizeBytes))
+      return this.#inTail(position, sizeBytes);
+    const from = position - window.position;
+    return window.lease.bytes.subarray(from, from + sizeBytes);
+  }
+
+  #inTail(position: number, sizeBytes: number): Uint8Array | undefined {
     const views: Uint8Array[] = [];
-    if (this.#options.tail.view(this.#file, position, sizeBytes, views, this.#leases)) {
-      const [only] = views;
-      return views.length === 1 && only !== undefined ? only : Buffer.concat(views);
-    }
-    return this.#read(position, sizeBytes, upTo);
+    if (!this.#options.tail.view(this.#file, position, sizeBytes, views, this.#leases)) return undefined;
+    const [only] = views;
+    return views.length === 1 && only !== undefined ? only : Buffer.concat(views);
   }
 
   async #read(position: number, sizeBytes: number, upTo: CommitNumber): Promise<Uint8Array> {

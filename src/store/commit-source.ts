@@ -39,14 +39,14 @@ export interface CommitSource {
    */
   seek(commit: CommitNumber, upTo: CommitNumber): Promise<boolean>;
 
-  /** Moves to the next commit. */
-  next(upTo: CommitNumber): Promise<CommitStep>;
+  /** Moves to the next commit; in the same call where it is in memory, since a subscriber moves with every commit. */
+  next(upTo: CommitNumber): CommitStep | Promise<CommitStep>;
 
   /** Entry `index` of the current commit. Entries are asked for in ascending order. Valid until the next call. */
   row(index: number): CommitRow;
 
-  /** Whole batches of the row that `row` gave last; none where they were deleted meanwhile. */
-  body(upTo: CommitNumber): Promise<Uint8Array>;
+  /** Whole batches of the row that `row` gave last, in the same call where they are in memory; none where they were deleted meanwhile. */
+  body(upTo: CommitNumber): Uint8Array | Promise<Uint8Array>;
 
   /** Gives all memory back. The source can go on after it. */
   release(): void;

@@ -10,27 +10,29 @@ import type { JournalMap } from './journal-map.ts';
 import type { OrderFiles } from './order-files.ts';
 import type { OrderReader } from './order-reader.ts';
 
+export interface HistoryReaderOptions {
+  readonly map: JournalMap;
+  readonly files: OrderFiles;
+  readonly order: () => OrderReader;
+}
+
 export class HistoryReader implements CommitSource {
-  readonly #map: JournalMap;
-  readonly #files: OrderFiles;
+  readonly #options: HistoryReaderOptions;
   readonly #journal: CommitReader;
-  readonly #makeOrder: () => OrderReader;
   /** Made when it is needed: most readers are at the end of the journal, and thousands wait there. */
   #order: OrderReader | undefined;
   #source: CommitReader | OrderReader;
 
-  constructor(options: { map: JournalMap; files: OrderFiles; journal: CommitReader; order: () => OrderReader }) {
-    this.#map = options.map;
-    this.#files = options.files;
-    this.#journal = options.journal;
-    this.#makeOrder = options.order;
-    this.#source = options.journal;
+  constructor(options: HistoryReaderOptions, journal: CommitReader) {
+    this.#options = options;
+    this.#journal = journal;
+    this.#source = journal;
   }
 
   /** Oldest commit that is kept; 1 where nothing was removed or written yet. @throws STORE_IO, STORE_CORRUPT. */
   async firstCommit(): Promise<CommitNumber> {
-    await Promise.all([this.#map.loadOlder(), this.#files.load()]);
-    return Math.min(this.#files.firstCommit ?? Number.POSITIVE_INFINITY, this.#map.firstCommit);
+    await Promise.all([this.#options.map.loadOlder(), this.#options.files.load()]);
+    return Math.min(this.#options.files.firstCommit ?? Number.POSITIVE_INFINITY, this.#options.map.firstCommit);
   }
 
   get commit(): CommitNumber {
@@ -48,9 +50,14 @@ export class HistoryReader implements CommitSource {
     return await this.#seekOrder(commit, upTo);
   }
 
-  async next(upTo: CommitNumber): Promise<CommitStep> {
-    for (;;) {
-      const step = await this.#source.next(upTo);
+  next(upTo: CommitNumber): CommitStep | Promise<CommitStep> {
+    const step = this.#source.next(upTo);
+    const isEnd = step === 'end' && this.#source === this.#journal;
+    return step === 'commit' || isEnd ? step : this.#goOn(step, upTo);
+  }
+
+  async #goOn(first: CommitStep | Promise<CommitStep>, upTo: CommitNumber): Promise<CommitStep> {
+    for (let step = await first; ; step = await this.#source.next(upTo)) {
       if (step === 'commit') return step;
       if (this.#order !== undefined && this.#source === this.#order) {
         if (!(await this.#leaveOrder(this.#order, upTo))) return 'gone';
@@ -63,8 +70,8 @@ export class HistoryReader implements CommitSource {
     return this.#source.row(index);
   }
 
-  async body(upTo: CommitNumber): Promise<Uint8Array> {
-    return await this.#source.body(upTo);
+  body(upTo: CommitNumber): Uint8Array | Promise<Uint8Array> {
+    return this.#source.body(upTo);
   }
 
   release(): void {
@@ -74,26 +81,26 @@ export class HistoryReader implements CommitSource {
 
   /** The journal does not have the commit any more: goes to where it was, or, if nothing is left of it, to what follows. */
   async #seekOrder(commit: CommitNumber, upTo: CommitNumber): Promise<boolean> {
-    this.#files.changed();
+    this.#options.files.changed();
     const first = await this.firstCommit();
     if (commit < first) return false;
-    this.#order ??= this.#makeOrder();
+    this.#order ??= this.#options.order();
     if (await this.#order.seek(commit)) {
       this.#source = this.#order;
       return true;
     }
     this.#source = this.#journal;
-    return await this.#journal.seek(Math.max(commit, this.#map.firstCommit), upTo);
+    return await this.#journal.seek(Math.max(commit, this.#options.map.firstCommit), upTo);
   }
 
   /** Behind the last order file comes the journal, or, when more of it was removed meanwhile, another order file. */
   async #leaveOrder(order: OrderReader, upTo: CommitNumber): Promise<boolean> {
     const next = order.lastCommit + 1;
-    this.#files.changed();
+    this.#options.files.changed();
     await this.firstCommit();
     if (await order.seek(next)) return true;
     this.#source = this.#journal;
-    const first = Math.max(next, this.#map.firstCommit);
+    const first = Math.max(next, this.#options.map.firstCommit);
     return (await this.#journal.seek(first, upTo)) || (await this.#seekOrder(first, upTo));
   }
 }

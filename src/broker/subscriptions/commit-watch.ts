@@ -1,19 +1,26 @@
+/** Waits for the journal to go on. An object and not a closure, since thousands wait. */
+export interface CommitWaiter {
+  /** Called once. It may wait again in the call. */
+  advanced(): void;
+}
+
 /** Tells who waits for the journal to go on, whatever the topic. One call for each advance, however many commits. */
 export class CommitWatch {
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<CommitWaiter>();
 
-  /** Calls back once, when the next commit is published. @returns takes the call back. */
-  once(callback: () => void): () => void {
-    // A function of its own: the same callback may wait twice.
-    const call = (): void => callback();
-    this.#waiting.add(call);
-    return () => this.#waiting.delete(call);
+  /** Tells the waiter once, when the next commit is published. */
+  wait(waiter: CommitWaiter): void {
+    this.#waiting.add(waiter);
+  }
+
+  leave(waiter: CommitWaiter): void {
+    this.#waiting.delete(waiter);
   }
 
   published(): void {
     if (this.#waiting.size === 0) return;
-    const calls = [...this.#waiting];
+    const waiters = [...this.#waiting];
     this.#waiting.clear();
-    for (const call of calls) call();
+    for (const waiter of waiters) waiter.advanced();
   }
 }

@@ -165,7 +165,9 @@ test(
       places(await drain(subscribe(broker, MATCH, 'earliest'))),
       scene.written.slice(written).filter(isWanted),
     );
-    await assert.rejects(subscribe(broker, MATCH, { commit: 1 }).next(), { code: 'BROKER_CURSOR_EXPIRED' });
+    await assert.rejects(async () => await subscribe(broker, MATCH, { commit: 1 }).next(), {
+      code: 'BROKER_CURSOR_EXPIRED',
+    });
     await broker.close();
   },
 );

@@ -116,11 +116,14 @@ test('who waits is told once for each advance', OPTIONS, async () => {
   const broker = await openBroker(directory.path);
   const topic = await broker.topics.create({ name: 't' });
   let calls = 0;
-  broker.commits.once(() => {
-    calls += 1;
+  broker.commits.wait({
+    advanced: () => {
+      calls += 1;
+    },
   });
-  const leave = broker.commits.once(() => assert.fail('it was taken back'));
-  leave();
+  const leaver = { advanced: () => assert.fail('it was taken back') };
+  broker.commits.wait(leaver);
+  broker.commits.leave(leaver);
   await produce(broker, topic, 0, batchOf(['1']));
   await produce(broker, topic, 0, batchOf(['2']));
   assert.equal(calls, 1);
@@ -138,7 +141,9 @@ test('cursors out of form, ahead of the journal, and of files that are gone', OP
   using directory = new TempDirectory();
   const settings = { journalFileBytes: 32 * 1024, checkpointBytes: 1, tailCacheBytes: 1024 };
   const broker = await openBroker(directory.path, { settings });
-  await assert.rejects(subscribe(broker, ['**'], { commit: 1_000_000 }).next(), { code: 'BROKER_CURSOR_INVALID' });
+  await assert.rejects(async () => await subscribe(broker, ['**'], { commit: 1_000_000 }).next(), {
+    code: 'BROKER_CURSOR_INVALID',
+  });
   const topic = await broker.topics.create({ name: 't' });
   const slow = subscribe(broker, ['**'], 'earliest');
   assert.equal((await slow.next()).kind, 'end');
@@ -152,7 +157,9 @@ test('cursors out of form, ahead of the journal, and of files that are gone', OP
     await broker.deleteRecords(partition, partition.highWatermark - 1);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  await assert.rejects(subscribe(broker, ['**'], { commit: 1 }).next(), { code: 'BROKER_CURSOR_EXPIRED' });
-  await assert.rejects(slow.next(), { code: 'BROKER_CURSOR_EXPIRED' });
+  await assert.rejects(async () => await subscribe(broker, ['**'], { commit: 1 }).next(), {
+    code: 'BROKER_CURSOR_EXPIRED',
+  });
+  await assert.rejects(async () => await slow.next(), { code: 'BROKER_CURSOR_EXPIRED' });
   await broker.close();
 });

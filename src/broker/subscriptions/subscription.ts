@@ -15,6 +15,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { MillraceError } from '../../base/errors.ts';
 import type { CommitNumber } from '../../journal/journal.ts';
+import type { CommitStep } from '../../store/commit-source.ts';
 import type { HistoryReader } from '../../store/history-reader.ts';
 import type { Partition } from '../../store/partition.ts';
 import type { AbortedTransaction } from '../../store/transaction-index.ts';
@@ -24,6 +25,8 @@ import type { TopicFilter } from './topic-filter.ts';
 
 /** Entries looked at in one turn of the event loop: less than a millisecond. */
 const ENTRIES_PER_TURN = 5_000;
+
+const NONE_ABORTED: readonly AbortedTransaction[] = [];
 
 /** Batches of one partition in one commit. */
 export interface CommitRun {
@@ -52,17 +55,22 @@ export type SubscriptionStep =
   | { readonly kind: 'end' }
   | { readonly kind: 'held' };
 
+/** What all subscriptions of a broker have in common. */
+export interface SubscriptionSurroundings {
+  readonly partitionOf: (number: number) => Partition | undefined;
+  readonly publishedCommit: () => CommitNumber;
+}
+
 export interface SubscriptionOptions {
   readonly reader: HistoryReader;
   readonly filter: TopicFilter;
-  readonly partitionOf: (number: number) => Partition | undefined;
-  readonly publishedCommit: () => CommitNumber;
   readonly readCommitted: boolean;
   /** Undefined: from the oldest commit that is there. */
   readonly start: Cursor | undefined;
 }
 
 export class Subscription {
+  readonly #surroundings: SubscriptionSurroundings;
   readonly #options: SubscriptionOptions;
   /** Last commit that was seen whole. */
   #seen: CommitNumber = 0;
@@ -73,8 +81,12 @@ export class Subscription {
   #placed = false;
   /** Entries passed since the event loop had its turn. */
   #passed = 0;
+  /** What was waited for, until it is used. */
+  #moved: CommitStep | undefined;
+  #body: Uint8Array | undefined;
 
-  constructor(options: SubscriptionOptions) {
+  constructor(surroundings: SubscriptionSurroundings, options: SubscriptionOptions) {
+    this.#surroundings = surroundings;
     this.#options = options;
   }
 
@@ -89,27 +101,58 @@ export class Subscription {
   }
 
   /**
-   * The next entry that is wanted. What the one before gave is invalid from the call on.
+   * The next entry that is wanted, in the same call where it is in memory. What the one before gave is invalid from the
+   * call on.
    *
    * @throws BROKER_CURSOR_EXPIRED, BROKER_CURSOR_INVALID (it lies ahead of the journal), STORE_CORRUPT, STORE_IO,
    *   STORE_CLOSED.
    */
-  async next(): Promise<SubscriptionStep> {
-    const { reader, publishedCommit } = this.#options;
-    await this.begin();
+  next(): SubscriptionStep | Promise<SubscriptionStep> {
+    const now = this.#tryNext();
+    return now instanceof Promise ? this.#nextAfter(now) : now;
+  }
+
+  async #nextAfter(first: Promise<void>): Promise<SubscriptionStep> {
+    for (let wait = first; ; ) {
+      await wait;
+      const now = this.#tryNext();
+      if (!(now instanceof Promise)) return now;
+      wait = now;
+    }
+  }
+
+  /** A promise: to be called again when it is resolved. */
+  #tryNext(): SubscriptionStep | Promise<void> {
+    if (!this.#placed) return this.#place();
+    const { reader } = this.#options;
     for (;;) {
-      const upTo = publishedCommit();
+      const upTo = this.#surroundings.publishedCommit();
       if (this.#entry === undefined) {
-        const step = await reader.next(upTo);
+        if (this.#passed >= ENTRIES_PER_TURN) return this.#giveTurn();
+        const step = this.#moved ?? reader.next(upTo);
+        if (step instanceof Promise) return this.#move(step);
+        this.#moved = undefined;
         if (step === 'end') return { kind: 'end' };
-        if (step === 'gone') throw expired(this.#seen + 1, await reader.firstCommit());
+        if (step === 'gone') return this.#expired();
         this.#entry = 0;
       }
-      const step = await this.#inCommit(upTo);
+      const step = this.#inCommit(upTo);
       if (step !== undefined) return step;
       this.#seen = reader.commit;
       this.#entry = undefined;
     }
+  }
+
+  async #move(step: Promise<CommitStep>): Promise<void> {
+    this.#moved = await step;
+  }
+
+  async #readBody(body: Promise<Uint8Array>): Promise<void> {
+    this.#body = await body;
+  }
+
+  async #expired(): Promise<never> {
+    throw expired(this.#seen + 1, await this.#options.reader.firstCommit());
   }
 
   /** The run that `next` gave last was read up to an offset, exclusive: the rest of it comes again, if there is one. */
@@ -123,22 +166,28 @@ export class Subscription {
     this.#options.reader.release();
   }
 
-  async #inCommit(upTo: CommitNumber): Promise<SubscriptionStep | undefined> {
-    const { reader, filter, partitionOf } = this.#options;
-    for (let entry = this.#entry ?? 0; entry < reader.rowCount; entry++) {
+  /** Undefined: the commit has no more that is wanted. */
+  #inCommit(upTo: CommitNumber): SubscriptionStep | Promise<void> | undefined {
+    const { reader, filter } = this.#options;
+    const from = this.#entry ?? 0;
+    // Of the first entry, which may not be wanted any more.
+    const awaited = this.#body;
+    this.#body = undefined;
+    for (let entry = from; entry < reader.rowCount; entry++) {
       this.#entry = entry;
-      if (++this.#passed >= ENTRIES_PER_TURN) await this.#giveTurn();
+      this.#passed += 1;
       const row = reader.row(entry);
       if (row.offsetCount === 0) continue;
       const topic = filter.wanted(row.partition);
-      const partition = topic === undefined ? undefined : partitionOf(row.partition);
+      const partition = topic === undefined ? undefined : this.#surroundings.partitionOf(row.partition);
       if (topic === undefined || partition === undefined) continue;
       const firstOffset = Math.max(this.#firstOffset(entry, row.baseOffset), partition.logStartOffset);
       const endOffset = row.baseOffset + row.offsetCount;
       if (firstOffset >= endOffset) continue;
       if (this.#options.readCommitted && endOffset > partition.lastStableOffset) return { kind: 'held' };
-      const abortedTransactions = partition.transactions?.abortedIn(row.baseOffset, endOffset) ?? [];
-      const bytes = await reader.body(upTo);
+      const abortedTransactions = partition.transactions?.abortedIn(row.baseOffset, endOffset) ?? NONE_ABORTED;
+      const bytes = (entry === from ? awaited : undefined) ?? reader.body(upTo);
+      if (bytes instanceof Promise) return this.#readBody(bytes);
       this.#entry = entry + 1;
       if (bytes.length === 0) continue;
       const { commit } = reader;
@@ -159,8 +208,8 @@ export class Subscription {
   }
 
   async #place(): Promise<void> {
-    const { reader, start, publishedCommit } = this.#options;
-    const upTo = publishedCommit();
+    const { reader, start } = this.#options;
+    const upTo = this.#surroundings.publishedCommit();
     const { commit, entry, offset } = start ?? { commit: (await reader.firstCommit()) - 1 };
     if (commit > upTo) throw aheadOf(commit, upTo);
     if (entry !== undefined && offset !== undefined) this.#inside = { commit, entry, offset };
