@@ -4,7 +4,7 @@
  * ```
  *   read a piece ──records──► write ──socket full?──► wait for drain (stall: disconnect)
  *      ▲    │ nothing                                      │
- *      │    └──► wait for records (heartbeats.ts)          │
+ *      │    └──► wait for records (heartbeats.ts), pace    │
  *      └───────────────────────────────────────────────────┘
  * ```
  * At most one piece waits for the socket; its bytes are charged to the budget that all readers share.
@@ -72,6 +72,7 @@ async function stream(room: ReadingRoom, reading: Reading, response: ServerRespo
   room.heartbeats.join(pulse);
   try {
     let left = plan.limit;
+    let sentAt = Number.NEGATIVE_INFINITY;
     while (left > 0 && reading.ended === undefined) {
       pulse.resting = true;
       await room.payOff(reading);
@@ -82,11 +83,13 @@ async function stream(room: ReadingRoom, reading: Reading, response: ServerRespo
       if (reading.ended !== undefined || left === 0) return;
       // A reader far behind is always served from memory at once: others must have their turn.
       if (sent > 0) {
+        sentAt = room.broker.clock.monotonic();
         await setImmediate();
         continue;
       }
       pulse.resting = true;
       await plan.source.wait(reading, FOR_EVER);
+      await room.pace(reading, sentAt);
       pulse.resting = false;
     }
   } finally {

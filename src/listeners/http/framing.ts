@@ -8,7 +8,7 @@ export interface Framing {
   /** `latin1`: the texts are bytes, one character each. Default: UTF-8. */
   readonly encoding?: 'utf8' | 'latin1';
   /** @param json one object without a line break. @param id where to go on behind it. */
-  record(json: string, id: string): string;
+  readonly record: (json: string, id: string) => string;
   /** Tells a dead connection from a quiet one, and where to go on. Empty: there is no way to say so. */
   heartbeat(id: string | undefined): string;
   /** The last thing that is written. Undefined: nothing can be said, and the connection is cut instead. */

@@ -3,7 +3,7 @@
  * the listener stops; whatever it waits for then lets go at once.
  */
 import type { ServerResponse } from 'node:http';
-import type { Timer } from '../../base/clock.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { cancelFetch, type FetchItem, type FetchOperation, type FetchRequest } from '../../broker/fetch.ts';
@@ -60,11 +60,14 @@ export class Wait<T> {
 
 export class Reading {
   ended: EndReason | undefined;
+  /** Whether it may wait for records: those are limited in number. */
+  readonly waits: boolean;
   /** Whose quota it counts for by itself (quota.ts); undefined: its request is counted by its answer. */
   readonly quotaClient: string | undefined;
   #wait: { endEarly(): void } | undefined;
 
-  constructor(quotaClient: string | undefined) {
+  constructor(waits: boolean, quotaClient: string | undefined) {
+    this.waits = waits;
     this.quotaClient = quotaClient;
   }
 
@@ -101,7 +104,8 @@ export class Reading {
 
 /** What a reading is for; `close` ends it. */
 export interface ReadingOwner {
-  on(event: 'close', listener: () => void): unknown;
+  /** Calls the listener with itself as `this`. */
+  on(event: 'close', listener: (this: ReadingOwner) => void): unknown;
 }
 
 /** A fetch that a reading waits for, however long. */
@@ -141,6 +145,26 @@ class AwaitedFetch implements FetchRequest, WaitTarget<FetchRequest | undefined>
   }
 }
 
+/** Time that passes. */
+class Pause implements WaitTarget<void> {
+  readonly #clock: Clock;
+  readonly #waitMs: number;
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, waitMs: number) {
+    this.#clock = clock;
+    this.#waitMs = waitMs;
+  }
+
+  start(wait: Wait<void>): void {
+    this.#timer = this.#clock.schedule(this.#waitMs, () => wait.done());
+  }
+
+  cancel(): void {
+    this.#timer?.cancel();
+  }
+}
+
 export class ReadingRoom {
   readonly broker: Broker;
   readonly settings: HttpSettings;
@@ -151,7 +175,9 @@ export class ReadingRoom {
   readonly pieces = new SharedPieces();
   /** Of followers. */
   readonly heartbeats: Heartbeats;
-  readonly #readings = new Set<Reading>();
+  readonly #readings = new Map<ReadingOwner, Reading>();
+  /** One function for all: thousands of followers would each keep theirs. */
+  readonly #onClose: (this: ReadingOwner) => void;
   #stopping = false;
 
   constructor(broker: Broker, settings: HttpSettings, counters: HttpCounters) {
@@ -160,11 +186,15 @@ export class ReadingRoom {
     this.counters = counters;
     this.budget = new ByteBudget(settings.maxAnswersBytes);
     this.heartbeats = new Heartbeats(broker.clock, settings.heartbeatMs);
+    const leave = (owner: ReadingOwner): void => this.#leave(owner);
+    this.#onClose = function (): void {
+      leave(this);
+    };
   }
 
   /**
-   * @param owner the reading ends with it: a response, or a subscription of a WebSocket.
-   * @param waits whether it may wait for records: those are limited in number.
+   * @param owner has this one reading, which ends with it: a response, or a subscription of a WebSocket.
+   * @param waits see Reading.
    * @param quotaClient of readers that do not end.
    * @throws HTTP_TOO_MANY_READERS, HTTP_STOPPING.
    */
@@ -178,22 +208,26 @@ export class ReadingRoom {
         { details: { maxReaders } },
       );
     }
-    const reading = new Reading(quotaClient);
-    this.#readings.add(reading);
+    const reading = new Reading(waits, quotaClient);
+    this.#readings.set(owner, reading);
     if (waits) this.counters.readers += 1;
     // Not `once`, which makes three objects more for each of thousands; a feed may close twice.
-    owner.on('close', () => {
-      if (!this.#readings.delete(reading)) return;
-      reading.end('gone');
-      if (waits) this.counters.readers -= 1;
-    });
+    owner.on('close', this.#onClose);
     return reading;
+  }
+
+  #leave(owner: ReadingOwner): void {
+    const reading = this.#readings.get(owner);
+    if (reading === undefined) return;
+    this.#readings.delete(owner);
+    reading.end('gone');
+    if (reading.waits) this.counters.readers -= 1;
   }
 
   /** Ends every wait. What was read is still answered. */
   stop(): void {
     this.#stopping = true;
-    for (const reading of this.#readings) reading.end('stopping');
+    for (const reading of this.#readings.values()) reading.end('stopping');
   }
 
   /** @returns the settled request, to be released by the caller; undefined when the reading ended first. */
@@ -231,15 +265,15 @@ export class ReadingRoom {
     while (reading.ended === undefined) {
       const waitMs = quotas.waitOf('consumer', quotaClient);
       if (waitMs === 0) return;
-      let timer: Timer | undefined;
-      const target: WaitTarget<void> = {
-        start: (wait) => {
-          timer = clock.schedule(waitMs, () => wait.done());
-        },
-        cancel: () => timer?.cancel(),
-      };
-      await reading.wait(target, undefined);
+      await reading.wait(new Pause(clock, waitMs), undefined);
     }
+  }
+
+  /** Waits until `followPaceMs` after the last piece. @param sentAt of it, on the clock's monotonic scale. */
+  async pace(reading: Reading, sentAt: number): Promise<void> {
+    const { clock } = this.broker;
+    const waitMs = sentAt + this.settings.followPaceMs - clock.monotonic();
+    if (waitMs > 0) await reading.wait(new Pause(clock, waitMs), undefined);
   }
 
   /** From now on the socket is destroyed when it takes nothing for `stallTimeoutMs`; node ends the watch with the answer. */

@@ -9,13 +9,20 @@ export type RecordFormat = 'text' | 'json' | 'base64';
 
 /**
  * @param topicJson name of the topic as a JSON string, made once per answer.
+ * @param lead members in front of the record's own, as JSON text that ends with a comma.
  * @returns one JSON object without a line break.
  */
-export function recordJson(cursor: RecordCursor, topicJson: string, partition: number, format: RecordFormat): string {
+export function recordJson(
+  cursor: RecordCursor,
+  topicJson: string,
+  partition: number,
+  format: RecordFormat,
+  lead = '',
+): string {
   const key = memberJson('key', cursor.key, format);
   const value = format === 'json' ? embeddedJson(cursor.value) : memberJson('value', cursor.value, format);
   return (
-    `{"topic":${topicJson},"partition":${partition},"offset":${cursor.offset},"timestamp":${cursor.timestamp},` +
+    `{${lead}"topic":${topicJson},"partition":${partition},"offset":${cursor.offset},"timestamp":${cursor.timestamp},` +
     `${key},${value},"headers":${headersJson(cursor, format)}}`
   );
 }

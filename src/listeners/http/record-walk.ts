@@ -17,12 +17,14 @@ import type { PartitionPosition } from './position.ts';
 /** Records rendered in one turn of the event loop: a millisecond or two. */
 const RECORDS_PER_TURN = 1_000;
 
+const NO_BATCHES = new Uint8Array(0);
+
 /** The records of one partition in one fetch answer, from its position on. */
 export class PartitionWalk {
   readonly position: PartitionPosition;
   readonly #slices: readonly Uint8Array[];
   readonly #aborted: AbortedBatches;
-  readonly #batches = new BatchCursor(new Uint8Array(0));
+  readonly #batches = new BatchCursor(NO_BATCHES);
   #nextSlice = 0;
   /** The current record while `hasRecord`. */
   record: RecordCursor | undefined;

@@ -33,6 +33,11 @@ export interface HttpSettings {
   readonly maxAnswerBytes: number;
   /** Bytes of records that a follower gets in one piece, and so what waits for a slow one. */
   readonly followPieceBytes: number;
+  /**
+   * Pieces of a follower that has had everything come at least so far apart, each with all that came meanwhile: a wake-up and
+   * a write cost more than a dozen records.
+   */
+  readonly followPaceMs: number;
   /** How long a long poll of a stream waits. */
   readonly longPollMs: number;
   /** Server-Sent Events of a stream end after so long, and their readers come back. */
@@ -74,6 +79,7 @@ export const HTTP_DEFAULTS: HttpSettings = {
   defaultAnswerBytes: MIB,
   maxAnswerBytes: 8 * MIB,
   followPieceBytes: 64 * KIB,
+  followPaceMs: 5,
   // One interval of cursors, and below what proxies take for dead.
   longPollMs: 20_000,
   sseLifetimeMs: 60_000,

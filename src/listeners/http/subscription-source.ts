@@ -3,6 +3,7 @@ import type { Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { FOR_EVER } from '../../broker/fetch.ts';
+import type { CommitWaiter } from '../../broker/subscriptions/commit-watch.ts';
 import { type Cursor, formatCursor } from '../../broker/subscriptions/cursor.ts';
 import type { CommitRun, Subscription } from '../../broker/subscriptions/subscription.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
@@ -49,7 +50,8 @@ export class SubscriptionSource implements RecordSource {
     try {
       while (readBytes < maxBytes && !collector.isFull && reading.ended === undefined) {
         const { publishedCommit } = this.#room.broker.journal.status();
-        const step = await this.#subscription.next();
+        const next = this.#subscription.next();
+        const step = next instanceof Promise ? await next : next;
         if (step.kind !== 'run') {
           this.isCaughtUp = true;
           this.#endedAt = publishedCommit;
@@ -84,8 +86,8 @@ export class SubscriptionSource implements RecordSource {
         const record = walk.record as RecordCursor;
         this.#cursor = { commit, entry, offset: record.offset };
         const cursor = formatCursor(this.#cursor);
-        const json = recordJson(record, topicJson, partition.index, this.#format);
-        const goesOn = collector.add(this.#render(`{"cursor":"${cursor}",${json.slice(1)}`, cursor));
+        const json = recordJson(record, topicJson, partition.index, this.#format, `"cursor":"${cursor}",`);
+        const goesOn = collector.add(this.#render(json, cursor));
         walk.delivered();
         if (!goesOn) break;
         there = walk.advance() || (await walk.openNext(this.#room.broker.decompressor));
@@ -103,10 +105,10 @@ export class SubscriptionSource implements RecordSource {
 }
 
 /** Until the journal goes on. */
-class CommitWait implements WaitTarget<ReadOutcome> {
+class CommitWait implements CommitWaiter, WaitTarget<ReadOutcome> {
   readonly #broker: Broker;
   readonly #waitMs: number;
-  #leave: (() => void) | undefined;
+  #wait: Wait<ReadOutcome> | undefined;
   #timer: Timer | undefined;
 
   constructor(broker: Broker, waitMs: number) {
@@ -115,17 +117,23 @@ class CommitWait implements WaitTarget<ReadOutcome> {
   }
 
   start(wait: Wait<ReadOutcome>): void {
-    const end = (what: ReadOutcome): void => {
-      this.cancel();
-      wait.done(what);
-    };
-    this.#leave = this.#broker.commits.once(() => end('read'));
-    if (this.#waitMs !== FOR_EVER) this.#timer = this.#broker.clock.schedule(this.#waitMs, () => end('empty'));
+    this.#wait = wait;
+    this.#broker.commits.wait(this);
+    if (this.#waitMs !== FOR_EVER) this.#timer = this.#broker.clock.schedule(this.#waitMs, () => this.#end('empty'));
+  }
+
+  advanced(): void {
+    this.#end('read');
   }
 
   cancel(): void {
-    this.#leave?.();
+    this.#broker.commits.leave(this);
     this.#timer?.cancel();
+  }
+
+  #end(outcome: ReadOutcome): void {
+    this.cancel();
+    this.#wait?.done(outcome);
   }
 }
 

@@ -8,7 +8,7 @@ import { collectAnswer } from '../answer.ts';
 import { Collector } from '../collector.ts';
 import type { HttpContext } from '../context.ts';
 import { beginStream, follow } from '../follow.ts';
-import { framingFor, wantsEvents } from '../framing.ts';
+import { framingFor, NDJSON_FRAMING, wantsEvents } from '../framing.ts';
 import { quotaClientOf } from '../quota.ts';
 import { type SubscribeQuery, subscribeQuery } from '../schemas.ts';
 import { abandoned, holdUntilSent } from '../sent-answer.ts';
@@ -32,7 +32,7 @@ export function subscribeRoutes(app: FastifyInstance, context: HttpContext): voi
     if (request.method === 'HEAD') throw refuse('HEAD does not go with a stream, which has no end.');
     const framing = framingFor(headers.accept);
     const reading = room.enter(reply.raw, true, quotaClientOf(request.raw));
-    const source = open((json, cursor) => framing.record(json, cursor));
+    const source = open(framing.record);
     await source.begin();
     beginStream(reply, framing);
     // Not waited for: request and reply would be kept as long as it goes on.
@@ -55,7 +55,7 @@ async function answer(
   }
   const waitMs = (query.wait ?? 0) * 1000;
   const reading = room.enter(reply.raw, waitMs > 0);
-  const source = open((json) => `${json}\n`);
+  const source = open(NDJSON_FRAMING.record);
   const limits = {
     records: query.limit ?? settings.defaultLimit,
     bytes: query.maxBytes ?? settings.defaultAnswerBytes,
