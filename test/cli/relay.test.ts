@@ -12,6 +12,8 @@ import { runMillrace, startMillrace } from '../kit/millrace.ts';
 import { TempDirectory } from '../kit/temp-directory.ts';
 
 const TIMEOUT = { timeout: 60_000 };
+/** Times of records may be those of long ago: a sweep of old records would take them on a slow machine. */
+const KEEP = { settings: { retentionMs: -1 } };
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 async function ok(args: readonly string[], stdin?: string): Promise<{ stdout: string; stderr: string }> {
@@ -34,7 +36,7 @@ test('clock | relay: a real pipe into a file, and the file into a broker and bac
   const [code] = (await once(relay, 'close')) as [number];
   assert.deepEqual([code, said], [0, 'relayed 30 records\n']);
 
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   const toBroker = await ok([
     'relay',
     '--from',
@@ -63,7 +65,7 @@ test('clock | relay: a real pipe into a file, and the file into a broker and bac
 });
 
 test('relay with a group goes on where it was', TIMEOUT, async () => {
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   await using client = await connect(broker.uri);
   await using producer = await client.producer({ topic: 'from', value: string() });
   const relay = async (): Promise<string> =>
@@ -84,7 +86,7 @@ test('relay with a group goes on where it was', TIMEOUT, async () => {
 });
 
 test('a relay that is told to stop ends well', TIMEOUT, async () => {
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   await using client = await connect(broker.uri);
   await client.admin.createTopic('t');
   const relay = startMillrace(['relay', '--from', `${broker.uri}/t`, '--to', `${broker.uri}/u`, '--offset', 'start']);

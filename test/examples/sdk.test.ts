@@ -14,6 +14,8 @@ import { TempDirectory } from '../kit/temp-directory.ts';
 import { requireTool } from '../kit/tools.ts';
 
 const TIMEOUT = { timeout: 120_000 };
+/** Times of records may be those of long ago: a sweep of old records would take them on a slow machine. */
+const KEEP = { settings: { retentionMs: -1 } };
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
 const FEED = path.join(EXAMPLES, 'data/earthquakes.ndjson');
 const QUAKES = readFileSync(FEED, 'utf8').trimEnd().split('\n');
@@ -47,13 +49,13 @@ function expected(): string[] {
 }
 
 test('orders, over the Kafka protocol and in memory', TIMEOUT, async () => {
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   assert.equal(await example('sdk-orders.ts', `${broker.uri}/shop.orders`), '3 orders, 50 in total\n');
   assert.equal(await example('sdk-orders.ts'), '3 orders, 50 in total\n');
 });
 
 test('an aggregate sells what there is, over HTTP and in memory', TIMEOUT, async () => {
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   const sold = '25 of 40 customers served, 0 pieces left\n';
   assert.equal(await example('sdk-aggregate.ts', broker.http), sold);
   assert.equal(await example('sdk-aggregate.ts'), sold);
@@ -67,7 +69,7 @@ test(
     using directory = new TempDirectory();
     const file = (name: string): string => `file://${path.join(directory.path, name)}.ss/quakes`;
     {
-      await using broker = await openBroker();
+      await using broker = await openBroker(KEEP);
       await fill(`${broker.uri}/quakes`);
       await example('sdk-processor.ts', `${broker.uri}/quakes`, `${broker.uri}/strong`);
       await example('sdk-processor.ts', `${broker.uri}/quakes`, `${broker.uri}/strong`);
@@ -126,7 +128,7 @@ async function windowsOn(uri: string): Promise<void> {
 }
 
 test('windows and state, over the Kafka protocol', TIMEOUT, async () => {
-  await using broker = await openBroker();
+  await using broker = await openBroker(KEEP);
   await windowsOn(broker.uri);
 });
 

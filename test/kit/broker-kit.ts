@@ -17,12 +17,18 @@ export interface OpenOptions {
   readonly clock?: Clock;
 }
 
+/**
+ * On the system's clock retention does not come by itself: tests write records of fixed, old times, which it would take on a
+ * machine that is slow enough. A test that wants it moves the clock, says when, or calls the sweeper.
+ */
+const NO_SWEEPS = { retentionCheckMs: 3_600_000 };
+
 export function openBroker(directory: string, options: OpenOptions = {}): Promise<Broker> {
   return Broker.open({
     directory,
     disk: new NodeDisk(),
     clock: options.clock ?? systemClock,
-    settings: options.settings,
+    settings: { ...(options.clock === undefined ? NO_SWEEPS : {}), ...options.settings },
   });
 }
 

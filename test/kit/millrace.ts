@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { endChild } from './end-child.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -64,14 +65,14 @@ export async function runMillrace(
   return await startMillrace(args, { stdin: '', ...options }).ended;
 }
 
-export interface RunningBroker extends Running {
+export interface RunningBroker extends Running, AsyncDisposable {
   /** HOST:PORT. */
   readonly kafka: string;
   readonly http: string;
   readonly directory: string;
 }
 
-/** `millrace serve`, ready. Its log is JSON on stderr. */
+/** `millrace serve`, ready. Its log is JSON on stderr. What still runs at the end of the block is killed. */
 export async function startBroker(directory: string, extra: readonly string[] = []): Promise<RunningBroker> {
   const running = startMillrace([
     'serve',
@@ -88,5 +89,9 @@ export async function startBroker(directory: string, extra: readonly string[] = 
   ]);
   const ready = await running.until(/\{[^\n]*"msg":"ready"[^\n]*/);
   const { kafka, http } = JSON.parse(ready[0]) as { kafka: string; http: string };
-  return { ...running, kafka, http, directory };
+  return {
+    ...running,
+    ...{ kafka, http, directory },
+    [Symbol.asyncDispose]: async () => await endChild(running.child, 'SIGKILL'),
+  };
 }

@@ -3,7 +3,7 @@
  * that can be killed and started again. The server refuses to run as root, so a test that is root runs it as another user.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { Client } from 'pg';
@@ -49,20 +49,47 @@ export class PostgresServer implements AsyncDisposable {
     return { host: '127.0.0.1', port: this.port, user: 'test', database: 'postgres' };
   }
 
+  /** Tries again for a while: processes of a server that was killed hold its port and memory until they notice. */
   async start(): Promise<void> {
-    const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${this.#directory.path}`];
-    // A server that was killed leaves its lock behind; the process of that number may be another's by now.
-    rmSync(path.join(this.#data, 'postmaster.pid'), { force: true });
-    this.#child = spawn(
-      path.join(this.#programs, 'postgres'),
-      ['-D', this.#data, '-p', String(this.port), ...settings],
-      { stdio: 'ignore', cwd: this.#directory.path, ...this.#identity },
-    );
     const end = Date.now() + READY_MS;
-    while (!(await this.#answers())) {
-      if (Date.now() > end || this.#child.exitCode !== null) throw new Error('postgres did not start');
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    for (;;) {
+      const child = this.#spawn();
+      this.#child = child;
+      while (child.exitCode === null && child.signalCode === null) {
+        if (await this.#answers()) return;
+        if (Date.now() > end) throw new Error(`postgres did not start:\n${this.#log()}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      if (Date.now() > end) throw new Error(`postgres ended instead of starting:\n${this.#log()}`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
     }
+  }
+
+  #spawn(): ChildProcess {
+    const directory = this.#directory.path;
+    // A server that was killed leaves its locks behind; the process of that number may be another's by now.
+    for (const lock of [path.join(this.#data, 'postmaster.pid'), path.join(directory, `.s.PGSQL.${this.port}.lock`)])
+      rmSync(lock, { force: true });
+    const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${directory}`];
+    const log = openSync(this.#logFile, 'w');
+    try {
+      return spawn(path.join(this.#programs, 'postgres'), ['-D', this.#data, '-p', String(this.port), ...settings], {
+        stdio: ['ignore', 'ignore', log],
+        cwd: directory,
+        ...this.#identity,
+      });
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  get #logFile(): string {
+    return path.join(this.#directory.path, 'log');
+  }
+
+  /** What the last start said. */
+  #log(): string {
+    return readFileSync(this.#logFile, 'utf8').slice(-2_000);
   }
 
   /** The postmaster and, through its end, all that work for it. */

@@ -17,7 +17,7 @@ after(() => directory[Symbol.dispose]());
 
 test('a broker starts in an empty directory, answers, and stops on SIGTERM with everything kept', TIMEOUT, async () => {
   const data = path.join(directory.path, 'kept');
-  const first = await startBroker(data);
+  await using first = await startBroker(data);
   const ready = await fetch(`http://${first.http}/health/ready`);
   assert.equal(ready.status, 200);
   await runMillrace(['produce', 'a', '--http', first.http], { stdin: 'kept\n' });
@@ -26,7 +26,7 @@ test('a broker starts in an empty directory, answers, and stops on SIGTERM with 
   assert.deepEqual([outcome.code, outcome.signal, outcome.stdout], [0, null, '']);
   assert.match(outcome.stderr, /"signal":"SIGTERM".*stopping[\s\S]*"msg":"stopped"\}\n$/);
 
-  const second = await startBroker(data);
+  await using second = await startBroker(data);
   assert.equal((await runMillrace(['consume', 'a', '--http', second.http])).stdout, 'kept\n');
   second.child.kill('SIGINT');
   assert.equal((await second.ended).code, 0);
@@ -37,7 +37,7 @@ async function statsOf(http: string): Promise<{ httpReaders: number }> {
 }
 
 test('a reader that waits is let go by a stop, with a clean end', TIMEOUT, async () => {
-  const broker = await startBroker(path.join(directory.path, 'waiting'));
+  await using broker = await startBroker(path.join(directory.path, 'waiting'));
   await runMillrace(['topics', 'create', 'a', '--http', broker.http]);
   const follower = startMillrace(['consume', 'a', '--follow', '--http', broker.http]);
   const polling = fetch(`http://${broker.http}/v1/topics/a/records?wait=60&offset=latest`).catch(() => undefined);
@@ -54,7 +54,7 @@ test('a reader that waits is let go by a stop, with a clean end', TIMEOUT, async
 
 test('a second signal ends a stop that waits, at once, and loses nothing acknowledged', TIMEOUT, async () => {
   const data = path.join(directory.path, 'forced');
-  const broker = await startBroker(data);
+  await using broker = await startBroker(data);
   await runMillrace(['produce', 'a', '--http', broker.http], { stdin: 'kept\n' });
   // A request whose body does not come: the stop waits for it, seconds longer than this test takes.
   const stuck = net.connect(Number(broker.http.split(':')[1]), '127.0.0.1');
@@ -71,7 +71,7 @@ test('a second signal ends a stop that waits, at once, and loses nothing acknowl
   assert.doesNotMatch(stderr, /"msg":"stopped"/);
   stuck.destroy();
 
-  const again = await startBroker(data);
+  await using again = await startBroker(data);
   assert.equal((await runMillrace(['consume', 'a', '--http', again.http])).stdout, 'kept\n');
   again.child.kill('SIGTERM');
   await again.ended;
@@ -79,7 +79,7 @@ test('a second signal ends a stop that waits, at once, and loses nothing acknowl
 
 test('what was acknowledged while the broker stopped is there after it starts again', TIMEOUT, async () => {
   const data = path.join(directory.path, 'stopping');
-  const broker = await startBroker(data);
+  await using broker = await startBroker(data);
   const acknowledged = new Set<string>();
   const produce = async (value: string): Promise<void> => {
     const response = await fetch(`http://${broker.http}/v1/topics/a/records`, {
@@ -99,7 +99,7 @@ test('what was acknowledged while the broker stopped is there after it starts ag
   await Promise.allSettled(writers);
   assert.equal((await broker.ended).code, 0);
 
-  const again = await startBroker(data);
+  await using again = await startBroker(data);
   const { stdout } = await runMillrace(['consume', 'a', '--http', again.http]);
   const stored = new Set(stdout.trimEnd().split('\n'));
   assert.deepEqual(
@@ -112,7 +112,7 @@ test('what was acknowledged while the broker stopped is there after it starts ag
 
 test('a data directory in use, and addresses in use, are refused with what to do', TIMEOUT, async () => {
   const data = path.join(directory.path, 'busy');
-  const broker = await startBroker(data);
+  await using broker = await startBroker(data);
   const locked = await runMillrace(['serve', '--data', data, '--kafka', '127.0.0.1:0', '--http', '127.0.0.1:0']);
   assert.equal(locked.code, 1);
   assert.match(

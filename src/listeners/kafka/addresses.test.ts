@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Admin } from '@platformatic/kafka';
 import { openBroker } from '../../../test/kit/broker-kit.ts';
 import { RawClient } from '../../../test/kit/raw-client.ts';
@@ -70,7 +71,7 @@ test('each client is told where it came in, or what is advertised there', DEADLI
       assert.equal(brokers.get(broker.brokerId)?.host, '::1');
       await admin.close();
     }
-    for (let i = 0; i < 200 && listener.connections() > 0; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (listener.connections() > 0) await delay(5, undefined, { signal: t.signal });
     // The limit on connections is one for all addresses.
     const first = await RawClient.connect(`127.0.0.1:${inner.port}`);
     const second = await RawClient.connect(`127.0.0.1:${outer.port}`);
