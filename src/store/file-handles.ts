@@ -59,6 +59,13 @@ export class FileHandles {
     });
   }
 
+  /** Brings a stretch into the page cache, where the disk can. Never rejects: who reads it is told what is wrong. */
+  async warm(path: string, position: number, sizeBytes: number): Promise<void> {
+    const work = (): Promise<void> =>
+      this.#with(path, position, async (file) => await file.warm?.(position, sizeBytes));
+    await this.#reads.run(work).catch(() => undefined);
+  }
+
   /** As `readLease`, but a file that ends earlier is no error: `count` says how many bytes there are. */
   async readUpTo(
     pool: BufferPool,

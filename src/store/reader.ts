@@ -15,6 +15,7 @@ import { type FileHandles, isMissingFile } from './file-handles.ts';
 import { describeFile, type FileNumber, isChunk } from './file-number.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
 import { cutBatches, type ReadResult } from './read-result.ts';
 import { soundBytes } from './sound-batches.ts';
@@ -64,6 +65,7 @@ export class PartitionReader {
   readonly #paths: ReadPaths;
   readonly #checked: CheckedPieces;
   readonly #index: IndexReader;
+  readonly #ahead: ReadAhead;
   readonly #views: Uint8Array[] = [];
   readonly #viewLeases: Lease[] = [];
 
@@ -74,6 +76,7 @@ export class PartitionReader {
     this.#paths = options.paths;
     this.#checked = options.checked;
     this.#index = new IndexReader(options.handles, options.paths);
+    this.#ahead = new ReadAhead(options.handles);
   }
 
   /**
@@ -178,8 +181,10 @@ export class PartitionReader {
     const pieces = await this.plan(partition, offset, limits.endOffset, limits.maxBytes);
     const before = result.sizeBytes;
     let spent = 0;
-    for (const round of planRounds(planSpans(pieces))) {
+    const spans = planSpans(pieces);
+    for (const round of planRounds(spans)) {
       const settled = await Promise.allSettled(round.map((span) => this.readSpan(span)));
+      if (round.at(-1) === spans.at(-1)) this.#readOn(spans);
       try {
         for (const [at, span] of round.entries()) {
           const read = settled[at] as PromiseSettledResult<Lease>;
@@ -196,6 +201,15 @@ export class PartitionReader {
       }
       if (spent >= MAX_READ_BYTES && result.sizeBytes > before) return;
     }
+  }
+
+  /** All of a plan is read. What follows in its chunk comes next, if the reader goes on. */
+  #readOn(spans: readonly Span[]): void {
+    const last = spans.at(-1);
+    if (last === undefined || !isChunk(last.file) || this.#paths.cold?.sizeOf(-last.file) !== undefined) return;
+    const first = spans.find(({ file }) => file === last.file) as Span;
+    const end = last.position + last.sizeBytes;
+    this.#ahead.read(last.file, this.#paths.chunkFile(-last.file), first.position, end);
   }
 
   async #indexPieces(partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Piece[]> {

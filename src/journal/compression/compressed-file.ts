@@ -64,6 +64,14 @@ export class CompressedFile implements DiskFile {
     return Math.max(0, end - position);
   }
 
+  async warm(position: number, sizeBytes: number): Promise<void> {
+    const { positions, blockBytes, contentBytes, blockCount } = this.#layout;
+    if (position >= contentBytes) return;
+    const from = positions[Math.floor(position / blockBytes)] as number;
+    const to = positions[Math.min(blockCount, Math.ceil((position + sizeBytes) / blockBytes))] as number;
+    await this.#file.warm?.(from, to - from);
+  }
+
   async size(): Promise<number> {
     return this.#layout.contentBytes;
   }
