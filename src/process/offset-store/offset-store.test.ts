@@ -119,9 +119,9 @@ async function secondIsTold<Transaction>({ store, insert, effects }: Database<Tr
   // Whichever is behind the other is refused at its next commit; as many records as it takes until there is one.
   let sent = 1;
   const outcomes = Promise.allSettled([first.done, second.done]);
-  let refusedOne = false;
-  void Promise.race([first.done, second.done]).catch(() => (refusedOne = true));
-  while (!refusedOne) {
+  const refusal = new AbortController();
+  void Promise.race([first.done, second.done]).catch(() => refusal.abort());
+  while (!refusal.signal.aborted) {
     await producer.send({ value: (sent += 1) });
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
