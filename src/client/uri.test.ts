@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { booleanOption, hostsOf, numberOption, parseUri, schemeOf, type UriForm, wordOption } from './uri.ts';
 
-const NODES: UriForm = { rest: 'topics', options: ['tls', 'n'], needsNode: true };
-const FILE: UriForm = { rest: 'file', options: [], needsNode: false };
-const DIRECTORY: UriForm = { rest: 'directory', options: [], needsNode: false };
+const NODES: UriForm = { rest: 'topics', options: ['tls', 'n'], nodes: 'servers', credentials: true };
+const FILE: UriForm = { rest: 'file', options: [], nodes: 'none', credentials: false };
+const DIRECTORY: UriForm = { rest: 'directory', options: [], nodes: 'none', credentials: false };
+const PIPE: UriForm = { rest: 'topics', options: [], nodes: 'none', credentials: false };
+const MEMORY: UriForm = { rest: 'topics', options: [], nodes: 'name', credentials: false };
 
 test('nodes, credentials, topics and options', () => {
   const uri = parseUri('kafka://us%40er:p:w@a:1,b/x,y?tls=true&topics=y,z', NODES);
@@ -59,6 +61,18 @@ test('a wrong part is named', () => {
     [() => booleanOption(parseUri('kafka://a?tls=yes', NODES), 'tls', false), /true or false/],
     [() => wordOption(parseUri('kafka://a?n=x', NODES), 'n', ['a', 'b'], 'a'), /one of a, b/],
     [() => parseUri('file://', FILE), /name a path/],
+    [() => schemeOf('kafka://a/x#y'), /%23/],
+    [() => parseUri('stdio://clock', PIPE), /no nodes.*stdio:\/\/\/clock/],
+    [() => parseUri('memory://a,b/t', MEMORY), /takes one name/],
+    [() => parseUri('memory://user:pw@a/t', MEMORY), /no user and password/],
+    [() => parseUri('file://user:pw@/a.ss', FILE), /no user and password/],
+    [() => parseUri('millrace+dir://user@/data', DIRECTORY), /no user and password/],
   ];
   for (const [run, message] of cases) assert.throws(run, { code: 'CLIENT_URI_INVALID', message });
+  for (const password of ['se#cret', 'se/cret', 'se@cret', 'se?cret', 'se:cret', '%zzsecret'])
+    assert.throws(
+      () => parseUri(`redis://user:${password}@host/t?none`, NODES),
+      (error: Error) => !error.message.includes('cret'),
+      password,
+    );
 });

@@ -27,8 +27,10 @@ export interface UriForm {
   readonly rest: 'topics' | 'file' | 'directory';
   /** Names of the options it knows, besides `topics`. */
   readonly options: readonly string[];
-  /** At least one node must be named. */
-  readonly needsNode: boolean;
+  /** What stands before the topics: at least one server, at most one name, or nothing. Paths have none. */
+  readonly nodes: 'servers' | 'name' | 'none';
+  /** `user:password@` means something. */
+  readonly credentials: boolean;
 }
 
 const SHAPE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?$/i;
@@ -36,6 +38,8 @@ const SHAPE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?$/i;
 /** @throws MillraceError CLIENT_URI_INVALID naming the part that is wrong. */
 export function schemeOf(uri: string): string {
   const scheme = SHAPE.exec(uri)?.[1];
+  if (uri.includes('#'))
+    throw invalid(shown(uri), 'a # stands for nothing here; within a name or a password write %23');
   if (scheme === undefined) {
     throw invalid(shown(uri), 'write scheme://nodes/topics, for example kafka://127.0.0.1:9092/orders');
   }
@@ -48,6 +52,10 @@ export function parseUri(uri: string, form: UriForm): BackendUri {
   const [, , authority = '', rest = '', query = ''] = SHAPE.exec(uri) ?? [];
   const text = shown(uri);
   const at = authority.lastIndexOf('@');
+  if (at >= 0 && !form.credentials)
+    throw invalid(text, `${scheme}:// takes no user and password; within a name write %40 for @`);
+  if (at < 0 && form.credentials && query.includes('@'))
+    throw invalid(text, 'write / ? # @ within a user or password as %2F %3F %23 %40');
   const [username, password] = credentials(authority.slice(0, Math.max(at, 0)), text);
   const options = parseQuery(query, form, text);
   const named = (options.get('topics') ?? '').split(',').filter(Boolean);
@@ -56,7 +64,7 @@ export function parseUri(uri: string, form: UriForm): BackendUri {
   switch (form.rest) {
     case 'topics': {
       const nodes = host.split(',').filter(Boolean);
-      if (form.needsNode && nodes.length === 0) throw invalid(text, 'name a node, as in kafka://127.0.0.1:9092/orders');
+      checkNodes(nodes, form, scheme, text);
       return { ...common, nodes, path: '', topics: unique([...listOf(decode(rest, text)), ...named]) };
     }
     case 'directory':
@@ -111,6 +119,18 @@ export function hostsOf(uri: BackendUri, defaultPort: number): { host: string; p
       throw invalid(uri.text, `node ${JSON.stringify(node)} is not HOST or HOST:PORT`);
     return { host: match[1].replace(/^\[|\]$/g, ''), port };
   });
+}
+
+function checkNodes(nodes: readonly string[], form: UriForm, scheme: string, text: string): void {
+  if (form.nodes === 'servers' && nodes.length === 0)
+    throw invalid(text, `name a node, as in ${scheme}://127.0.0.1/orders`);
+  if (form.nodes === 'none' && nodes.length > 0)
+    throw invalid(text, `${scheme}:// has no nodes; topics stand behind a third slash, as in ${scheme}:///${nodes[0]}`);
+  if (form.nodes === 'name' && nodes.length > 1)
+    throw invalid(
+      text,
+      `${scheme}:// takes one name; topics stand behind a slash, as in ${scheme}://${nodes[0]}/orders`,
+    );
 }
 
 function credentials(text: string, uri: string): [string | undefined, string | undefined] {
@@ -169,9 +189,9 @@ function decode(text: string, uri: string): string {
   }
 }
 
-/** Messages and logs show no password. */
+/** Messages and logs show no password, also where it has characters that should have been written otherwise. */
 function shown(uri: string): string {
-  return uri.replace(/^([^:]+:\/\/[^/?#@]*?):[^/?#]*@/, '$1:***@').slice(0, 200);
+  return uri.replace(/^([^:]+:\/\/[^:/?#@]*):.*@/, '$1:***@').slice(0, 200);
 }
 
 function invalid(uri: string, what: string): MillraceError {

@@ -12,7 +12,13 @@ export * from '../client/public.ts';
 export const SCHEMES: Schemes = {
   ...CLIENT_SCHEMES,
   'millrace+dir': {
-    form: { rest: 'directory', options: KAFKA_FORM.options, needsNode: false },
+    form: {
+      rest: 'directory',
+      // The broker is reached within the process: there is nobody to hide from.
+      options: KAFKA_FORM.options.filter((option) => option !== 'tls' && option !== 'sasl'),
+      nodes: 'none',
+      credentials: false,
+    },
     load: async () => (await import('./embedded.ts')).openEmbedded,
   },
 };

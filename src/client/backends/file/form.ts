@@ -4,5 +4,6 @@ import type { UriForm } from '../../uri.ts';
 export const FILE_FORM: UriForm = {
   rest: 'file',
   options: ['create', 'beacon-interval', 'max-bytes', 'eos', 'shards'],
-  needsNode: false,
+  nodes: 'none',
+  credentials: false,
 };

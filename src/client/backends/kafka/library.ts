@@ -9,7 +9,8 @@ export type KafkaLibrary = typeof import('@platformatic/kafka');
 export const KAFKA_FORM: UriForm = {
   rest: 'topics',
   options: ['tls', 'sasl', 'session-timeout-ms', 'heartbeat-ms', 'fetch-max-bytes', 'fetch-wait-ms', 'auto-create'],
-  needsNode: true,
+  nodes: 'servers',
+  credentials: true,
 };
 
 const DEFAULT_PORT = 9092;

@@ -7,7 +7,12 @@ import { numberOption, type UriForm } from '../../uri.ts';
 import { DEFAULT_MEMORY_MAX_BYTES, MemoryLog, type MemoryPartition } from './memory-log.ts';
 import { MemoryReader } from './reader.ts';
 
-export const MEMORY_FORM: UriForm = { rest: 'topics', options: ['partitions', 'max-bytes'], needsNode: false };
+export const MEMORY_FORM: UriForm = {
+  rest: 'topics',
+  options: ['partitions', 'max-bytes'],
+  nodes: 'name',
+  credentials: false,
+};
 
 /** By name, for the life of the process: whoever connects later finds what was written. */
 const shared = new Map<string, MemoryLog>();

@@ -7,7 +7,8 @@ import { hostsOf, numberOption, type UriForm, wordOption } from '../../uri.ts';
 export const REDIS_FORM: UriForm = {
   rest: 'topics',
   options: ['db', 'shards', 'ids', 'max-len', 'field', 'claim-idle-ms', 'claim-interval-ms', 'block-ms'],
-  needsNode: true,
+  nodes: 'servers',
+  credentials: true,
 };
 
 const DEFAULT_PORT = 6379;
