@@ -137,7 +137,7 @@ function credentials(text: string, uri: string): [string | undefined, string | u
   if (text === '') return [undefined, undefined];
   const colon = text.indexOf(':');
   if (colon < 0) return [decode(text, uri), undefined];
-  return [decode(text.slice(0, colon), uri), decode(text.slice(colon + 1), uri)];
+  return [decode(text.slice(0, colon), uri), decode(text.slice(colon + 1), uri, 'the password')];
 }
 
 function parseQuery(query: string, form: UriForm, uri: string): Map<string, string> {
@@ -181,11 +181,12 @@ function unique(topics: readonly string[]): string[] {
   return [...new Set(topics)];
 }
 
-function decode(text: string, uri: string): string {
+/** @param shownAs what a message calls it. */
+function decode(text: string, uri: string, shownAs = JSON.stringify(text)): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw invalid(uri, `${JSON.stringify(text)} is not percent-encoded UTF-8`);
+    throw invalid(uri, `${shownAs} is not percent-encoded UTF-8`);
   }
 }
 
