@@ -3,21 +3,12 @@
  * call these methods and translate.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { basename } from 'node:path';
 import { BufferPool } from '../base/buffer-pool.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
-import { eventLoopLoad } from '../base/event-loop-load.ts';
-import { type Logger, silentLogger } from '../base/logger.ts';
-import { CompressingDisk } from '../journal/compression/compressing-disk.ts';
-import type { Disk, DiskLock, DiskSpace } from '../journal/disk.ts';
-import type { DataKey, DataKeys } from '../journal/encryption/data-keys.ts';
-import { EncryptedDisk } from '../journal/encryption/encrypted-disk.ts';
-import { openDataKeys, refuseWithoutKeys } from '../journal/encryption/key-files.ts';
-import type { MasterKeys } from '../journal/encryption/master-keys.ts';
+import type { DiskSpace } from '../journal/disk.ts';
 import { fileSize } from '../journal/file-size.ts';
-import { type Journal, type JournalFile, transactOnce } from '../journal/journal.ts';
-import { LocalJournal } from '../journal/local-journal.ts';
+import { type Journal, transactOnce } from '../journal/journal.ts';
 import { encryptionOf } from '../journal/open-disk.ts';
 import {
   chunkDirectory,
@@ -26,51 +17,43 @@ import {
   journalDirectory,
   journalPath,
   numberedFiles,
-  orderPath,
-  restoringPath,
 } from '../journal/paths.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
 import { TopicPattern } from '../model/topic-pattern.ts';
 import { CheckedPieces } from '../store/checked-pieces.ts';
 import { FileHandles } from '../store/file-handles.ts';
-import { chunkFile, isChunk } from '../store/file-number.ts';
-import { JournalMap } from '../store/journal-map.ts';
-import { OrderFiles } from '../store/order-files.ts';
+import { chunkFile } from '../store/file-number.ts';
 import type { Partition } from '../store/partition.ts';
 import { PRODUCER_EXPIRATION_MS } from '../store/producer-table.ts';
 import { PartitionReader } from '../store/reader.ts';
 import { TailCache } from '../store/tail-cache.ts';
 import { Backups } from './backup/backups.ts';
-import { BrokerState } from './broker-state.ts';
-import { CheckpointStore } from './checkpoints/checkpoint-store.ts';
-import { Checkpointer, type CheckpointWorker } from './checkpoints/checkpointer.ts';
+import type { BrokerOptions } from './broker-options.ts';
+import { Checkpointer } from './checkpoints/checkpointer.ts';
 import { rebuildIndex, repairIndexes } from './checkpoints/index-repair.ts';
 import { removeLeftovers } from './checkpoints/leftovers.ts';
-import type { WorkerStart } from './checkpoints/messages.ts';
 import { rollJournal } from './chunks/roll-journal.ts';
-import { swapIn } from './chunks/swap-in.ts';
 import { clusterCommands } from './cluster-state.ts';
-import { type CompactionWorker, Compactor } from './compaction/compactor.ts';
-import type { CompactionStart } from './compaction/messages.ts';
+import { Compactor } from './compaction/compactor.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
 import { DiskGuard } from './disk-guard.ts';
 import { FetchPath, type FetchRequest } from './fetch.ts';
 import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type IdempotencyCounters, WriteCondition, type WriteConditionOptions } from './idempotency/write-condition.ts';
-import { keyPrefixes } from './key-prefixes.ts';
 import { Lineage } from './lineage/lineage.ts';
 import { MessageIds } from './message-ids/message-ids.ts';
+import { type BrokerParts, openParts } from './open-parts.ts';
 import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
 import { Pushes } from './push/pushes.ts';
 import { Quotas } from './quotas/quotas.ts';
 import type { RecordReader } from './read-record.ts';
-import { DataFiles } from './retention/data-files.ts';
+import { addChunks, type DataFiles } from './retention/data-files.ts';
 import { FileHold } from './retention/file-hold.ts';
 import { Reclaimer } from './retention/reclaimer.ts';
 import { Sweeper } from './retention/sweeper.ts';
-import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
+import { type BrokerSettings } from './settings.ts';
 import { COMMAND } from './state-part.ts';
 import { StreamSubscriptions } from './stream-subscriptions/stream-subscriptions.ts';
 import { StreamReader } from './streams/stream-reader.ts';
@@ -78,32 +61,11 @@ import { Streams } from './streams/streams.ts';
 import { CommitWatch } from './subscriptions/commit-watch.ts';
 import type { Subscription } from './subscriptions/subscription.ts';
 import { type SubscribeOptions, Subscriptions } from './subscriptions/subscriptions.ts';
-import { type TierWorker } from './tiering/tier-link.ts';
 import { Tiering } from './tiering/tiering.ts';
 import { Timestamps } from './timestamps.ts';
 import { Topics } from './topics.ts';
 import type { TopicsState } from './topics-state.ts';
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts';
-
-/** What a broker needs to open a directory. */
-export interface BrokerOptions {
-  /** Data directory; created where absent. Layout: docs/formats.md. */
-  readonly directory: string;
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly logger?: Logger | undefined;
-  readonly settings?: Partial<BrokerSettings> | undefined;
-  /** Uniform in [0, 1); for names that need not be unpredictable. */
-  readonly random?: (() => number) | undefined;
-  /** What data keys are wrapped with: files are encrypted. Undefined: they are not, and must not have been. */
-  readonly masterKeys?: MasterKeys | undefined;
-  /** For tests: stands in for the checkpoint worker's thread. */
-  readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
-  /** Starts the thread that talks to the object store (`tier.store`); undefined: there is none. */
-  readonly startTier?: ((keys: readonly DataKey[] | undefined) => TierWorker) | undefined;
-  /** For tests: stands in for the compaction worker's thread. */
-  readonly startCompaction?: ((start: CompactionStart) => CompactionWorker) | undefined;
-}
 
 export interface Health {
   readonly ready: boolean;
@@ -113,33 +75,7 @@ export interface Health {
 }
 
 /** Producers that stopped are forgotten this often; each costs some 300 bytes a partition until then. */
-/** A dozen single records: with more of them at a time the loop has better things to do during a sync. */
-const MAX_BLOCKING_SYNC_BYTES = 16 * 1024;
 const EXPIRE_PRODUCERS_EVERY_MS = 10 * 60 * 1000;
-
-interface Parts {
-  readonly random: () => number;
-  readonly settings: BrokerSettings;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly lock: DiskLock;
-  readonly pool: BufferPool;
-  readonly tail: TailCache;
-  readonly handles: FileHandles;
-  readonly state: BrokerState;
-  readonly journal: LocalJournal;
-  readonly checkpointer: Checkpointer;
-  readonly map: JournalMap;
-  readonly orders: OrderFiles;
-  readonly files: DataFiles;
-  readonly directory: string;
-  readonly disk: Disk;
-  /** The files as they are, where the disk compresses or encrypts them. */
-  readonly rawDisk: Disk;
-  readonly keys: DataKeys | undefined;
-  readonly startCompaction: BrokerOptions['startCompaction'];
-  readonly startTier: BrokerOptions['startTier'];
-}
 
 /** Topics, records, groups and transactions over one journal; no socket. */
 export class Broker {
@@ -187,7 +123,7 @@ export class Broker {
   /** For work that reads the data directory as a whole. */
   readonly fileHold: FileHold;
   readonly backups: Backups;
-  readonly #parts: Parts;
+  readonly #parts: BrokerParts;
   readonly #reader: PartitionReader;
   readonly #subscriptions: Subscriptions;
   readonly #timestamps: Timestamps;
@@ -195,27 +131,27 @@ export class Broker {
   #closed: Promise<void> | undefined;
 
   /**
-   * Opens the directory: takes its lock, loads the newest checkpoint, replays the journal after it.
+   * Opens the directory (open-parts.ts) and begins the work in the background.
    *
    * @throws JOURNAL_LOCKED (another process has it), JOURNAL_CORRUPT, STORE_CORRUPT (the place is named, nothing was
    *   changed), JOURNAL_FORMAT_UNSUPPORTED, JOURNAL_IO, JOURNAL_NO_SPACE.
    */
   static async open(options: BrokerOptions): Promise<Broker> {
-    const lock = await lockDirectory(options);
+    const parts = await openParts(options);
     let broker: Broker | undefined;
     try {
-      broker = new Broker(await recover(options, lock));
+      broker = new Broker(parts);
       await broker.#start();
       return broker;
     } catch (error) {
       // Nothing may go on writing once the lock is given back.
       await broker?.close();
-      await lock.release();
+      await parts.lock.release();
       throw error;
     }
   }
 
-  private constructor(parts: Parts) {
+  private constructor(parts: BrokerParts) {
     this.#parts = parts;
     this.settings = parts.settings;
     this.random = parts.random;
@@ -587,18 +523,6 @@ export class Broker {
   }
 }
 
-/** With the room that their files take, which is less than their content where that is compressed. Never rejects. */
-async function addChunks(
-  files: DataFiles,
-  { directory, disk }: Pick<BrokerOptions, 'directory' | 'disk'>,
-  chunks: readonly { readonly chunk: number; readonly sizeBytes: number }[],
-): Promise<void> {
-  for (const { chunk, sizeBytes } of chunks) {
-    const storedBytes = await fileSize(disk, chunkPath(directory, chunk)).catch(() => sizeBytes);
-    files.added(chunkFile(chunk), storedBytes);
-  }
-}
-
 /** What groups whose assignors run here need to know of topics. */
 function groupTopics(topics: TopicsState): GroupTopics {
   return {
@@ -621,138 +545,5 @@ function newSubscriptionKeys() {
   return {
     privateKey: new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' })),
     tokenSecret: new Uint8Array(randomBytes(32)),
-  };
-}
-
-async function lockDirectory(options: BrokerOptions): Promise<DiskLock> {
-  await options.disk.makeDirectory(options.directory);
-  const lock = await options.disk.lockDirectory(options.directory);
-  const names = await options.disk.list(options.directory);
-  if (!names.includes(basename(restoringPath(options.directory)))) return lock;
-  await lock.release();
-  throw new MillraceError(
-    'BACKUP_RESTORE_UNFINISHED',
-    `A restore into ${options.directory} was not finished: what is there is not whole. Run it again; it begins anew.`,
-    { details: { directory: options.directory } },
-  );
-}
-
-/** Under the directory's lock. @throws STORE_KEY_MISSING, STORE_CORRUPT. */
-async function openDisk({ directory, disk, clock, settings, masterKeys }: BrokerOptions): Promise<{
-  readonly disk: Disk;
-  readonly keys: DataKeys | undefined;
-}> {
-  const compression = settings?.storageCompression ?? DEFAULT_BROKER_SETTINGS.storageCompression;
-  if (masterKeys === undefined) {
-    await refuseWithoutKeys(disk, directory);
-    return { disk: new CompressingDisk(disk, compression), keys: undefined };
-  }
-  const prefixes = keyPrefixes(settings?.encryptionPrefixes ?? DEFAULT_BROKER_SETTINGS.encryptionPrefixes);
-  const keys = await openDataKeys(disk, directory, clock, masterKeys, prefixes);
-  return { disk: new CompressingDisk(new EncryptedDisk(disk, keys), compression), keys };
-}
-
-async function recover(options: BrokerOptions, lock: DiskLock): Promise<Parts> {
-  const { directory, clock } = options;
-  const { disk, keys } = await openDisk(options);
-  const settings: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...options.settings };
-  const logger = options.logger ?? silentLogger;
-  const random = options.random ?? Math.random;
-  const pool = new BufferPool(settings.poolBytes);
-  const tail = new TailCache(settings.tailCacheBytes);
-  const state = new BrokerState(settings);
-  const checkpoint = await new CheckpointStore(disk, directory).newest(Number.MAX_SAFE_INTEGER, (problem) =>
-    logger.error(problem),
-  );
-  if (checkpoint !== undefined) state.restore(checkpoint.sections);
-  const report = (problem: string): void => logger.error(problem);
-  const handles = new FileHandles(disk);
-  const dataFiles = new DataFiles();
-  const checkpointer = new Checkpointer({
-    directory,
-    settings,
-    store: state.store,
-    clock,
-    report,
-    removed: (files, removedOrders) => {
-      for (const file of removedOrders) handles.forget(orderPath(directory, file));
-      orders.changed();
-      const journals = files.filter((file) => !isChunk(file));
-      // An open handle would keep the space of a removed file.
-      for (const file of journals) handles.forget(journalPath(directory, file));
-      for (const file of journals) handles.forget(indexPath(directory, file));
-      for (const file of files) if (isChunk(file)) handles.forget(chunkPath(directory, -file));
-      map.removed(journals);
-      logger.info('Files without any readable record were removed.', {
-        journalFiles: journals.length,
-        chunks: files.length - journals.length,
-        bytes: dataFiles.removed(files),
-      });
-    },
-    keys: keys?.all,
-    nextChunk: () => state.chunks.nextChunk,
-    sealed: async (round) => {
-      await addChunks(dataFiles, options, round.chunks);
-      await swapIn(journal, round, logger);
-    },
-    load: options.startWorker === undefined ? eventLoopLoad() : undefined,
-    startWorker: options.startWorker,
-  });
-  const map = new JournalMap(disk, directory);
-  const orders = new OrderFiles(disk, directory);
-  const journal = await LocalJournal.open({
-    directory,
-    disk,
-    fold: state,
-    clock,
-    pool,
-    memory: tail,
-    observer: {
-      begun: (file, commit) => map.begun(file, commit),
-      rolled: (closed: JournalFile) => {
-        dataFiles.added(closed.file, closed.sizeBytes);
-        checkpointer.add(closed.file, closed.sizeBytes);
-      },
-      stopped: (error) => logger.error(error.message, { code: error.code }),
-    },
-    sync: settings.sync,
-    syncIntervalMs: settings.syncIntervalMs,
-    maxBlockingSyncBytes: MAX_BLOCKING_SYNC_BYTES,
-    fileBytes: settings.journalFileBytes,
-    maxStagedBytes: settings.maxStagedBytes,
-    from:
-      checkpoint === undefined
-        ? undefined
-        : { file: checkpoint.file + 1, commit: checkpoint.commit, checksum: checkpoint.commitChecksum },
-    random,
-    lock,
-  });
-  const { recovery } = journal;
-  map.recovered(recovery.files);
-  if (recovery.torn !== undefined) {
-    const { file, position, bytes } = recovery.torn;
-    logger.info('A torn tail that was never acknowledged was cut off the journal.', { file, position, bytes });
-  }
-  return {
-    random,
-    disk,
-    rawDisk: options.disk,
-    keys,
-    settings,
-    clock,
-    logger,
-    lock,
-    pool,
-    tail,
-    handles,
-    state,
-    journal,
-    checkpointer,
-    map,
-    orders,
-    files: dataFiles,
-    directory,
-    startCompaction: options.startCompaction,
-    startTier: options.startTier,
   };
 }

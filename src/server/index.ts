@@ -6,7 +6,8 @@
 export { systemClock } from '../base/clock.ts';
 export { type ErrorCode, type ErrorKind, MillraceError } from '../base/errors.ts';
 export { type Logger, silentLogger } from '../base/logger.ts';
-export { Broker, type BrokerOptions } from '../broker/broker.ts';
+export { Broker } from '../broker/broker.ts';
+export type { BrokerOptions } from '../broker/broker-options.ts';
 export { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from '../broker/settings.ts';
 export { NodeDisk } from '../journal/node-disk.ts';
 export { formatRecordPlace, PARENT_HEADER, parseRecordPlace, type RecordPlace } from '../model/headers.ts';

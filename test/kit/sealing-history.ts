@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import type { Logger } from '../../src/base/logger.ts';
-import { Broker, type BrokerOptions } from '../../src/broker/broker.ts';
+import { Broker } from '../../src/broker/broker.ts';
+import type { BrokerOptions } from '../../src/broker/broker-options.ts';
 import type { BrokerSettings } from '../../src/broker/settings.ts';
 import type { Topic } from '../../src/broker/topic.ts';
 import type { StorageCompression } from '../../src/journal/compression/compressing-disk.ts';

@@ -2,7 +2,10 @@
  * The files that hold records, with their sizes: what is there, and what of it no partition can read any more. For the
  * reclaimer and the metrics; the checkpoint worker alone decides what is removed.
  */
-import { type FileNumber, isChunk } from '../../store/file-number.ts';
+import type { Disk } from '../../journal/disk.ts';
+import { fileSize } from '../../journal/file-size.ts';
+import { chunkPath } from '../../journal/paths.ts';
+import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts';
 
 /** Which files some partition has readable batches in; collected by a pass over all partitions. */
 export class References {
@@ -69,5 +72,17 @@ export class DataFiles {
       sum.bytes += sizeBytes;
     }
     return sum;
+  }
+}
+
+/** With the room that their files take, which is less than their content where that is compressed. Never rejects. */
+export async function addChunks(
+  files: DataFiles,
+  { directory, disk }: { readonly directory: string; readonly disk: Disk },
+  chunks: readonly { readonly chunk: number; readonly sizeBytes: number }[],
+): Promise<void> {
+  for (const { chunk, sizeBytes } of chunks) {
+    const storedBytes = await fileSize(disk, chunkPath(directory, chunk)).catch(() => sizeBytes);
+    files.added(chunkFile(chunk), storedBytes);
   }
 }
