@@ -232,7 +232,7 @@ async function cold(): Promise<void> {
 
 async function coldLocal(data: string, settings: Record<string, string | number>): Promise<void> {
   const ratios: number[] = [];
-  for (let round = 0; round < 3; round++) {
+  for (let turn = 0; turn < 3; turn++) {
     const files = coldFiles(data);
     const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
     const begun = performance.now();
@@ -263,7 +263,7 @@ async function coldStore(data: string, start: BrokerStart, url: string): Promise
     await settled('tiering', async () => (await metric(broker, 'millrace_chunk_files')) === 0);
   }
   const ratios: number[] = [];
-  for (let round = 0; round < 3; round++) {
+  for (let turn = 0; turn < 3; turn++) {
     coldObjects(url);
     const plain = await getAll(url, start.env ?? {});
     coldObjects(url);

@@ -54,7 +54,7 @@ function openJournal(disk: FakeDisk, fold: RecordingFold, clock = new ManualCloc
   });
 }
 
-test('golden: the journal writes the example byte for byte', { timeout: 5_000 }, async () => {
+test('golden: the journal writes the example byte for byte', { timeout: 60_000 }, async () => {
   const disk = new FakeDisk();
   const clock = new ManualClock(1_795_000_000_000);
   const journal = await openJournal(disk, new RecordingFold(), clock);
@@ -67,7 +67,7 @@ test('golden: the journal writes the example byte for byte', { timeout: 5_000 },
   assert.equal(Buffer.from(disk.content().get(PATH) ?? []).toString('hex'), golden.toString('hex'));
 });
 
-test('golden: the example is read', { timeout: 5_000 }, async () => {
+test('golden: the example is read', { timeout: 60_000 }, async () => {
   const disk = new FakeDisk({}, new Map([[PATH, golden]]));
   const lines = [];
   for await (const item of dumpJournal({ disk, directory: DIRECTORY })) lines.push(...describeItem(item));
@@ -95,7 +95,7 @@ test('golden: docs/formats.md shows these bytes', async () => {
   assert.equal(shown.join(''), golden.toString('hex'));
 });
 
-test('a file cut anywhere gives whole commits only', { timeout: 10_000 }, async () => {
+test('a file cut anywhere gives whole commits only', { timeout: 60_000 }, async () => {
   for (let sizeBytes = 0; sizeBytes < golden.length; sizeBytes++) {
     const disk = new FakeDisk({ turns: () => 0 }, new Map([[PATH, golden.subarray(0, sizeBytes)]]));
     const fold = new RecordingFold();
@@ -207,7 +207,7 @@ test('hostile: lengths and counts beyond the file are refused before memory is t
   }
 });
 
-test('a file header of a newer version is refused as such', { timeout: 5_000 }, async () => {
+test('a file header of a newer version is refused as such', { timeout: 60_000 }, async () => {
   const bytes = Buffer.from(encodeFileHeader(FILE_HEADER));
   bytes[4] = 2;
   const { crc32c } = await import('../base/crc32c.ts');

@@ -51,7 +51,7 @@ test('another process is refused with pid, and served once the holder is killed'
   await lock.release();
 });
 
-test('one process gets it once; release is safe twice', { timeout: 5_000 }, async () => {
+test('one process gets it once; release is safe twice', { timeout: 60_000 }, async () => {
   const directory = join(root, 'same');
   const lock = await lockDirectory(directory);
   await assert.rejects(lockDirectory(directory), {
@@ -64,7 +64,7 @@ test('one process gets it once; release is safe twice', { timeout: 5_000 }, asyn
   await (await lockDirectory(directory)).release();
 });
 
-test('a directory that cannot be written says so', { timeout: 5_000 }, async () => {
+test('a directory that cannot be written says so', { timeout: 60_000 }, async () => {
   const file = join(root, 'file');
   await writeFile(file, '');
   await assert.rejects(lockDirectory(join(file, 'below')), { code: 'JOURNAL_IO', message: /Cannot lock/ });

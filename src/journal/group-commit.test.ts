@@ -69,7 +69,7 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-const limit = { timeout: 10_000 };
+const limit = { timeout: 60_000 };
 
 test('what comes in one turn shares one write and one sync', limit, async () => {
   const { journal, fold, disk } = await open();

@@ -41,7 +41,7 @@ async function open(directory: string, options: Partial<LocalJournalOptions> = {
   return { journal, fold, memory };
 }
 
-test('what was acknowledged is replayed after a reopen', { timeout: 10_000 }, async () => {
+test('what was acknowledged is replayed after a reopen', { timeout: 60_000 }, async () => {
   const directory = join(root, 'reopen');
   const first = await open(directory);
   for (let i = 0; i < 50; i++) {
@@ -59,7 +59,7 @@ test('what was acknowledged is replayed after a reopen', { timeout: 10_000 }, as
   await second.journal.close();
 });
 
-test('the memory holds the verbatim image of the file', { timeout: 10_000 }, async () => {
+test('the memory holds the verbatim image of the file', { timeout: 60_000 }, async () => {
   const directory = join(root, 'image');
   const { journal, fold, memory } = await open(directory);
   const waits = [];
@@ -111,7 +111,7 @@ test('rolling keeps one history over many files', { timeout: 20_000 }, async () 
   await third.journal.close();
 });
 
-test('a second opener is refused with the holder named', { timeout: 10_000 }, async () => {
+test('a second opener is refused with the holder named', { timeout: 60_000 }, async () => {
   const directory = join(root, 'locked');
   const first = await open(directory);
   await assert.rejects(open(directory), { code: 'JOURNAL_LOCKED', message: new RegExp(`process ${process.pid}`) });

@@ -14,7 +14,7 @@ const root = await mkdtemp(join(tmpdir(), 'millrace-disk-'));
 after(() => rm(root, { recursive: true }));
 const disk = new NodeDisk();
 
-test('pieces land back to back, blocking or not, more than one call takes', { timeout: 10_000 }, async () => {
+test('pieces land back to back, blocking or not, more than one call takes', { timeout: 60_000 }, async () => {
   const pieces = Array.from({ length: 2500 }, (_, index) => new Uint8Array(index % 7).fill(index % 251));
   const whole = Buffer.concat(pieces);
   const path = join(root, 'pieces');

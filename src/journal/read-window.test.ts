@@ -59,7 +59,7 @@ test('steps of any size see the bytes of the file, one file after the other', { 
   }
 });
 
-test('a failed read is told when its bytes are needed', { timeout: 10_000 }, async () => {
+test('a failed read is told when its bytes are needed', { timeout: 60_000 }, async () => {
   const content = positions(30 * MIB);
   const window = new ReadWindow();
   window.begin(fileOf(content, 9 * MIB), content.length, 0);
@@ -74,7 +74,7 @@ test('a failed read is told when its bytes are needed', { timeout: 10_000 }, asy
   await walk(window, fileOf(content), content, 0, random);
 });
 
-test('a file that became shorter is told', { timeout: 10_000 }, async () => {
+test('a file that became shorter is told', { timeout: 60_000 }, async () => {
   const content = positions(10 * MIB);
   const window = new ReadWindow();
   window.begin(fileOf(content.subarray(0, 6 * MIB)), content.length, 0);

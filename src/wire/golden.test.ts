@@ -16,7 +16,7 @@ function load(file: string): ReadonlyMap<string, Buffer> {
 }
 
 for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.json'))) {
-  describe(`requests of ${file.replace('.json', '')}`, { timeout: 10_000 }, () => {
+  describe(`requests of ${file.replace('.json', '')}`, { timeout: 60_000 }, () => {
     for (const [name, message] of load(file)) {
       it(`${name} decodes, and encodes to the same bytes`, () => {
         const { name: apiName, api, header, body } = decodeRequest(message);
@@ -34,7 +34,7 @@ function decode(file: string, name: string): ReturnType<typeof decodeRequest> {
   return decodeRequest(message);
 }
 
-describe('what the golden requests say', { timeout: 10_000 }, () => {
+describe('what the golden requests say', { timeout: 60_000 }, () => {
   it('kcat commits the offset behind the two records it read', () => {
     const request = decode('kcat-1.7.1.json', 'OffsetCommit v7');
     assert.equal(request.name, 'OffsetCommit');

@@ -180,7 +180,8 @@ test(
       'POST /v1/topics/t/records HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nne',
     );
     await until(() => kit.held()['inFlight'] === 2);
-    const stopped = kit.listener.stop({ deadlineMs: 300 });
+    // Long enough for a write and its sync on a machine that does much else.
+    const stopped = kit.listener.stop({ deadlineMs: 2_000 });
     half.write('lf');
     await until(() => received.includes('"baseOffset":0'));
     assert.match(received, /^HTTP\/1\.1 200 OK\r\n/);

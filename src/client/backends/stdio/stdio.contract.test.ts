@@ -105,7 +105,7 @@ test('property: a header that was written is read, and no line breaks the reader
 });
 
 test('sequences: counted from 0, going on behind a given one; no key reaches everybody', {
-  timeout: 10_000,
+  timeout: 60_000,
 }, async () => {
   const input = new PassThrough();
   await using client = await connect('stdio:///t', { library: { input } });
@@ -131,7 +131,7 @@ test('sequences: counted from 0, going on behind a given one; no key reaches eve
   );
 });
 
-test('group members share by sequence', { timeout: 10_000 }, async () => {
+test('group members share by sequence', { timeout: 60_000 }, async () => {
   const input = new PassThrough();
   await using client = await connect('stdio:///t', { library: { input } });
   const options = { mode: 'load-balanced', group: 'g', value: string() } as const;
@@ -152,7 +152,7 @@ test('group members share by sequence', { timeout: 10_000 }, async () => {
   await assert.rejects(a.seek('earliest'), { code: 'CLIENT_UNSUPPORTED' });
 });
 
-test('what no line can hold is refused; a reader that has gone is said so', { timeout: 10_000 }, async () => {
+test('what no line can hold is refused; a reader that has gone is said so', { timeout: 60_000 }, async () => {
   const output = new PassThrough();
   await using client = await connect('stdio:///t', { library: { output } });
   await using producer = await client.producer({ value: raw() });

@@ -315,9 +315,15 @@ test('a reader of events that reads nothing holds one piece and no more', OPTION
   response.pause();
   response.on('error', () => {});
   const block = Buffer.alloc(512 * 1024, 1);
-  for (let i = 0; i < 24; i++) await kit.post('/v1/stream/s', block, { type: 'application/octet-stream' });
-  await until(() => (kit.held()['answers'] ?? 0) > 0);
-  assert.ok((kit.held()['answers'] ?? 0) <= 1024 * 1024, JSON.stringify(kit.held()));
+  // On a slow disk the reader may be cut before the last of them is written.
+  let peak = 0;
+  const look = (): number => (peak = Math.max(peak, kit.held()['answers'] ?? 0));
+  for (let i = 0; i < 24; i++) {
+    await kit.post('/v1/stream/s', block, { type: 'application/octet-stream' });
+    look();
+  }
+  await until(() => look() > 0);
+  assert.ok(peak <= 1024 * 1024, `${peak} bytes were held`);
   // Nobody waits for it for ever.
   await kit.idle();
 });

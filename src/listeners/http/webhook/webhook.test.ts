@@ -171,7 +171,7 @@ test('receivers that misbehave', { timeout: 20_000 }, async () => {
 });
 
 test('a public name that resolves to this machine is not called, nor one that does so among others', {
-  timeout: 10_000,
+  timeout: 60_000,
 }, async () => {
   using server = await receiver((_request, response) => response.end());
   const port = new URL(server.url).port;
@@ -200,7 +200,7 @@ test('a public name that resolves to this machine is not called, nor one that do
   assert.equal(server.seen.length, 0);
 });
 
-test('who stops gives up what is under way', { timeout: 10_000 }, async () => {
+test('who stops gives up what is under way', { timeout: 60_000 }, async () => {
   using server = await receiver(() => {});
   const controller = new AbortController();
   const answer = sendWebhook(call(server.url), { clock: systemClock, signal: controller.signal });
