@@ -52,12 +52,12 @@ const readBytes = Number(options['read-gb']) * GB;
 
 function say(title: string, figures: Record<string, string | number>): void {
   const words = Object.entries(figures).map(
-    ([name, value]) => `${name} ${typeof value === 'number' ? round(value) : value}`,
+    ([name, value]) => `${name} ${typeof value === 'number' ? rounded(value) : value}`,
   );
   process.stdout.write(`${title}: ${words.join(', ')}\n`);
 }
 
-function round(value: number): number {
+function rounded(value: number): number {
   return Number(value.toPrecision(value >= 1000 ? 6 : 3));
 }
 
