@@ -5,11 +5,15 @@ import type { BrokerSettings } from '../settings.ts';
 const MAX_ROUND = 4;
 /** So many backlogs fit what is kept locally, with a store that takes the rest. */
 const TIER_BACKLOGS = 8;
+/** So many rounds fit what is kept locally. */
+const TIER_ROUNDS = 16;
 /** With so many backlogs of work sealing does not rest, however busy the broker is. */
 const URGENT = 2;
 
-export function maxRoundBytes({ sealBytes }: BrokerSettings): number {
-  return sealBytes * MAX_ROUND;
+/** While a round runs its records are on the disk twice: with a store that keeps the disk small rounds are, too. */
+export function maxRoundBytes({ sealBytes, tierStore, tierLocalBytes }: BrokerSettings): number {
+  const most = sealBytes * MAX_ROUND;
+  return tierStore === '' ? most : Math.min(most, Math.max(sealBytes, tierLocalBytes / TIER_ROUNDS));
 }
 
 /** With so much to seal a round begins although the broker is busy: sooner where sealing is what gives the disk its room back. */

@@ -122,6 +122,28 @@ test('size and age say which files leave; the oldest go first', async () => {
   await broker.close();
 });
 
+// They left in the end alone: as long as uploads went on, the disk filled.
+test('files leave the disk while others wait for their upload', async () => {
+  const held: number[] = [];
+  const opened = await open((memory) => ({
+    url: memory.url,
+    put: async (key, body, options) => {
+      held.push(chunkFiles(opened.disk).length);
+      return await memory.put(key, body, options);
+    },
+    get: async (key, range) => await memory.get(key, range),
+    list: (prefix) => memory.list(prefix),
+    delete: async (key) => await memory.delete(key),
+  }));
+  const { broker, history } = opened;
+  await history.run(new SeededRandom(9), 400);
+  held.length = 0;
+  await broker.tiering.tierer.look();
+  assert.ok(held.length >= 4, `${held.length} uploads`);
+  assert.ok((held.at(-1) ?? 0) < (held[0] ?? 0) - 2, `files during uploads: ${held.join(' ')}`);
+  await broker.close();
+});
+
 test('objects that nobody reads are deleted after their grace, and leftovers are swept', async () => {
   const { broker, history, memory, clock } = await open();
   await history.run(new SeededRandom(10), 400);

@@ -175,6 +175,8 @@ export class Tierer {
         this.counters.storedBytes += storedBytes;
         this.last.waitingChunks -= 1;
         this.last.waitingBytes -= sizeBytes;
+        // Not only in the end: an hour of uploads would leave the disk as full as it is.
+        if (!this.#stopped) await this.#evict(uses);
       } catch (error) {
         // The file may have gone with its last record; damage of one chunk does not keep the others here.
         const { code, message } = asMillraceError(error, 'STORE_IO');

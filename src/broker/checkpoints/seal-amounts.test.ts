@@ -1,0 +1,19 @@
+/** How much may wait to be sealed, and how much a round takes: as ever without an object store, in proportion to the disk with one. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
+import { backlogBytes, maxRoundBytes, urgentBytes } from './seal-amounts.ts';
+
+const GIB = 1024 ** 3;
+
+function amounts(tierStore: string, tierLocalBytes: number): number[] {
+  const settings = { ...DEFAULT_BROKER_SETTINGS, tierStore, tierLocalBytes };
+  return [backlogBytes(settings), urgentBytes(settings), maxRoundBytes(settings)].map((bytes) => bytes / GIB);
+}
+
+test('with a store that takes what the disk does not keep, less waits and rounds are smaller', () => {
+  assert.deepEqual(amounts('', 8 * GIB), [8, 16, 2]);
+  assert.deepEqual(amounts('dir:///a', 16 * GIB), [2, 4, 1]);
+  assert.deepEqual(amounts('dir:///a', 0), [0.5, 1, 0.5]);
+  assert.deepEqual(amounts('dir:///a', 1_000 * GIB), [8, 16, 2]);
+});
