@@ -25,3 +25,13 @@ test('relative links lead somewhere', () => {
   );
   assert.deepEqual(broken, []);
 });
+
+test('examples/README.md names each program', () => {
+  const page = readFileSync(path.join(ROOT, 'examples/README.md'), 'utf8');
+  const programs = readdirSync(path.join(ROOT, 'examples')).filter((name) => /\.(?:ts|html)$/.test(name));
+  assert.ok(programs.length > 20);
+  assert.deepEqual(
+    programs.filter((name) => !page.includes(`\`${name}\``)),
+    [],
+  );
+});
