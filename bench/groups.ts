@@ -3,16 +3,21 @@
  * members over 1,000 partitions takes to settle, in both protocols. `node bench/groups.ts [--seconds N] [--only load|settle] [--protocol classic|consumer] [--heartbeat MS]`.
  *
  * Bounds: the load takes less than 15 % of a core and delays the p99 of durable produces by at most 20 %; the group settles
- * in under 2 s. The broker runs in a process of its own; the members live here, at the level of the wire.
+ * in under 2 s. The broker runs in a process of its own; the members live here, at the level of the wire. Beside the load stands
+ * what a bare Node server takes that echoes as many frames at the same pace: at two thousand a second over a thousand sockets
+ * each wakes the process, and that costs twenty times what a frame costs in a stream of them.
  */
+import { once } from 'node:events';
+import net from 'node:net';
 import { parseArgs } from 'node:util';
 import { makePlan } from '../src/cli/bench/plan.ts';
+import { findListener, readUsage } from '../src/cli/bench/proc-stats.ts';
 import { runBench } from '../src/cli/bench/run-bench.ts';
 import { createTopics, metadata } from '../src/wire/index.ts';
 import { GroupMember, type GroupMemberOptions, type GroupProtocol } from '../test/kit/group-member.ts';
 import { RawClient } from '../test/kit/kafka-kit.ts';
 import { BrokerProcess } from './kit/broker-process.ts';
-import { sleep, TemporaryDirectory } from './kit/measure.ts';
+import { Helper, sleep, TemporaryDirectory } from './kit/measure.ts';
 
 const GROUPS = 200;
 const MEMBERS_PER_GROUP = 5;
@@ -78,18 +83,51 @@ async function producedP99(broker: BrokerProcess): Promise<number> {
   return report.produced?.latency?.p99Ms ?? Number.NaN;
 }
 
+/** CPU of a process while time passes, of one core. */
+async function cpuShare(pid: number): Promise<number> {
+  const before = readUsage(pid)?.cpuSeconds ?? Number.NaN;
+  const startedAt = performance.now();
+  await sleep(seconds * 1000);
+  const spent = (readUsage(pid)?.cpuSeconds ?? Number.NaN) - before;
+  return spent / ((performance.now() - startedAt) / 1000);
+}
+
+/** A frame of about the size of a heartbeat; the second of each pair stands for the commit. */
+const FRAME = Buffer.alloc(104);
+FRAME.writeInt32BE(FRAME.length - 4);
+
+async function measureBare(): Promise<void> {
+  using server = new Helper(new URL('./kit/net-server.ts', import.meta.url), ['echo', '65536']);
+  const { port } = await server.receive<{ port: number }>();
+  const sockets: net.Socket[] = [];
+  const timers: NodeJS.Timeout[] = [];
+  // A millisecond apart, so that the pace is as even as that of members that know nothing of each other.
+  for (let i = 0; i < GROUPS * MEMBERS_PER_GROUP; i++) {
+    const socket = net.connect(port, '127.0.0.1').setNoDelay(true);
+    await once(socket, 'connect');
+    let answers = 0;
+    socket.on('data', () => {
+      answers += 1;
+      if (answers % 2 === 1) socket.write(FRAME);
+    });
+    sockets.push(socket);
+    await sleep(1);
+    timers.push(setInterval(() => socket.write(FRAME), 1_000));
+  }
+  await sleep(3_000);
+  const cpu = await cpuShare(findListener(port) ?? Number.NaN);
+  console.log(`a bare echo server at the same pace: ${(cpu * 100).toFixed(1)} % of a core`);
+  for (const timer of timers) clearInterval(timer);
+  for (const socket of sockets) socket.destroy();
+}
+
 async function measureLoad(protocol: GroupProtocol): Promise<void> {
   using directory = new TemporaryDirectory();
   await using broker = await BrokerProcess.start(directory.path);
   const without = await producedP99(broker);
   const members = await startLoad(broker.address.port, protocol);
   await sleep(2_000);
-  const before = broker.usage();
-  const startedAt = performance.now();
-  await sleep(seconds * 1000);
-  const after = broker.usage();
-  const wall = (performance.now() - startedAt) / 1000;
-  const cpu = ((after?.cpuSeconds ?? 0) - (before?.cpuSeconds ?? 0)) / wall;
+  const cpu = await cpuShare(broker.pid);
   const beside = await producedP99(broker);
   const again = await (async () => {
     for (const member of members) member.kill();
@@ -149,6 +187,7 @@ async function measureSettle(protocol: GroupProtocol): Promise<void> {
   );
 }
 
+if (values.only !== 'settle') await measureBare();
 for (const protocol of ['classic', 'consumer'] as const) {
   if (values.protocol !== undefined && values.protocol !== protocol) continue;
   if (values.only !== 'load') await measureSettle(protocol);
