@@ -16,6 +16,7 @@ import { formatProgress, formatReport } from './bench/report.ts';
 import { type BenchProgress, runBench } from './bench/run-bench.ts';
 import { UsageError } from './failure.ts';
 import { parseKafkaAddress } from './kafka/address.ts';
+import { byteCount } from './options.ts';
 import { print } from './output.ts';
 
 const SUMMARIES: Readonly<Record<BenchMode, string>> = {
@@ -92,7 +93,7 @@ function addOptions(command: Command, mode: BenchMode): Command {
     .option('--pid <pid>', 'process of the broker, for CPU and memory; a local one is found by its port', parseCount)
     .option('--json', 'print the report as JSON');
   if (mode !== 'produce')
-    command.option('--fetch-bytes <bytes>', `bytes of one fetch (default: ${fetchBytes})`, parseBytes);
+    command.option('--fetch-bytes <bytes>', `bytes of one fetch (default: ${fetchBytes})`, byteCount);
   if (mode === 'consume') command.option('--tail', 'only records that arrive from now on');
   if (mode === 'produce' || mode === 'consume') {
     command.option(
@@ -103,7 +104,7 @@ function addOptions(command: Command, mode: BenchMode): Command {
   }
   if (mode === 'consume') return command;
   command
-    .option('--size <bytes>', `bytes of a record's value (default: ${size})`, parseBytes)
+    .option('--size <bytes>', `bytes of a record's value (default: ${size})`, byteCount)
     .option('--batch <records>', `records in a batch; a batch is a request (default: ${batch})`, parseCount)
     .option('--in-flight <n>', `unanswered requests per connection (default: ${inFlight})`, parseCount)
     .option('--acks <0|1|all>', 'when the broker answers (default: all, after sync)', parseAcks)
@@ -116,7 +117,7 @@ function addOptions(command: Command, mode: BenchMode): Command {
   command.option('--consumers <n>', `tailing consumers, each reading everything (default: ${consumers})`, parseCount);
   if (mode === 'fan-out') {
     const what = 'bytes the producer may be ahead of the slowest consumer';
-    command.option('--window <bytes>', `${what} (default: ${window})`, parseBytes);
+    command.option('--window <bytes>', `${what} (default: ${window})`, byteCount);
   }
   return command;
 }
@@ -171,16 +172,6 @@ function parseCount(text: string): number {
   const value = parseNumber(text);
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
   return value;
-}
-
-const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-
-function parseBytes(text: string): number {
-  const match = /^(\d+)([bkmg]?)$/i.exec(text.trim());
-  const unit = BYTE_UNITS[match?.[2]?.toLowerCase() ?? 'none'];
-  if (match === null || unit === undefined)
-    throw new InvalidArgumentError('It must be a number of bytes, like 1000, 64k or 1m.');
-  return Number(match[1]) * unit;
 }
 
 function parseAcks(text: string): -1 | 0 | 1 {

@@ -31,6 +31,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./transactions.ts'),
   },
   { name: 'clients', summary: 'list who is connected', load: () => import('./clients.ts') },
+  {
+    name: 'quotas',
+    summary: 'limit the bytes a second that clients write and read',
+    load: () => import('./quotas.ts'),
+  },
   { name: 'produce', summary: 'write records from stdin or files', load: () => import('./produce.ts') },
   { name: 'commit', summary: 'write records to several topics in one commit', load: () => import('./commit.ts') },
   { name: 'consume', summary: 'read records', load: () => import('./consume.ts') },

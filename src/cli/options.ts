@@ -1,5 +1,5 @@
 /** Options that several commands share, and the parsers of their values. A wrong value is a usage error, exit code 2. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { ApiClient, DEFAULT_HTTP } from './api-client.ts';
 import { UsageError } from './failure.ts';
 
@@ -37,6 +37,17 @@ export function integer(name: string, min: number, max: number): (text: string) 
     if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
     throw new UsageError(`${name} must be a whole number from ${min} to ${max}, not \`${text}\`.`);
   };
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** Parser of a number of bytes, with a unit or without. */
+export function byteCount(text: string): number {
+  const match = /^(\d+)([bkmg]?)$/i.exec(text.trim());
+  const unit = BYTE_UNITS[match?.[2]?.toLowerCase() ?? 'none'];
+  if (match === null || unit === undefined)
+    throw new InvalidArgumentError('It must be a number of bytes, like 1000, 64k or 1m.');
+  return Number(match[1]) * unit;
 }
 
 /** Parser of one of a few words. */

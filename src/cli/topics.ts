@@ -1,5 +1,6 @@
 /** `millrace topics …`: one file per verb. */
 import type { Command } from 'commander';
+import { registerAddPartitions } from './topics-add-partitions.ts';
 import { registerConfig } from './topics-config.ts';
 import { registerCreate } from './topics-create.ts';
 import { registerDelete } from './topics-delete.ts';
@@ -11,11 +12,12 @@ import { registerTruncate } from './topics-truncate.ts';
 export function register(program: Command): void {
   const topics = program
     .command('topics')
-    .description('create, list, describe, configure, truncate, purge and delete topics');
+    .description('create, list, describe, configure, grow, truncate, purge and delete topics');
   registerCreate(topics);
   registerList(topics);
   registerDescribe(topics);
   registerConfig(topics);
+  registerAddPartitions(topics);
   registerTruncate(topics);
   registerPurge(topics);
   registerDelete(topics);

@@ -46,6 +46,58 @@ function jsonLines(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+test('a topic gets more partitions, and never fewer', TIMEOUT, async () => {
+  await ok(['topics', 'create', 'shop/grows', '--partitions', '2']);
+  assert.equal(
+    await ok(['topics', 'add-partitions', 'shop/grows', '--partitions', '5']),
+    'shop.grows has 5 partitions\n',
+  );
+  assert.match(await ok(['topics', 'list', '--prefix', 'shop.grows']), /^shop\.grows +5$/m);
+  const fewer = await millrace(['topics', 'add-partitions', 'shop/grows', '--partitions', '4']);
+  assert.equal(fewer.code, 1);
+  assert.match(fewer.stderr, /shop\.grows.*5/);
+  await ok(['topics', 'delete', 'shop/grows']);
+});
+
+test('quotas are set, listed and taken away, and hold', TIMEOUT, async () => {
+  assert.equal(
+    await ok(['quotas', 'set', 'a b/c', '--produce', '1k', '--consume', '10m']),
+    'a b/c: produce 1024 bytes/s, consume 10485760 bytes/s\n',
+  );
+  assert.equal(
+    await ok(['quotas', 'set', '--default', '--consume', '50m']),
+    'the default: produce without limit, consume 52428800 bytes/s\n',
+  );
+  assert.match(
+    await ok(['quotas', 'list']),
+    /^CLIENT ID +PRODUCE BYTES\/S +CONSUME BYTES\/S\n\(default\) +- +52428800\na b\/c +1024 +10485760\n$/,
+  );
+  const url = `http://${broker.http}/v1/topics/limited/records`;
+  const headers = { 'content-type': 'application/json', 'millrace-client-id': 'a b/c' };
+  const post = async (): Promise<number> => {
+    const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ value: 'x'.repeat(5_000) }) });
+    await answer.text();
+    return answer.status;
+  };
+  assert.equal(await post(), 200);
+  assert.equal(await post(), 429, 'it has written for five seconds to come');
+  await ok(['quotas', 'delete', 'a b/c']);
+  await ok(['quotas', 'delete', '--default']);
+  assert.equal(await post(), 200);
+  assert.equal(await ok(['quotas', 'list', '--json']), '');
+  for (const [args, words] of [
+    [['set', 'etl'], /give --produce, --consume or both/],
+    [['set', '--produce', '1m'], /Name a client id, or give --default/],
+    [['set', 'etl', '--default', '--produce', '1m'], /Name a client id, or give --default/],
+    [['set', 'etl', '--produce', 'much'], /It must be a number of bytes/],
+    [['delete'], /Name a client id, or give --default/],
+  ] as const) {
+    const outcome = await millrace(['quotas', ...args]);
+    assert.equal(outcome.code, 2, args.join(' '));
+    assert.match(outcome.stderr, words);
+  }
+});
+
 test('topics are created, listed, described, configured and deleted', TIMEOUT, async () => {
   assert.equal(
     await ok(['topics', 'create', 'shop/orders', '--partitions', '3']),
