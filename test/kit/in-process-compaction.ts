@@ -5,18 +5,21 @@ import type { CompactionWorker } from '../../src/broker/compaction/compactor.ts'
 import type { CompactionStart, FromCompactionWorker } from '../../src/broker/compaction/messages.ts';
 import type { Disk } from '../../src/journal/disk.ts';
 import { diskWith } from '../../src/journal/open-disk.ts';
+import { MortalDisk } from './mortal-disk.ts';
 
 export function inProcessCompaction(disk: Disk): (start: CompactionStart) => CompactionWorker {
   return (start) => new InProcessCompaction(disk, start);
 }
 
 class InProcessCompaction implements CompactionWorker {
+  readonly #disk: MortalDisk;
   #onMessage: ((message: FromCompactionWorker) => void) | undefined;
   #onExit: (() => void) | undefined;
   #ended = false;
 
   constructor(disk: Disk, { directory, round, keys, compression }: CompactionStart) {
-    void compactRound(diskWith(disk, keys, compression), systemClock, directory, round).then(
+    this.#disk = new MortalDisk(disk);
+    void compactRound(diskWith(this.#disk.disk, keys, compression), systemClock, directory, round).then(
       (answer) => this.#say({ kind: 'done', ...answer }),
       (error: unknown) => this.#say({ kind: 'failed', message: String(error) }),
     );
@@ -30,6 +33,7 @@ class InProcessCompaction implements CompactionWorker {
   async terminate(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    await this.#disk.die();
     this.#onExit?.();
   }
 

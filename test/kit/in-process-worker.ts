@@ -4,19 +4,22 @@ import type { CheckpointWorker } from '../../src/broker/checkpoints/checkpointer
 import type { FromWorker, ToWorker, WorkerStart } from '../../src/broker/checkpoints/messages.ts';
 import { WorkerLoop } from '../../src/broker/checkpoints/worker-loop.ts';
 import type { Disk } from '../../src/journal/disk.ts';
+import { MortalDisk } from './mortal-disk.ts';
 
 export function inProcessWorker(disk: Disk): (start: WorkerStart) => CheckpointWorker {
   return (start) => new InProcessWorker(disk, start);
 }
 
 class InProcessWorker implements CheckpointWorker {
+  readonly #disk: MortalDisk;
   readonly #loop: WorkerLoop;
   #onMessage: ((message: FromWorker) => void) | undefined;
   #onExit: (() => void) | undefined;
   #ended = false;
 
   constructor(disk: Disk, start: WorkerStart) {
-    this.#loop = new WorkerLoop(disk, systemClock, start, {
+    this.#disk = new MortalDisk(disk);
+    this.#loop = new WorkerLoop(this.#disk.disk, systemClock, start, {
       say: (message) => setImmediate(() => this.#ended || this.#onMessage?.(message)),
       close: () => setImmediate(() => this.#end()),
     });
@@ -33,6 +36,7 @@ class InProcessWorker implements CheckpointWorker {
 
   async terminate(): Promise<void> {
     this.#ended = true;
+    await this.#disk.die();
   }
 
   unref(): void {}
