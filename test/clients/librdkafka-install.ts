@@ -29,7 +29,7 @@ export interface LibrdkafkaInstall {
 /** @returns what is already built, or undefined. */
 export function findLibrdkafka(): LibrdkafkaInstall | undefined {
   const { directory, install } = location();
-  return isComplete(directory) ? install : undefined;
+  return isComplete(directory, install.testsDirectory) ? install : undefined;
 }
 
 /**
@@ -39,10 +39,10 @@ export function findLibrdkafka(): LibrdkafkaInstall | undefined {
  */
 export function installLibrdkafka(say: (line: string) => void): LibrdkafkaInstall {
   const { directory, install } = location();
-  if (isComplete(directory)) return install;
+  if (isComplete(directory, install.testsDirectory)) return install;
   say(`building librdkafka ${LIBRDKAFKA.version} and its tests in ${directory}; this takes some minutes`);
   installHeaders(say);
-  buildOnce(directory, () => {
+  buildOnce(directory, install.testsDirectory, () => {
     const source = path.join(directory, 'package/deps/librdkafka');
     buildStep(directory, 'npm', ['pack', '--silent', LIBRDKAFKA.package]);
     const tarball = readdirSync(directory).find((file) => file.endsWith('.tgz'));

@@ -23,7 +23,7 @@ export interface RdkafkaInstall {
 /** @returns what is already built for this Node, or undefined. */
 export function findRdkafka(): RdkafkaInstall | undefined {
   const install = location();
-  return isComplete(install.directory) ? install : undefined;
+  return isComplete(install.directory, install.packageDirectory) ? install : undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export function installRdkafka(say: (line: string) => void): RdkafkaInstall {
   if (found !== undefined) return found;
   const install = location();
   say(`building node-rdkafka ${RDKAFKA_VERSION} in ${install.directory}; this takes some minutes`);
-  buildOnce(install.directory, () => {
+  buildOnce(install.directory, install.packageDirectory, () => {
     writeFileSync(path.join(install.directory, 'package.json'), '{ "private": true }\n');
     const packages = [`node-rdkafka@${RDKAFKA_VERSION}`, `mocha@${MOCHA_VERSION}`];
     const flags = ['--save-exact', '--no-audit', '--no-fund', '--foreground-scripts'];

@@ -18,18 +18,19 @@ export function scratchDirectory(name: string): string {
   return path.join(process.env['MILLRACE_SCRATCH'] ?? path.join(tmpdir(), 'millrace-scratch'), name);
 }
 
-export function isComplete(directory: string): boolean {
-  return existsSync(path.join(directory, COMPLETE));
+/** @param product what the build leaves. Who cleans temporary directories may take it, and leave the mark. */
+export function isComplete(directory: string, product: string): boolean {
+  return existsSync(path.join(directory, COMPLETE)) && existsSync(product);
 }
 
-/** Runs `build` in the folder unless it was completed before; of test files that run at the same time one builds. */
-export function buildOnce(directory: string, build: () => void): void {
-  if (isComplete(directory)) return;
+/** Runs `build` in the folder unless its product is there; of test files that run at the same time one builds. */
+export function buildOnce(directory: string, product: string, build: () => void): void {
+  if (isComplete(directory, product)) return;
   mkdirSync(directory, { recursive: true });
   const lock = path.join(directory, 'lock');
   takeLock(lock);
   try {
-    if (isComplete(directory)) return;
+    if (isComplete(directory, product)) return;
     build();
     writeFileSync(path.join(directory, COMPLETE), '');
   } finally {
