@@ -72,13 +72,15 @@ test('a broker on Ceph radosgw', { timeout: 400_000 }, async (t) => {
 
   await t.test('sealed records leave the disk', async () => {
     const end = Date.now() + 60_000;
-    while ((await metric(broker, 'millrace_tier_evicted_chunks_total')) === 0 || localChunks(broker).length > 0) {
-      assert.ok(Date.now() < end, `still there: ${localChunks(broker).join(' ')}\n${broker.log()}`);
+    let raw = 0;
+    // Chunks leave one after the other: between two of them none may be here, and most records not sealed yet.
+    while (raw <= (RECORDS * RECORD_BYTES) / 2 || localChunks(broker).length > 0) {
+      assert.ok(Date.now() < end, `${raw} bytes moved, still there: ${localChunks(broker).join(' ')}\n${broker.log()}`);
       await sleep(200);
+      raw = await metric(broker, 'millrace_tier_chunk_bytes');
     }
-    const raw = await metric(broker, 'millrace_tier_chunk_bytes');
+    assert.ok((await metric(broker, 'millrace_tier_evicted_chunks_total')) > 0);
     const stored = await metric(broker, 'millrace_tier_stored_bytes');
-    assert.ok(raw > (RECORDS * RECORD_BYTES) / 2, `${raw} bytes were moved`);
     assert.ok(stored < raw * 0.6, `${stored} of ${raw}`);
   });
 
