@@ -31,6 +31,8 @@ export function buildOnce(directory: string, product: string, build: () => void)
   takeLock(lock);
   try {
     if (isComplete(directory, product)) return;
+    // Nobody may take what is half built for what the mark of before stood for.
+    rmSync(path.join(directory, COMPLETE), { force: true });
     build();
     writeFileSync(path.join(directory, COMPLETE), '');
   } finally {
