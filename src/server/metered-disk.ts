@@ -1,7 +1,8 @@
 /** A disk that counts: what is written and how long syncs take, for the metrics. Everything else passes through. */
 import type { Clock } from '../base/clock.ts';
 import { LatencyHistogram } from '../base/latency-histogram.ts';
-import type { Disk, DiskFile, DiskLock, DiskSpace } from '../journal/disk.ts';
+import type { Disk, DiskFile } from '../journal/disk.ts';
+import { DiskOver } from '../journal/disk-over.ts';
 
 export class DiskCounters {
   writes = 0;
@@ -10,47 +11,18 @@ export class DiskCounters {
   readonly syncLatency = new LatencyHistogram();
 }
 
-export class MeteredDisk implements Disk {
+export class MeteredDisk extends DiskOver {
   readonly counters = new DiskCounters();
-  readonly #disk: Disk;
   readonly #clock: Clock;
 
   constructor(disk: Disk, clock: Clock) {
-    this.#disk = disk;
+    super(disk);
     this.#clock = clock;
   }
 
-  async open(path: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile> {
-    const file = await this.#disk.open(path, mode);
+  override async open(path: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile> {
+    const file = await this.inner.open(path, mode);
     return mode === 'read' ? file : new MeteredFile(file, this.counters, this.#clock);
-  }
-
-  list(directory: string): Promise<string[]> {
-    return this.#disk.list(directory);
-  }
-
-  makeDirectory(path: string): Promise<void> {
-    return this.#disk.makeDirectory(path);
-  }
-
-  rename(from: string, to: string): Promise<void> {
-    return this.#disk.rename(from, to);
-  }
-
-  remove(path: string): Promise<void> {
-    return this.#disk.remove(path);
-  }
-
-  syncDirectory(path: string): Promise<void> {
-    return this.#disk.syncDirectory(path);
-  }
-
-  space(path: string): Promise<DiskSpace> {
-    return this.#disk.space(path);
-  }
-
-  lockDirectory(path: string): Promise<DiskLock> {
-    return this.#disk.lockDirectory(path);
   }
 }
 

@@ -5,8 +5,8 @@
 
 import type { BufferPool, Lease } from '../../base/buffer-pool.ts';
 import { crc32c } from '../../base/crc32c.ts';
-import { assert } from '../../base/errors.ts';
 import type { DiskFile } from '../disk.ts';
+import { WrittenFile } from '../written-once.ts';
 import type { BlockCache } from './block-cache.ts';
 import { BLOCK_CODEC, freeBlock, unpackBlock } from './block-packer.ts';
 import type { FileLayout } from './file-layout.ts';
@@ -14,8 +14,7 @@ import type { FileLayout } from './file-layout.ts';
 /** Stored bytes that are read at once. */
 const READ_BYTES = 512 * 1024;
 
-export class CompressedFile implements DiskFile {
-  readonly #file: DiskFile;
+export class CompressedFile extends WrittenFile {
   readonly #layout: FileLayout;
   readonly #number: number;
   readonly #cache: BlockCache;
@@ -23,14 +22,14 @@ export class CompressedFile implements DiskFile {
 
   /** @param number of this open file, for the cache. @param pool for what is read on the way. */
   constructor(file: DiskFile, layout: FileLayout, number: number, cache: BlockCache, pool: BufferPool) {
+    super(file);
     this.#pool = pool;
-    this.#file = file;
     this.#layout = layout;
     this.#number = number;
     this.#cache = cache;
   }
 
-  async read(into: Uint8Array, position: number): Promise<number> {
+  override async read(into: Uint8Array, position: number): Promise<number> {
     const { contentBytes, blockBytes } = this.#layout;
     const end = Math.min(position + into.length, contentBytes);
     let at = position;
@@ -69,31 +68,11 @@ export class CompressedFile implements DiskFile {
     if (position >= contentBytes) return;
     const from = positions[Math.floor(position / blockBytes)] as number;
     const to = positions[Math.min(blockCount, Math.ceil((position + sizeBytes) / blockBytes))] as number;
-    await this.#file.warm?.(from, to - from);
+    await this.file.warm?.(from, to - from);
   }
 
-  async size(): Promise<number> {
+  override async size(): Promise<number> {
     return this.#layout.contentBytes;
-  }
-
-  async close(): Promise<void> {
-    await this.#file.close();
-  }
-
-  async sync(): Promise<void> {
-    await this.#file.sync();
-  }
-
-  async write(): Promise<void> {
-    assert(false, 'a file that was written once is not written again');
-  }
-
-  writeSync(): void {
-    assert(false, 'a file that was written once is not written again');
-  }
-
-  async truncate(): Promise<void> {
-    assert(false, 'a file that was written once is not cut');
   }
 
   #lastOfRead(first: number, wanted: number): number {
@@ -109,7 +88,7 @@ export class CompressedFile implements DiskFile {
     const { positions } = this.#layout;
     const from = positions[first] as number;
     const bytes = lease.bytes.subarray(0, (positions[last + 1] as number) - from);
-    return bytes.subarray(0, await this.#file.read(bytes, from));
+    return bytes.subarray(0, await this.file.read(bytes, from));
   }
 
   /** @param stored blocks from `first` on. */

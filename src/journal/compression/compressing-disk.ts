@@ -9,7 +9,8 @@
  */
 import { basename, dirname } from 'node:path';
 import { BufferPool } from '../../base/buffer-pool.ts';
-import type { Disk, DiskFile, DiskLock, DiskSpace } from '../disk.ts';
+import type { Disk, DiskFile } from '../disk.ts';
+import { DiskOver } from '../disk-over.ts';
 import { BlockCache } from './block-cache.ts';
 import { CompressedFile } from './compressed-file.ts';
 import { END_BYTES, looksCompressed, readLayout } from './file-layout.ts';
@@ -24,9 +25,7 @@ const BLOCK_BYTES = 128 * 1024;
 /** Of freed memory for reads on their way. */
 const POOL_BYTES = 4 * 1024 * 1024;
 
-export class CompressingDisk implements Disk {
-  /** The files as they are, but for encryption. */
-  readonly inner: Disk;
+export class CompressingDisk extends DiskOver {
   readonly #compression: StorageCompression;
   readonly #blockBytes: number;
   readonly #cache = new BlockCache();
@@ -34,9 +33,9 @@ export class CompressingDisk implements Disk {
   readonly #over = new Map<Disk, CompressingDisk>();
   #opened = 0;
 
-  /** @param compression of new files. */
+  /** @param inner the files as they are, but for encryption. @param compression of new files. */
   constructor(inner: Disk, compression: StorageCompression, blockBytes = BLOCK_BYTES) {
-    this.inner = inner;
+    super(inner);
     this.#compression = compression;
     this.#blockBytes = blockBytes;
   }
@@ -49,7 +48,7 @@ export class CompressingDisk implements Disk {
     return disk;
   }
 
-  async open(path: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile> {
+  override async open(path: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile> {
     const file = await this.inner.open(path, mode);
     if (!isChunk(path)) return file;
     if (mode === 'create') return this.#compression === 'none' ? file : new NewCompressedFile(file, this.#blockBytes);
@@ -64,34 +63,6 @@ export class CompressingDisk implements Disk {
       await file.close();
       throw error;
     }
-  }
-
-  list(directory: string): Promise<string[]> {
-    return this.inner.list(directory);
-  }
-
-  makeDirectory(path: string): Promise<void> {
-    return this.inner.makeDirectory(path);
-  }
-
-  rename(from: string, to: string): Promise<void> {
-    return this.inner.rename(from, to);
-  }
-
-  remove(path: string): Promise<void> {
-    return this.inner.remove(path);
-  }
-
-  syncDirectory(path: string): Promise<void> {
-    return this.inner.syncDirectory(path);
-  }
-
-  space(path: string): Promise<DiskSpace> {
-    return this.inner.space(path);
-  }
-
-  lockDirectory(path: string): Promise<DiskLock> {
-    return this.inner.lockDirectory(path);
   }
 }
 

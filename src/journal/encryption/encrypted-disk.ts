@@ -8,7 +8,8 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { MillraceError } from '../../base/errors.ts';
-import type { Disk, DiskFile, DiskLock, DiskSpace } from '../disk.ts';
+import type { Disk, DiskFile } from '../disk.ts';
+import { DiskOver } from '../disk-over.ts';
 import { BlockFile, NewBlockFile } from './block-file.ts';
 import { type DataKeys, deriveKey } from './data-keys.ts';
 import { decodeHead, type FileHead, HEAD_BYTES, looksEncrypted, newHead } from './file-head.ts';
@@ -16,18 +17,16 @@ import { StreamFile, StreamSpans, writeHead } from './stream-file.ts';
 
 const DATA_FILE = /^\d{10}\.(journal|index|order|checkpoint|chunk)(\.tmp)?$/;
 
-export class EncryptedDisk implements Disk {
+export class EncryptedDisk extends DiskOver {
   readonly keys: DataKeys;
-  /** The files as they are. */
-  readonly inner: Disk;
   readonly #prefix: string;
   readonly #under = new Map<string, EncryptedDisk>();
   /** Of streams that are open, by their paths. */
   readonly #streams = new Map<string, StreamSpans>();
 
-  /** @param prefix new files get its key. */
+  /** @param inner the files as they are. @param prefix new files get its key. */
   constructor(inner: Disk, keys: DataKeys, prefix = '') {
-    this.inner = inner;
+    super(inner);
     this.keys = keys;
     this.#prefix = prefix;
   }
@@ -51,7 +50,7 @@ export class EncryptedDisk implements Disk {
     }
   }
 
-  async open(path: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile> {
+  override async open(path: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile> {
     const file = await this.inner.open(path, mode);
     if (!DATA_FILE.test(basename(path))) return file;
     try {
@@ -62,34 +61,10 @@ export class EncryptedDisk implements Disk {
     }
   }
 
-  list(directory: string): Promise<string[]> {
-    return this.inner.list(directory);
-  }
-
-  makeDirectory(path: string): Promise<void> {
-    return this.inner.makeDirectory(path);
-  }
-
   /** An old journal file that becomes the next one gets a new key before anything is written over it. */
-  async rename(from: string, to: string): Promise<void> {
-    await this.inner.rename(from, to);
+  override async rename(from: string, to: string): Promise<void> {
+    await super.rename(from, to);
     if (to.endsWith('.journal')) await this.#renew(to);
-  }
-
-  remove(path: string): Promise<void> {
-    return this.inner.remove(path);
-  }
-
-  syncDirectory(path: string): Promise<void> {
-    return this.inner.syncDirectory(path);
-  }
-
-  space(path: string): Promise<DiskSpace> {
-    return this.inner.space(path);
-  }
-
-  lockDirectory(path: string): Promise<DiskLock> {
-    return this.inner.lockDirectory(path);
   }
 
   async #create(path: string, file: DiskFile): Promise<DiskFile> {
