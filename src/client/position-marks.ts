@@ -43,6 +43,22 @@ export class PositionMarks {
     }
   }
 
+  /**
+   * Takes all marks and has them saved; those of a save that fails are put back.
+   * @returns what was saved. @throws what `save` does.
+   */
+  async commit(save: (marks: readonly PositionMark[]) => Promise<unknown>): Promise<readonly PositionMark[]> {
+    const marks = this.take();
+    if (marks.length === 0) return marks;
+    try {
+      await save(marks);
+    } catch (error) {
+      this.putBack(marks);
+      throw error;
+    }
+    return marks;
+  }
+
   /** Forgets marks of partitions for which `keep` is false. */
   retain(keep: (place: Required<Place>) => boolean): void {
     for (const mark of this.take()) if (keep(mark)) this.putBack([mark]);

@@ -114,14 +114,8 @@ export class FileReader implements Reader, GroupMember {
   }
 
   async commit(): Promise<void> {
-    const marks = this.#marks.take();
-    if (this.#group === undefined || marks.length === 0) return;
-    try {
-      await this.#group.save(marks);
-    } catch (error) {
-      this.#marks.putBack(marks);
-      throw error;
-    }
+    const group = this.#group;
+    if (group !== undefined) await this.#marks.commit((marks) => group.save(marks));
   }
 
   async seek(position: ExactPosition, place: Place): Promise<void> {

@@ -108,15 +108,10 @@ export class HttpReader implements Reader {
   }
 
   async commit(): Promise<void> {
-    const marks = this.#marks.take();
-    if (this.#group === undefined || marks.length === 0) return;
-    try {
-      await this.#group.save(marks);
-    } catch (error) {
-      this.#marks.putBack(marks);
-      throw error;
-    }
-    for (const mark of marks) this.#starts.set(partitionKey(mark), mark.nextOffset);
+    const group = this.#group;
+    if (group === undefined) return;
+    for (const mark of await this.#marks.commit((marks) => group.save(marks)))
+      this.#starts.set(partitionKey(mark), mark.nextOffset);
   }
 
   async seek(position: ExactPosition, place: Place): Promise<void> {
