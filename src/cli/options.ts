@@ -50,6 +50,9 @@ export function byteCount(text: string): number {
   return Number(match[1]) * unit;
 }
 
+/** Parser of `--partitions`. The broker decides on its own limit; this one catches slips of the finger before anything is sent. */
+export const partitionCount = integer('--partitions', 1, 1_000_000);
+
 /** Parser of one of a few words. */
 export function oneOf<T extends string>(name: string, words: readonly T[]): (text: string) => T {
   return (text) => {

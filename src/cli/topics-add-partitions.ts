@@ -1,12 +1,9 @@
 /** `millrace topics add-partitions`. */
 import type { Command } from 'commander';
 import { topicPath } from './api-client.ts';
-import { type ClientOptions, integer, withClient, withClientOptions } from './options.ts';
+import { type ClientOptions, partitionCount, withClient, withClientOptions } from './options.ts';
 import { plural, printJson, printLine } from './output.ts';
 import type { TopicDetail } from './topic-answers.ts';
-
-/** The broker decides on its own limit; this one catches slips of the finger before anything is sent. */
-const MAX_PARTITIONS = 1_000_000;
 
 interface Options extends ClientOptions {
   readonly partitions: number;
@@ -21,7 +18,7 @@ stand in two. Partitions are never taken away.`;
 
 export function registerAddPartitions(topics: Command): void {
   withClientOptions(topics.command('add-partitions <name>').description('give a topic more partitions'))
-    .requiredOption('--partitions <count>', 'how many it has then, in all', integer('--partitions', 1, MAX_PARTITIONS))
+    .requiredOption('--partitions <count>', 'how many it has then, in all', partitionCount)
     .addHelpText('after', EXAMPLES)
     .action(addPartitions);
 }

@@ -1,12 +1,9 @@
 /** `millrace topics create`. */
 import type { Command } from 'commander';
 import { MillraceError } from '../base/errors.ts';
-import { assignment, type ClientOptions, collect, integer, withClient, withClientOptions } from './options.ts';
+import { assignment, type ClientOptions, collect, partitionCount, withClient, withClientOptions } from './options.ts';
 import { plural, printJson, printLine } from './output.ts';
 import type { TopicDetail } from './topic-answers.ts';
-
-/** The broker decides on its own limit; this one catches slips of the finger before anything is sent. */
-const MAX_PARTITIONS = 1_000_000;
 
 interface Options extends ClientOptions {
   readonly partitions?: number;
@@ -21,11 +18,7 @@ Examples:
 
 export function registerCreate(topics: Command): void {
   withClientOptions(topics.command('create <name...>').description('create topics; done when they are durable'))
-    .option(
-      '--partitions <count>',
-      "number of partitions (default: the broker's)",
-      integer('--partitions', 1, MAX_PARTITIONS),
-    )
+    .option('--partitions <count>', "number of partitions (default: the broker's)", partitionCount)
     .option(
       '--config <name=value>',
       'a setting of the topic, for instance max.message.bytes=4194304; may be repeated',
