@@ -12,7 +12,14 @@ import { inProcessTier } from '../../test/kit/in-process-tier.ts';
 import { FIRST_MASTER } from '../../test/kit/keys.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
 import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
-import { openOn, readTopic, SEALING_DIRECTORY, SealingHistory, settle } from '../../test/kit/sealing-history.ts';
+import {
+  openOn,
+  readTopic,
+  readTopics,
+  SEALING_DIRECTORY,
+  SealingHistory,
+  settle,
+} from '../../test/kit/sealing-history.ts';
 import { SeededRandom } from '../../test/kit/seeded-random.ts';
 import type { StorageCompression } from '../journal/compression/compressing-disk.ts';
 import type { MasterKeys } from '../journal/encryption/master-keys.ts';
@@ -44,18 +51,6 @@ function setUp(tierLocalBytes = NEVER): Setup {
     open: (storageCompression, masterKeys) =>
       openOn(disk, clock, undefined, { ...settings, storageCompression }, { startTier, masterKeys }),
   };
-}
-
-async function contents(broker: Broker): Promise<Map<string, string[]>> {
-  const found = new Map<string, string[]>();
-  for (const topic of broker.topics.list()) {
-    const read = await readTopic(broker, topic);
-    found.set(
-      topic.name,
-      read.map(({ offset, bytes }) => `${offset} ${bytes.toString('base64')}`),
-    );
-  }
-  return found;
 }
 
 function chunkFiles(disk: FakeDisk): [string, Uint8Array][] {
@@ -109,24 +104,24 @@ for (const masterKeys of [undefined, FIRST_MASTER]) {
           assert.ok(!Buffer.from(bytes).toString('latin1').includes('MRCZ'), `${path} is encrypted over all`);
         }
       }
-      const all = await contents(broker);
+      const all = await readTopics(broker);
       const backup = await takeBackup(broker);
       await broker.tiering.tierer.look();
       assert.ok(broker.tiering.tierer.counters.evicted > 0);
       assert.ok(memory.objects.size > 0);
-      assert.deepEqual(await contents(broker), all);
+      assert.deepEqual(await readTopics(broker), all);
       const mixed = await takeBackup(broker);
       await broker.close();
       await assertVerified(disk, masterKeys);
       const again = await open('zstd', masterKeys);
-      assert.deepEqual(await contents(again), all);
+      assert.deepEqual(await readTopics(again), all);
       await again.close();
       for (const bytes of [backup, mixed]) {
         const target = new FakeDisk({ turns: () => 0 });
         const place = masterKeys === undefined ? SEALING_DIRECTORY : { directory: SEALING_DIRECTORY, masterKeys };
         assert.deepEqual((await restoreOn(target, place, bytes)).problems, []);
         const restored = await openOn(target, new ManualClock(clock.now()), undefined, {}, { masterKeys });
-        assert.deepEqual(await contents(restored), all);
+        assert.deepEqual(await readTopics(restored), all);
         await restored.close();
       }
     },
@@ -139,12 +134,12 @@ test('turned on and off again: chunks of both forms are read, merged, and stay w
   let before: Map<string, string[]> | undefined;
   for (const [round, compression] of (['none', 'zstd', 'none', 'zstd'] as const).entries()) {
     const broker = await open(compression);
-    if (before !== undefined) assert.deepEqual(await contents(broker), before);
+    if (before !== undefined) assert.deepEqual(await readTopics(broker), before);
     const history =
       round === 0 ? await SealingHistory.begin(broker, disk, clock) : new SealingHistory(broker, disk, clock);
     await history.run(new SeededRandom(round + 10), 150);
     for (const magic of magicsOf(disk)) seen.add(magic);
-    before = await contents(broker);
+    before = await readTopics(broker);
     await broker.close();
     await assertVerified(disk);
   }

@@ -12,7 +12,14 @@ import { inProcessTier } from '../../test/kit/in-process-tier.ts';
 import { FIRST_MASTER, OTHER_MASTER, ROTATED_MASTERS } from '../../test/kit/keys.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
 import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
-import { openOn, readTopic, SEALING_DIRECTORY, SealingHistory, settle } from '../../test/kit/sealing-history.ts';
+import {
+  openOn,
+  readTopic,
+  readTopics,
+  SEALING_DIRECTORY,
+  SealingHistory,
+  settle,
+} from '../../test/kit/sealing-history.ts';
 import { SeededRandom } from '../../test/kit/seeded-random.ts';
 import { loadDataKeys, shredKeys } from '../journal/encryption/key-files.ts';
 import type { MasterKeys } from '../journal/encryption/master-keys.ts';
@@ -44,17 +51,6 @@ function setUp(prefixes = '', tierLocalBytes = NEVER): Setup {
   };
 }
 
-async function contents(broker: Broker): Promise<Map<string, string[]>> {
-  const found = new Map<string, string[]>();
-  for (const topic of broker.topics.list()) {
-    found.set(
-      topic.name,
-      (await readTopic(broker, topic)).map(({ offset, bytes }) => `${offset} ${bytes.toString('base64')}`),
-    );
-  }
-  return found;
-}
-
 /** Words that stand in what is written. */
 const WORDS = ['vvvvvvvvvvvvvvvv', 'small.a', 'retention.ms', 'MRC1', 'MRCK', 'MRIX', 'MRCP', 'MROR', 'MRTC\u0001'];
 
@@ -82,7 +78,7 @@ test('nothing stands in the clear, in files, objects and backups, and all of it 
   await history.run(new SeededRandom(1), 400);
   await broker.tiering.tierer.look();
   assert.ok(broker.tiering.tierer.counters.evicted > 0);
-  const before = await contents(broker);
+  const before = await readTopics(broker);
   const backup = await takeBackup(broker);
   assertNothingClear(disk.content());
   assertNothingClear([...memory.objects].map(([key, { body }]) => [key, body]));
@@ -90,7 +86,7 @@ test('nothing stands in the clear, in files, objects and backups, and all of it 
   await broker.close();
   await assertVerified(disk, FIRST_MASTER);
   const again = await open(FIRST_MASTER);
-  assert.deepEqual(await contents(again), before);
+  assert.deepEqual(await readTopics(again), before);
   await again.close();
   const target = new FakeDisk({ turns: () => 0 });
   await assert.rejects(restoreOn(target, SEALING_DIRECTORY, backup), { code: 'STORE_KEY_MISSING' });
@@ -98,7 +94,7 @@ test('nothing stands in the clear, in files, objects and backups, and all of it 
   assert.deepEqual(problems, []);
   assertNothingClear(target.content());
   const restored = await openOn(target, new ManualClock(), undefined, {}, { masterKeys: FIRST_MASTER });
-  assert.deepEqual(await contents(restored), before);
+  assert.deepEqual(await readTopics(restored), before);
   await restored.close();
 });
 
@@ -107,17 +103,17 @@ test('turned on later: what comes from then on is encrypted, and what was there 
   const plain = await open(undefined);
   const history = await SealingHistory.begin(plain, disk, clock);
   await history.run(new SeededRandom(2), 60);
-  const before = await contents(plain);
+  const before = await readTopics(plain);
   await plain.close();
   const old = new Set(disk.content().keys());
   const broker = await open(FIRST_MASTER);
-  assert.deepEqual(await contents(broker), before);
+  assert.deepEqual(await readTopics(broker), before);
   await new SealingHistory(broker, disk, clock).run(new SeededRandom(3), 300);
-  const after = await contents(broker);
+  const after = await readTopics(broker);
   assertNothingClear([...disk.content()].filter(([path]) => !old.has(path)));
   await broker.close();
   const again = await open(FIRST_MASTER);
-  assert.deepEqual(await contents(again), after);
+  assert.deepEqual(await readTopics(again), after);
   await again.close();
 });
 
@@ -125,7 +121,7 @@ test('without the key, or with a wrong one, nothing starts and nothing is change
   const { disk, open, clock } = setUp();
   const broker = await open(FIRST_MASTER);
   await (await SealingHistory.begin(broker, disk, clock)).run(new SeededRandom(4), 100);
-  const before = await contents(broker);
+  const before = await readTopics(broker);
   await broker.close();
   const files = disk.content();
   for (const masters of [undefined, OTHER_MASTER]) {
@@ -133,7 +129,7 @@ test('without the key, or with a wrong one, nothing starts and nothing is change
   }
   assert.deepEqual(disk.content(), files);
   const again = await open(FIRST_MASTER);
-  assert.deepEqual(await contents(again), before);
+  assert.deepEqual(await readTopics(again), before);
   await again.close();
 });
 
@@ -147,10 +143,10 @@ test('a master key is rotated without a data file being written again', DEADLINE
   const content = disk.content();
   for (const [path, bytes] of chunks) assert.deepEqual(content.get(path), bytes);
   await new SealingHistory(rotated, disk, clock).run(new SeededRandom(6), 100);
-  const before = await contents(rotated);
+  const before = await readTopics(rotated);
   await rotated.close();
   const alone = await open([ROTATED_MASTERS[0]]);
-  assert.deepEqual(await contents(alone), before);
+  assert.deepEqual(await readTopics(alone), before);
   await alone.close();
 });
 
@@ -165,7 +161,7 @@ test('deleting the key of a prefix takes the sealed records under it, and no oth
     await produce(broker, topic, 0, batchOf(['v'.repeat(900)], undefined, clock.now()));
     await settle(broker);
   }
-  const before = await contents(broker);
+  const before = await readTopics(broker);
   await broker.close();
   assert.equal(await shredKeys(disk, SEALING_DIRECTORY, 'small.', clock.now()), 1);
   const after = await open(FIRST_MASTER);

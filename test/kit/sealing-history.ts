@@ -205,6 +205,19 @@ export async function readTopic(broker: Broker, topic: Topic): Promise<Read[]> {
   return read;
 }
 
+/** Batches of all topics by name, to compare two brokers with. */
+export async function readTopics(broker: Broker): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  for (const topic of broker.topics.list()) {
+    const read = await readTopic(broker, topic);
+    found.set(
+      topic.name,
+      read.map(({ offset, bytes }) => `${offset} ${bytes.toString('base64')}`),
+    );
+  }
+  return found;
+}
+
 /**
  * What a broker that was opened after a crash at `prefix` has to have: everything acknowledged by then and not deleted, byte
  * for byte; nothing else but what was on its way; log starts that were decided.

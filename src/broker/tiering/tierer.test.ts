@@ -10,7 +10,7 @@ import { FakeDisk } from '../../../test/kit/fake-disk.ts';
 import { inProcessTier } from '../../../test/kit/in-process-tier.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { HostileObjectStore, MemoryObjectStore } from '../../../test/kit/memory-object-store.ts';
-import { openOn, readTopic, SEALING_DIRECTORY, SealingHistory, settle } from '../../../test/kit/sealing-history.ts';
+import { openOn, readTopics, SEALING_DIRECTORY, SealingHistory, settle } from '../../../test/kit/sealing-history.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import type { ObjectStore } from '../../store/object-store.ts';
 import type { Broker } from '../broker.ts';
@@ -30,18 +30,6 @@ async function open(store: (memory: MemoryObjectStore) => ObjectStore = (memory)
   return { disk, clock, memory, broker, history, startTier };
 }
 
-async function contents(broker: Broker): Promise<Map<string, string[]>> {
-  const found = new Map<string, string[]>();
-  for (const topic of broker.topics.list()) {
-    const read = await readTopic(broker, topic);
-    found.set(
-      topic.name,
-      read.map(({ offset, bytes }) => `${offset} ${bytes.toString('base64')}`),
-    );
-  }
-  return found;
-}
-
 function chunkFiles(disk: FakeDisk): string[] {
   return [...disk.content().keys()].filter((path) => path.startsWith(`${SEALING_DIRECTORY}/chunk/`));
 }
@@ -49,19 +37,19 @@ function chunkFiles(disk: FakeDisk): string[] {
 test('sealed chunks leave the disk and are read back byte for byte; a restart reads them too', async () => {
   const { broker, history, disk, memory, clock, startTier } = await open();
   await history.run(new SeededRandom(5), 500);
-  const before = await contents(broker);
+  const before = await readTopics(broker);
   assert.ok(chunkFiles(disk).length > 2);
   await broker.tiering.tierer.look();
   assert.deepEqual(chunkFiles(disk), [], 'everything that was sealed is in the store alone');
   assert.ok(memory.objects.size > 2);
-  assert.deepEqual(await contents(broker), before);
+  assert.deepEqual(await readTopics(broker), before);
   assert.ok(broker.tiering.cache.counters.fetches > 0);
   const { fetches } = broker.tiering.cache.counters;
-  assert.deepEqual(await contents(broker), before);
+  assert.deepEqual(await readTopics(broker), before);
   assert.equal(broker.tiering.cache.counters.fetches, fetches, 'the second time from the cache');
   await broker.close();
   const again = await openOn(disk, clock, undefined, SETTINGS, { startTier });
-  assert.deepEqual(await contents(again), before);
+  assert.deepEqual(await readTopics(again), before);
   await again.close();
 });
 
@@ -94,9 +82,9 @@ test('many readers of one block share one fetch', async () => {
 test('the cache stays within its limit', async () => {
   const { broker, history } = await open(undefined, { ...SETTINGS, tierCacheBytes: 10_000 });
   await history.run(new SeededRandom(8), 600);
-  const before = await contents(broker);
+  const before = await readTopics(broker);
   await broker.tiering.tierer.look();
-  assert.deepEqual(await contents(broker), before);
+  assert.deepEqual(await readTopics(broker), before);
   assert.ok(broker.tiering.cache.counters.dropped > 0);
   // One file more than the limit may be held: the one that was read last.
   assert.ok(broker.tiering.cache.sizeBytes < 10_000 + 8_000, `${broker.tiering.cache.sizeBytes}`);
@@ -179,13 +167,13 @@ test('a store that is down delays, and is told once; writes and reads of what is
   await broker.tiering.tierer.look();
   assert.equal(broker.tiering.tierer.last.reachable, false);
   assert.equal(chunkFiles(disk).length, files);
-  const before = await contents(broker);
+  const before = await readTopics(broker);
   assert.ok(hostile !== undefined);
   hostile.hostility = {};
   await broker.tiering.tierer.look();
   assert.equal(broker.tiering.tierer.last.reachable, true);
   assert.deepEqual(chunkFiles(disk), []);
-  assert.deepEqual(await contents(broker), before);
+  assert.deepEqual(await readTopics(broker), before);
   hostile.hostility = { refuse: 1 };
   broker.tiering.cache.forget(1);
   const large = broker.topics.find('large')?.partitions[0];
@@ -213,7 +201,7 @@ for (const seed of [1, 2, 3]) {
     for (const topic of broker.topics.list()) await readSome(broker, topic);
     hostile.hostility = {};
     await settle(broker);
-    const found = await contents(broker);
+    const found = await readTopics(broker);
     const sent = new Map(history.acked.map((each) => [`${each.topic} ${each.offset}`, each.bytes.toString('base64')]));
     for (const topic of broker.topics.list()) {
       for (const record of found.get(topic.name) ?? []) {
