@@ -3,10 +3,11 @@
  * checkpoint, without indexes, with leftovers, and after old files were removed.
  */
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { batchOf, fetchOnce, openBroker, produce, splitBatches } from '../../../test/kit/broker-kit.ts';
+import { copyAsKilled } from '../../../test/kit/killed-copy.ts';
 import { TempDirectory } from '../../../test/kit/temp-directory.ts';
 import { lastOffset } from '../../model/record-batch.ts';
 import type { Broker } from '../broker.ts';
@@ -44,8 +45,7 @@ test('killed at any time around indexes and checkpoints, it reads all there was'
   for (let round = 1; round <= 5; round++) {
     await fill(broker, 't', 45);
     const copy = join(copies.path, String(round));
-    // What a kill -9 leaves, give or take what the worker writes meanwhile: each file is there whole or not at all.
-    cpSync(join(directory.path, 'data'), copy, { recursive: true, filter: (path) => !/lock|\.tmp$/.test(path) });
+    copyAsKilled(join(directory.path, 'data'), copy);
     writeFileSync(join(copy, 'journal', '0000000001.index.tmp'), 'half');
     const again = await openBroker(copy, { settings: SETTINGS });
     assert.equal(await readAll(again, 't'), round * 45);

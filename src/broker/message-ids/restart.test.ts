@@ -5,17 +5,19 @@
  * had to go by: checkpoint, journal or both.
  */
 import assert from 'node:assert/strict';
-import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fetchOnce, openBroker, produce, splitBatches } from '../../../test/kit/broker-kit.ts';
+import { copyAsKilled } from '../../../test/kit/killed-copy.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { messageBatch, placesOf } from '../../../test/kit/message-batch.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import { TempDirectory } from '../../../test/kit/temp-directory.ts';
+import type { LocalJournal } from '../../journal/local-journal.ts';
 import type { CodecName } from '../../model/record-batch.ts';
 import { isControl, lastOffset } from '../../model/record-batch.ts';
 import type { Broker } from '../broker.ts';
+import { rollJournal } from '../chunks/roll-journal.ts';
 
 const DEADLINE = { timeout: 120_000 };
 const WINDOW_MS = 60_000;
@@ -129,12 +131,11 @@ for (const seed of [1, 2, 3]) {
       else if (dice < 16 && model.pending.size > 0) await endTransaction(random.below(2) === 0);
       else if (dice < 20) {
         if (restarts % 2 === 0) {
-          while (broker.checkpointer.waitingFiles > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+          assert.ok(await broker.checkpointer.checkpointThrough(await rollJournal(broker.journal as LocalJournal)));
         }
         checkpoints = Math.max(checkpoints, broker.checkpointer.lastCheckpoint);
-        // What a kill -9 leaves: the files as they are.
         const [from, copy] = [String(copies), String(copies + 1)].map((name) => join(directory.path, name));
-        cpSync(from as string, copy as string, { recursive: true, filter: (path) => !/lock|\.tmp$/.test(path) });
+        copyAsKilled(from as string, copy as string);
         await broker.close();
         broker = await openBroker(copy as string, options);
         copies += 1;

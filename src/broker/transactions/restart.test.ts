@@ -5,15 +5,17 @@
  * files end, and that no producer id is given out twice. Power loss: test/sim/transactions.test.ts.
  */
 import assert from 'node:assert/strict';
-import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { batchOf, openBroker, splitBatches } from '../../../test/kit/broker-kit.ts';
 import { committedRecords } from '../../../test/kit/committed-reader.ts';
+import { copyAsKilled } from '../../../test/kit/killed-copy.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import { TempDirectory } from '../../../test/kit/temp-directory.ts';
+import type { LocalJournal } from '../../journal/local-journal.ts';
 import { lastOffset } from '../../model/record-batch.ts';
 import type { Broker } from '../broker.ts';
+import { rollJournal } from '../chunks/roll-journal.ts';
 import { FetchItem, type FetchRequest, releaseFetch } from '../fetch.ts';
 import { ProduceItem } from '../produce.ts';
 
@@ -85,10 +87,6 @@ async function readCommitted(broker: Broker, index: number): Promise<string[]> {
   }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
 test('over files, checkpoints and restarts, consumers see what was committed and nothing else', DEADLINE, async () => {
   using directory = new TempDirectory();
   const random = new SeededRandom(11);
@@ -119,12 +117,13 @@ test('over files, checkpoints and restarts, consumers see what was committed and
       await end(broker, who, committed);
       if (committed) for (const index of [0, 1]) expected[index]?.push(...(values[which]?.[index] ?? []));
     }
-    if (round % 2 === 0) await until(() => broker.checkpointer.waitingFiles === 0);
+    if (round % 2 === 0) {
+      assert.ok(await broker.checkpointer.checkpointThrough(await rollJournal(broker.journal as LocalJournal)));
+    }
     checkpoints = Math.max(checkpoints, broker.checkpointer.lastCheckpoint);
-    // What a kill -9 leaves: the files as they are.
     const copy = join(directory.path, String(round));
     const from = join(directory.path, String(round - 1));
-    cpSync(from, copy, { recursive: true, filter: (path) => !/lock|\.tmp$/.test(path) });
+    copyAsKilled(from, copy);
     await broker.close();
     broker = await openBroker(copy, { settings: SETTINGS });
     for (const index of [0, 1]) {
@@ -161,7 +160,7 @@ test('a restart keeps ids, epochs and sequences, and gives no producer id out tw
     assert.ok(!given.has(fresh.producerId), `${fresh.producerId} was given out before`);
     given.add(fresh.producerId);
     const next = join(directory.path, String(round));
-    cpSync(path, next, { recursive: true, filter: (each) => !/lock|\.tmp$/.test(each) });
+    copyAsKilled(path, next);
     await broker.close();
     path = next;
     broker = await openBroker(path, { settings: SETTINGS });
