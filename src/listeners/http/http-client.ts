@@ -37,7 +37,7 @@ export class HttpClient implements ConnectedClient {
     return this.#socket.bytesWritten;
   }
 
-  requested({ headers }: IncomingMessage): void {
+  requested({ headers }: { readonly headers: IncomingHttpHeaders }): void {
     this.requests += 1;
     this.#introduced(headers, undefined);
   }

@@ -2,7 +2,10 @@
  * The HTTP listener: fastify with our limits, errors and routes. docs/protocol.md says what it serves.
  *
  * ```
- *  socket ─► node's parser ─► rewriteUrl (topic names) ─► onRequest (limits, CORS) ─► body ─► schema ─► route ─► broker
+ *  socket ─► plain POST of records? ─► broker                       (plain-posts)
+ *                │ no
+ *                ▼
+ *            node's parser ─► rewriteUrl (topic names) ─► onRequest (limits, CORS) ─► body ─► schema ─► route ─► broker
  *                │ not HTTP                                   any refusal ─► problem+json
  *                └─► refuseSocket
  * ```
@@ -23,7 +26,8 @@ import { applyCors } from './cors.ts';
 import { HttpCounters } from './counters.ts';
 import { MethodTable } from './method-table.ts';
 import type { RouteFacts } from './openapi/document.ts';
-import { fromForeign, problemHeaders, problemOf, refuseSocket } from './problem.ts';
+import { PlainPosts } from './plain-posts/plain-posts.ts';
+import { fromForeign, logDefect, problemHeaders, problemOf, refuseSocket } from './problem.ts';
 import { pushSender } from './push/push-sender.ts';
 import { applyQuotas } from './quota.ts';
 import { ReadingRoom } from './reading.ts';
@@ -78,6 +82,7 @@ export interface StopOptions {
 interface ListenerState {
   stopping: boolean;
   validatorTimer: Timer | undefined;
+  plainPosts: PlainPosts | undefined;
   /** Ends the calls that this listener makes to others. */
   readonly abort: AbortController;
 }
@@ -104,7 +109,12 @@ export class HttpListener {
 
   /** Listens when it resolves. @throws what node gives for an address that cannot be listened on (EADDRINUSE...). */
   static async start(options: HttpListenerOptions): Promise<HttpListener> {
-    const state: ListenerState = { stopping: false, validatorTimer: undefined, abort: new AbortController() };
+    const state: ListenerState = {
+      stopping: false,
+      validatorTimer: undefined,
+      plainPosts: undefined,
+      abort: new AbortController(),
+    };
     const settings: HttpSettings = { ...HTTP_DEFAULTS, ...options.settings };
     const counters = options.counters ?? new HttpCounters();
     const context: HttpContext = {
@@ -119,7 +129,11 @@ export class HttpListener {
     };
     counters.bodies = context.bodies;
     counters.answers = context.room.budget;
-    const app = createApp(context, options);
+    const newRequestId = requestIds(context.broker.clock.now());
+    const app = createApp(context, options, newRequestId);
+    // First: it takes the listeners that node has for new connections.
+    state.plainPosts = new PlainPosts(app.server, context, newRequestId);
+    limitServer(app.server, context);
     try {
       await app.listen({ host: options.host, port: options.port });
     } catch (error) {
@@ -167,7 +181,11 @@ export class HttpListener {
     this.context.broker.subscriptions.attach(undefined);
     this.context.broker.pushes.attach(undefined);
     this.#state.abort.abort();
-    const timer = this.#clock.schedule(deadlineMs, () => this.#app.server.closeAllConnections());
+    this.#state.plainPosts?.stop();
+    const timer = this.#clock.schedule(deadlineMs, () => {
+      this.#app.server.closeAllConnections();
+      this.#state.plainPosts?.cut();
+    });
     try {
       await this.#app.close();
     } finally {
@@ -176,7 +194,7 @@ export class HttpListener {
   }
 }
 
-function createApp(context: HttpContext, options: HttpListenerOptions): FastifyInstance {
+function createApp(context: HttpContext, options: HttpListenerOptions, newRequestId: () => string): FastifyInstance {
   const { settings } = context;
   const { version = '0.0.0', otherClients = () => [] } = options;
   const app = fastify({
@@ -187,7 +205,7 @@ function createApp(context: HttpContext, options: HttpListenerOptions): FastifyI
     return503OnClosing: false,
     routerOptions: { maxParamLength: settings.maxUrlBytes },
     rewriteUrl: (request) => foldTopicPath(request.url ?? '/'),
-    genReqId: requestIds(context.broker.clock.now()),
+    genReqId: newRequestId,
     clientErrorHandler: refuseSocket,
     frameworkErrors: (error, request, reply) => sendProblem(context, error, request, reply),
     schemaController: { compilersFactory: NO_COMPILERS },
@@ -201,7 +219,6 @@ function createApp(context: HttpContext, options: HttpListenerOptions): FastifyI
   });
   // Set for every request before anything else happens to it.
   app.decorateRequest('held');
-  limitServer(app.server, context);
   app.setValidatorCompiler(({ schema, httpPart }) => compileValidator(schema as XSchema, httpPart as RequestPart));
   app.setSerializerCompiler(() => JSON.stringify);
   app.setErrorHandler((error, request, reply) => sendProblem(context, error, request, reply));
@@ -334,15 +351,7 @@ function checkRequest(request: FastifyRequest, context: HttpContext): void {
 function sendProblem(context: HttpContext, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = fromForeign(thrown);
   const problem = problemOf(error, pathOf(request));
-  if (problem.status === 500) {
-    const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error.stack;
-    context.logger.error(error.message, {
-      code: error.code,
-      request: request.id,
-      path: problem.instance ?? '',
-      cause: cause ?? '',
-    });
-  }
+  if (problem.status === 500) logDefect(context.logger, error, { request: request.id, path: problem.instance ?? '' });
   const allow = error.details['allow'];
   if (problem.status === 405 && typeof allow === 'string') reply.header('allow', allow);
   reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));

@@ -1,6 +1,7 @@
 /** Refusals as `application/problem+json` (RFC 9457), whoever makes them: a route, fastify, or node's parser. */
 import type { Socket } from 'node:net';
 import { asMillraceError, type ErrorCode, type ErrorDetails, MillraceError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
 import { http } from '../../base/node-http.ts';
 import { ERROR_STATUS, RETRY_AFTER_SECONDS } from './error-status.ts';
 
@@ -64,6 +65,16 @@ export function fromForeign(error: unknown): MillraceError {
     return new MillraceError('HTTP_REQUEST_INVALID', (error as Error).message, { cause: error });
   }
   return asMillraceError(error);
+}
+
+/** Of what is answered with a 500: what the client is not told, under the id that it is. */
+export function logDefect(
+  logger: Logger,
+  error: MillraceError,
+  { request, path }: { readonly request: string; readonly path: string },
+): void {
+  const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error.stack;
+  logger.error(error.message, { code: error.code, request, path, cause: cause ?? '' });
 }
 
 /** A 503 and a 429 tell when to come back, and a broker that stops asks for a new connection. */

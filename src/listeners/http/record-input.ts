@@ -49,6 +49,15 @@ export function* jsonRecords(
   scan.finish();
 }
 
+/** A body that is one record object; undefined where it is an array. @throws as `jsonRecords`. */
+export function singleJsonRecord(text: string, format: ValueFormat): ProducedRecord | undefined {
+  const scan = new JsonScan(text);
+  if (scan.isArray) return undefined;
+  const record = readRecord(scan, format, 'the record');
+  scan.finish();
+  return record;
+}
+
 /** One record object a line; lines of white space are skipped. */
 export function* ndjsonRecords(text: string, format: ValueFormat): Generator<ProducedRecord, void, undefined> {
   let line = 0;

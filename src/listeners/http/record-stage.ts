@@ -215,6 +215,17 @@ export async function answersTo(staged: StagedWrites): Promise<ProduceAnswer[]> 
   return writes.map((write, index) => answerOf(write, replayed?.[index]));
 }
 
+/** Of one record that was appended by itself. @throws what became of its topic. */
+export function answerToSingle(topic: Topic, item: ProduceItem): ProduceAnswer {
+  if (item.error !== undefined) throw itemError(topic, item.error);
+  const partition = item.partition?.index ?? 0;
+  if (item.offsets === undefined) {
+    return { topic: topic.name, count: 1, partitions: [{ partition, baseOffset: item.baseOffset, count: 1 }] };
+  }
+  const parts = [{ index: partition, count: 1, items: [item] }];
+  return answerOf({ topic, parts, recordCount: 1, ends: [], placesOf: undefined }, undefined);
+}
+
 /** Of a request that writes to one topic. */
 export async function answerTo(staged: StagedWrites): Promise<ProduceAnswer> {
   const [answer] = await answersTo(staged);

@@ -54,6 +54,28 @@ export class RequestBatches {
     return this.#count;
   }
 
+  /** Of a request that is one record: the same batch, without the tables that many need. @throws as `add`. */
+  static single(
+    topic: Topic,
+    record: ProducedRecord,
+    defaults: Pick<RequestDefaults, 'partition' | 'now'>,
+  ): ProduceItem {
+    const key = keyBytes(record);
+    const partition = record.partition ?? defaults.partition;
+    const request = { ...defaults, maxRecords: 1, remembersPartitions: false };
+    const isPlain = partition === undefined && topic.partitions.length === 1;
+    const index = isPlain ? 0 : new RequestBatches(topic, request).#choose(record, key, topic.partitions.length);
+    const { value, headers, timestamp = defaults.now } = record;
+    const { maxBatchBytes } = topic.limits;
+    const builder = takeBuilder(maxBatchBytes);
+    try {
+      builder.add({ key, value, headers, timestamp });
+      return new ProduceItem(topic, topic.partitions[index], builder.build());
+    } finally {
+      giveBuilder(builder, maxBatchBytes);
+    }
+  }
+
   /** @throws HTTP_BODY_TOO_LARGE, BROKER_PARTITION_NOT_FOUND, MODEL_BATCH_TOO_LARGE, MODEL_RECORD_INVALID. */
   add(record: ProducedRecord): void {
     const { maxRecords, now, remembersPartitions } = this.#defaults;
@@ -96,10 +118,7 @@ export class RequestBatches {
   /** Gives the builders back; also after an error. */
   release(): void {
     const maxBytes = this.#topic.limits.maxBatchBytes;
-    for (const { builder } of this.#partitions.values()) {
-      builder.reset();
-      if (spareBuilders.length < MAX_SPARE) spareBuilders.push({ maxBytes, builder });
-    }
+    for (const { builder } of this.#partitions.values()) giveBuilder(builder, maxBytes);
     this.#partitions.clear();
   }
 
@@ -135,6 +154,11 @@ export class RequestBatches {
 
 function keyBytes({ key }: ProducedRecord): Uint8Array | null {
   return typeof key === 'string' ? Buffer.from(key) : key;
+}
+
+function giveBuilder(builder: BatchBuilder, maxBytes: number): void {
+  builder.reset();
+  if (spareBuilders.length < MAX_SPARE) spareBuilders.push({ maxBytes, builder });
 }
 
 function takeBuilder(maxBytes: number): BatchBuilder {

@@ -1,0 +1,275 @@
+/**
+ * Proves that a plain POST gets the answer that it gets by way of node's HTTP and fastify, whatever is wrong with it; that
+ * bytes may come in any pieces; that everything else, sent on the same connection, is served as before; and that nothing
+ * stays held.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { test } from 'node:test';
+import { HttpKit, type HttpKitOptions, rawExchange, until } from '../../../../test/kit/http-kit.ts';
+
+const OPTIONS = { timeout: 60_000 } as const;
+/** Not in the list of what is understood. */
+const BY_NODE = 'X-By-Node: 1\r\n';
+
+interface Post {
+  readonly target?: string;
+  readonly body?: string;
+  readonly headers?: string;
+}
+
+function post({ target = '/v1/topics/t/records', body = '{"value":1}', headers = '' }: Post = {}): string {
+  const length = Buffer.byteLength(body);
+  return `POST ${target} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n${headers}\r\n${body}`;
+}
+
+/** A keep-alive connection. */
+class Talk implements Disposable {
+  readonly socket: net.Socket;
+  #text = '';
+
+  static async open(kit: HttpKit): Promise<Talk> {
+    const socket = net.connect(kit.port, '127.0.0.1').setNoDelay(true);
+    await once(socket, 'connect');
+    return new Talk(socket);
+  }
+
+  private constructor(socket: net.Socket) {
+    this.socket = socket;
+    socket.on('data', (piece: Buffer) => (this.#text += piece.toString('utf8')));
+    socket.on('error', () => {});
+  }
+
+  async ask(request: string | Buffer): Promise<{ status: number; names: string[]; body: Record<string, unknown> }> {
+    this.socket.write(request);
+    return await this.next();
+  }
+
+  async next(): Promise<{ status: number; names: string[]; body: Record<string, unknown> }> {
+    await until(() => this.#bodyEnd() !== undefined);
+    const end = this.#bodyEnd() as number;
+    const [head = '', body = ''] = Buffer.from(this.#text).subarray(0, end).toString().split('\r\n\r\n');
+    this.#text = Buffer.from(this.#text).subarray(end).toString();
+    const [line = '', ...lines] = head.split('\r\n');
+    const names = lines.map((each) => each.slice(0, each.indexOf(':')).toLowerCase());
+    return { status: Number(line.split(' ')[1]), names: names.toSorted(), body: JSON.parse(body) };
+  }
+
+  #bodyEnd(): number | undefined {
+    const headEnd = this.#text.indexOf('\r\n\r\n');
+    const length = /content-length: (\d+)/i.exec(this.#text)?.[1];
+    if (headEnd < 0 || length === undefined) return undefined;
+    const end = headEnd + 4 + Number(length);
+    return Buffer.byteLength(this.#text) >= end ? end : undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy();
+  }
+}
+
+/** A broker, and a count of the requests that node's HTTP got. */
+async function start(options?: HttpKitOptions): Promise<{ kit: HttpKit; byNode: () => number }> {
+  const kit = await HttpKit.start(options);
+  let count = 0;
+  kit.listener.server.on('request', () => count++);
+  return { kit, byNode: () => count };
+}
+
+const POSTS: readonly Post[] = [
+  {},
+  { body: ' {"key":"k","value":{"x" : 1.0},"headers":{"h":"v"},"timestamp":5} ' },
+  { body: '{"value":"\u00e9\ud83d\ude00"}' },
+  { body: '[{"value":1},{"value":null}]' },
+  { body: '[]' },
+  { target: '/v1/topics/t/records?ack=written' },
+  { target: '/v1/topics/t/records?ack=admitted' },
+  { target: '/v1/topics/t/records?format=text', body: '{"value":"text"}' },
+  { target: '/v1/topics/t/records?partition=0' },
+  { target: '/v1/topics/three/records', body: '{"key":"some key","value":1}' },
+  { target: '/v1/topics/three/records?partition=2' },
+  { target: '/v1/topics/once/records', body: '{"value":1,"headers":{"message-id":"m1"}}' },
+  { target: '/v1/topics/compacted/records', body: '{"key":"k","value":1}' },
+  { target: '/v1/topics/zstd/records', body: '{"key":"k","value":1}' },
+  // Refused.
+  { target: '/v1/topics/t/records?partition=7' },
+  { target: '/v1/topics/three/records', body: '{"value":1,"partition":9}' },
+  { target: '/v1/topics/t/records?format=text', body: '{"value":1}' },
+  { target: '/v1/topics/compacted/records', body: '{"value":1}' },
+  { target: '/v1/topics/small/records', body: `{"value":"${'x'.repeat(2_000)}"}` },
+  { target: '/v1/topics/small/records', body: `[{"value":"${'x'.repeat(2_000)}"}]` },
+  { body: '{' },
+  { body: '{"value":1} {"value":2}' },
+  { body: '{"value":1,"value":2}' },
+  { body: '{"velue":1}' },
+  { body: '"text"' },
+  { body: '{"value":"\\ud800"}' },
+  { body: `{"value":${'['.repeat(600)}${']'.repeat(600)}}` },
+];
+
+/** Without what a second request must have different. */
+function blank(body: unknown): string {
+  return JSON.stringify(body).replaceAll(/"baseOffset":\d+|,"repeats":1/g, '');
+}
+
+test('a plain POST is answered as by way of node and fastify', OPTIONS, async () => {
+  const started = await start();
+  await using kit = started.kit;
+  const topics = [
+    { name: 't' },
+    { name: 'three', partitions: 3 },
+    { name: 'once', config: { 'dedup.window.ms': '60000' } },
+    { name: 'compacted', config: { 'cleanup.policy': 'compact' } },
+    { name: 'zstd', config: { 'compression.type': 'zstd' } },
+    { name: 'small', config: { 'max.message.bytes': '1024' } },
+  ];
+  for (const topic of topics) assert.equal((await kit.post('/v1/topics', topic)).status, 201, topic.name);
+  const before = started.byNode();
+  using plain = await Talk.open(kit);
+  using byNode = await Talk.open(kit);
+  for (const each of POSTS) {
+    const one = await plain.ask(post(each));
+    const other = await byNode.ask(post({ ...each, headers: BY_NODE }));
+    // The second record stands behind the first, where it was not known from it.
+    const offsetsOf = ({ body }: typeof one): number[] =>
+      ((body['partitions'] ?? []) as { baseOffset: number }[]).map(({ baseOffset }) => baseOffset);
+    assert.deepEqual([one.status, one.names, blank(one.body)], [other.status, other.names, blank(other.body)]);
+    if (each.target?.includes('once') === true) assert.deepEqual(offsetsOf(one), offsetsOf(other));
+    else assert.ok(offsetsOf(other).every((offset, i) => offset > (offsetsOf(one)[i] as number)));
+  }
+  assert.equal(started.byNode() - before, POSTS.length, 'half of them came to node');
+  const counted = [...kit.listener.counters.requests].filter(([key]) => key.includes('/:name/records'));
+  await until(() => counted.reduce((sum, [, count]) => sum + count, 0) === 2 * POSTS.length);
+  await kit.idle();
+});
+
+test('a topic that is not there is made by a good request, and only by a good one', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  using talk = await Talk.open(kit);
+  const target = '/v1/topics/new/one/records';
+  assert.equal((await talk.ask(post({ target, body: '{"velue":1}' }))).body['code'], 'HTTP_REQUEST_INVALID');
+  assert.equal(kit.broker.topics.find('new.one'), undefined);
+  const { status, body } = await talk.ask(post({ target }));
+  assert.deepEqual([status, body['topic'], body['count']], [200, 'new.one', 1]);
+  await using strict = await HttpKit.start({ broker: { autoCreateTopics: false } });
+  using other = await Talk.open(strict);
+  assert.equal((await other.ask(post({ target }))).body['code'], 'BROKER_TOPIC_NOT_FOUND');
+});
+
+test('bytes may come in any pieces, and several requests at once', OPTIONS, async () => {
+  const started = await start();
+  await using kit = started.kit;
+  await kit.post('/v1/topics', { name: 't' });
+  const before = started.byNode();
+  const request = post({ body: '{"value":"\u00e9"}' });
+  const bytes = Buffer.from(request);
+  const bodyAt = bytes.indexOf('\r\n\r\n') + 4;
+  using talk = await Talk.open(kit);
+  for (const cut of [bodyAt, bodyAt + 1, bytes.length - 1]) {
+    talk.socket.write(bytes.subarray(0, cut));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal((await talk.ask(bytes.subarray(cut))).status, 200);
+  }
+  assert.equal(started.byNode(), before, 'a body behind its head is plain');
+  for (const cut of [1, 10, bodyAt - 2]) {
+    using other = await Talk.open(kit);
+    other.socket.write(bytes.subarray(0, cut));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal((await other.ask(bytes.subarray(cut))).status, 200);
+  }
+  using drip = await Talk.open(kit);
+  for (const byte of bytes) drip.socket.write(Uint8Array.of(byte));
+  assert.equal((await drip.next()).status, 200);
+  using pipe = await Talk.open(kit);
+  pipe.socket.write(request.repeat(3));
+  const offsets = [await pipe.next(), await pipe.next(), await pipe.next()].map(
+    ({ body }) => (body['partitions'] as { baseOffset: number }[])[0]?.baseOffset ?? -1,
+  );
+  assert.deepEqual(offsets, [7, 8, 9], 'in the order in which they were sent');
+  // One by one, without waiting for the answers.
+  using ahead = await Talk.open(kit);
+  for (let i = 0; i < 20; i++) {
+    ahead.socket.write(request);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (let i = 0; i < 20; i++) {
+    const [place] = (await ahead.next()).body['partitions'] as { baseOffset: number }[];
+    assert.equal(place?.baseOffset, 10 + i);
+  }
+  await kit.idle();
+});
+
+test('a connection that turns to something else is node\u2019s, bytes and all', OPTIONS, async () => {
+  const started = await start();
+  await using kit = started.kit;
+  using talk = await Talk.open(kit);
+  assert.equal((await talk.ask(post())).status, 200);
+  const { body } = await talk.ask('GET /v1/topics/t HTTP/1.1\r\nHost: h\r\n\r\n');
+  assert.equal(body['name'], 't');
+  assert.equal((await talk.ask(post())).status, 200);
+  assert.equal(started.byNode(), 2);
+  const chunked = 'POST /v1/topics/t/records HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n';
+  using other = await Talk.open(kit);
+  assert.equal((await other.ask(post())).status, 200);
+  const answer = await other.ask(`${chunked}Transfer-Encoding: chunked\r\n\r\nb\r\n{"value":1}\r\n0\r\n\r\n`);
+  assert.equal(answer.status, 200);
+  using both = await Talk.open(kit);
+  const smuggled = `${chunked}Content-Length: 11\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
+  assert.equal((await both.ask(smuggled)).status, 400);
+  await kit.idle();
+});
+
+test('quotas, a full budget and a stop send it to node', OPTIONS, async () => {
+  const started = await start({ http: { maxBodiesBytes: 1_000 } });
+  await using kit = started.kit;
+  using talk = await Talk.open(kit);
+  assert.equal((await talk.ask(post())).status, 200);
+  kit.listener.context.bodies.force(995);
+  assert.equal((await talk.ask(post())).body['code'], 'HTTP_OVERLOADED');
+  kit.listener.context.bodies.give(995);
+  assert.equal(started.byNode(), 1);
+  using limited = await Talk.open(kit);
+  assert.equal((await limited.ask(post())).status, 200);
+  const quota = await kit.call('PUT', '/v1/quotas/default', { body: { producerByteRate: 1 } });
+  assert.equal(quota.status, 200, quota.text);
+  assert.equal((await limited.ask(post())).status, 200);
+  assert.equal((await limited.ask(post())).body['code'], 'HTTP_QUOTA_EXCEEDED');
+  assert.equal(started.byNode(), 4, 'with the one that set the quota');
+  await kit.call('DELETE', '/v1/quotas/default');
+  using idle = await Talk.open(kit);
+  assert.equal((await idle.ask(post())).status, 200);
+  const half = await Talk.open(kit);
+  half.socket.write(post().slice(0, -3));
+  using fresh = await Talk.open(kit);
+  await until(() => kit.listener.counters.sockets.size >= 4);
+  const startedAt = performance.now();
+  await kit.listener.stop({ deadlineMs: 20_000 });
+  assert.ok(performance.now() - startedAt < 15_000, 'idle connections do not hold up a stop');
+  await until(() => idle.socket.destroyed && fresh.socket.destroyed && half.socket.destroyed);
+});
+
+test('who sends half a request gets a word, and its bytes are given back', OPTIONS, async () => {
+  await using kit = await HttpKit.start({ http: { requestTimeoutMs: 300, headersTimeoutMs: 200 } });
+  const [slow, cut, gone] = await Promise.all([
+    rawExchange(kit.port, [post().slice(0, -3)]),
+    rawExchange(kit.port, [post().slice(0, -3)], { endAfter: true }),
+    Talk.open(kit),
+  ]);
+  assert.match(slow, /^HTTP\/1\.1 408 /);
+  assert.match(cut, /^HTTP\/1\.1 400 /);
+  gone.socket.write(post().slice(0, -3));
+  await until(() => (kit.listener.counters.bodies?.usedBytes ?? 0) > 0);
+  gone.socket.destroy();
+  await kit.idle();
+  await until(() => kit.listener.counters.sockets.size === 0);
+  // One that closes its side after a whole request still gets its answer.
+  assert.match(await rawExchange(kit.port, [post()], { endAfter: true }), /^HTTP\/1\.1 200 OK\r\n/);
+});
+
+test('an idle connection is closed after its time', OPTIONS, async () => {
+  await using kit = await HttpKit.start({ http: { keepAliveTimeoutMs: 200 } });
+  using talk = await Talk.open(kit);
+  assert.equal((await talk.ask(post())).status, 200);
+  await until(() => talk.socket.destroyed || talk.socket.readableEnded);
+});
