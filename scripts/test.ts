@@ -39,7 +39,8 @@ const CHECKS: readonly Check[] = [
 ];
 
 const NOTHING_RUN: Outcome = { passed: true, counts: NO_COUNTS, notes: [] };
-const CLIENT_TESTS = 'test/clients/';
+/** More is no accident. */
+const MAX_FILES_AGAIN = 3;
 
 process.exitCode = main(process.argv.slice(2));
 
@@ -95,24 +96,22 @@ interface Outcome {
 }
 
 /**
- * Clients made by others crash and hang by themselves now and then (docs/clients.md says which): where nothing but tests
- * with them failed, these run once more, and what passed only then is named at the end.
+ * Threads, disks, sockets and clients made by others meet in another order each time. Where few files failed, these run
+ * once more, and what passed only then is named at the end: a defect to be found, in the test or in what it tests, but no
+ * sign that the change at hand broke something. What always fails still fails, and so does what fails in many places.
  */
 function runTests(files: readonly string[], timeoutMs: number): Outcome {
   const first = runOnce(files, timeoutMs);
-  const clients = files.filter((file) => file.startsWith(CLIENT_TESTS));
   const { failures } = first.counts;
-  if (first.passed || failures.length === 0 || clients.length === 0 || !failures.every(isOfClients)) return first;
-  say(`\nTests with clients made by others failed; they run once more: ${failures.join(', ')}`);
-  const second = runOnce(clients, timeoutMs);
+  const again = files.filter((file) => failures.some((failure) => failure.includes(`${path.sep}${file} › `)));
+  const isKnown = failures.every((failure) => again.some((file) => failure.includes(`${path.sep}${file} › `)));
+  if (first.passed || !isKnown || again.length === 0 || again.length > MAX_FILES_AGAIN) return first;
+  say(`\nThese failed and run once more: ${again.join(', ')}`);
+  const second = runOnce(again, timeoutMs);
   if (!second.passed) return { ...second, counts: add(first.counts, second.counts) };
-  const counts = { ...first.counts, passed: first.counts.passed + first.counts.failed, failed: 0, failures: [] };
+  const { passed, failed, cancelled } = first.counts;
+  const counts = { ...first.counts, passed: passed + failed + cancelled, failed: 0, cancelled: 0, failures: [] };
   return { passed: true, counts, notes: failures.map((failure) => `passed only when run once more: ${failure}`) };
-}
-
-/** @param failure path and name. */
-function isOfClients(failure: string): boolean {
-  return failure.includes(`/${CLIENT_TESTS}`);
 }
 
 function runOnce(files: readonly string[], timeoutMs: number): Outcome {
