@@ -34,6 +34,21 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   });
 }
 
+/** Opens something; what opens after it was given up is closed. @throws MillraceError CLIENT_ABORTED, what opening fails with. */
+export async function opened<T extends { close(): Promise<void> }>(
+  open: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  throwIfAborted(signal);
+  const opening = open();
+  try {
+    return await abortable(opening, signal);
+  } catch (error) {
+    if (signal?.aborted === true) opening.then((late) => late.close()).catch(() => undefined);
+    throw error;
+  }
+}
+
 /** @throws MillraceError CLIENT_ABORTED. */
 export async function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,8 +1,17 @@
 /** A connection to a back end: makes producers and consumers, and closes them with itself. */
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import { type AbortOptions, opened } from './abort.ts';
 import { Admin } from './admin.ts';
-import type { Backend, ConditionalWriter, Features, ReaderMode, Writer, WriterOptions } from './backend.ts';
+import type {
+  Backend,
+  ConditionalWriter,
+  Features,
+  ReaderMode,
+  ReaderOptions,
+  Writer,
+  WriterOptions,
+} from './backend.ts';
 import { Consumer, type ConsumerOptions, type ModeOptions } from './consumer.ts';
 import type { Appending, Guarantee } from './guarantee.ts';
 import type { HeaderCodecs } from './headers.ts';
@@ -82,9 +91,11 @@ export class Client<Can extends Guarantee = Guarantee, Appends extends Appending
    */
   async producer<Value, Key = string, Headers extends HeaderCodecs | undefined = undefined>(
     options: ProducerOptions<Value, Key, Headers>,
+    { signal }: AbortOptions = {},
   ): Promise<Producer<Value, Key, Headers>> {
     this.#checkOpen();
-    return this.#openProducer(await this.#backend.openWriter(writerOptions(options)), options);
+    const writer = await opened(() => this.#backend.openWriter(writerOptions(options)), signal);
+    return this.#openProducer(writer, options);
   }
 
   #openProducer<Value, Key, Headers extends HeaderCodecs | undefined>(
@@ -150,22 +161,27 @@ export class Client<Can extends Guarantee = Guarantee, Appends extends Appending
    * const bills = transactor.producer({ topic: 'bills', value: json<Bill>() });
    * ```
    *
-   * @throws MillraceError CLIENT_UNSUPPORTED, CLIENT_NETWORK, what the server refuses with.
+   * @throws MillraceError CLIENT_UNSUPPORTED, CLIENT_NETWORK, CLIENT_ABORTED, what the server refuses with.
    */
-  async transactor(this: Client<'exactly-once'>, options: TransactorOptions): Promise<Transactor> {
-    return await this.openTransactor(options);
+  async transactor(
+    this: Client<'exactly-once'>,
+    options: TransactorOptions,
+    abort: AbortOptions = {},
+  ): Promise<Transactor> {
+    return await this.openTransactor(options, abort);
   }
 
   /** @internal The same, for callers that know otherwise that there are transactions. */
-  async openTransactor(options: TransactorOptions): Promise<Transactor> {
+  async openTransactor(options: TransactorOptions, { signal }: AbortOptions = {}): Promise<Transactor> {
     this.#checkOpen();
     const backend = this.#backend;
-    if (backend.openTransactions === undefined)
+    const open = backend.openTransactions?.bind(backend);
+    if (open === undefined)
       throw new MillraceError('CLIENT_UNSUPPORTED', `The ${backend.name} back end has no transactions.`);
     const { transactionalId, timeoutMs = DEFAULT_TRANSACTION_TIMEOUT_MS, compression = 'none' } = options;
     if (typeof transactionalId !== 'string' || transactionalId === '')
       throw new MillraceError('CLIENT_OPTION_INVALID', 'transactionalId is a name that no other program uses.');
-    const writer = await backend.openTransactions({ transactionalId, timeoutMs, compression });
+    const writer = await opened(() => open({ transactionalId, timeoutMs, compression }), signal);
     const transactor: Transactor = new Transactor({
       writer,
       openProducer: (bound, producerOptions) => this.#openProducer(bound, producerOptions),
@@ -185,17 +201,19 @@ export class Client<Can extends Guarantee = Guarantee, Appends extends Appending
    */
   async consumer<Value, Key = string, Headers extends HeaderCodecs | undefined = undefined>(
     options: ConsumerOptions<Value, Key, Headers>,
+    { signal }: AbortOptions = {},
   ): Promise<Consumer<Value, Key, Headers>> {
     this.#checkOpen();
     const mode = this.#mode(options);
     const topics = this.#topicsOf(options.topics);
-    const reader = await this.#backend.openReader({
+    const reading: ReaderOptions = {
       mode,
       topics,
       partitions: options.partitions,
       from: exactPosition(options.from ?? defaultPosition(mode)),
       untilEnd: options.until === 'end',
-    });
+    };
+    const reader = await opened(() => this.#backend.openReader(reading), signal);
     const consumer: Consumer<Value, Key, Headers> = new Consumer(
       { reader, clock: this.#clock, onClose: () => this.#open.delete(consumer) },
       options,
@@ -223,8 +241,10 @@ export class Client<Can extends Guarantee = Guarantee, Appends extends Appending
         failures.push(error);
       }
     };
-    const open = [...this.#open].sort((a, b) => rankOfClosing(a) - rankOfClosing(b));
-    for (const part of open) await attempt(() => part[Symbol.asyncDispose]());
+    const ranks = Map.groupBy(this.#open, rankOfClosing);
+    // Side by side: each may wait to its limit for a server that is away.
+    for (const [, parts] of [...ranks].toSorted(([a], [b]) => a - b))
+      await Promise.all(parts.map((part) => attempt(() => part[Symbol.asyncDispose]())));
     await attempt(() => this.#backend.close());
     if (failures.length === 1) throw failures[0];
     if (failures.length > 1)

@@ -3,6 +3,7 @@
  * by the next call of the consumer, so that it is not lost.
  */
 import type { Clock, Timer } from '../base/clock.ts';
+import { abortable } from './abort.ts';
 import type { Reader } from './backend.ts';
 import type { ExactPolicy } from './commit-policy.ts';
 import type { RawRecord } from './record.ts';
@@ -35,8 +36,11 @@ export class Committer {
     return this.#policy.type === 'every' && this.#pending >= this.#policy.count;
   }
 
-  /** Makes what is processed durable. @throws what the back end failed with. */
-  async commit(): Promise<void> {
+  /**
+   * Makes what is processed durable. @throws what the back end failed with; CLIENT_ABORTED, and the commit goes on: what it fails
+   * with then is thrown by the next call.
+   */
+  async commit(signal?: AbortSignal): Promise<void> {
     const before = this.#running;
     const commit = (async () => {
       await before.catch(() => undefined);
@@ -44,7 +48,21 @@ export class Committer {
       await this.#reader.commit();
     })();
     this.#running = commit;
-    await commit;
+    try {
+      await abortable(commit, signal);
+    } catch (error) {
+      if (signal?.aborted === true) void this.#keepFailure(commit);
+      throw error;
+    }
+  }
+
+  /** Never rejects. */
+  async #keepFailure(commit: Promise<void>): Promise<void> {
+    try {
+      await commit;
+    } catch (error) {
+      this.#failure ??= { error };
+    }
   }
 
   /** `throwFailure` would throw. */
@@ -75,11 +93,7 @@ export class Committer {
 
   /** Never rejects. */
   async #commitInBackground(): Promise<void> {
-    try {
-      if (this.#pending > 0) await this.commit();
-    } catch (error) {
-      this.#failure ??= { error };
-    }
+    if (this.#pending > 0) await this.#keepFailure(this.commit());
     this.#startTimer();
   }
 }

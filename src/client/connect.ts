@@ -1,7 +1,7 @@
 /** `connect`: from a URI to a client. */
 import { type Clock, waitingClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
-import { type AbortOptions, abortable, throwIfAborted } from './abort.ts';
+import { type AbortOptions, opened, throwIfAborted } from './abort.ts';
 import type { BackendLoader } from './backend.ts';
 import { Client } from './client.ts';
 import type { AppendingOf, GuaranteeOf } from './guarantee.ts';
@@ -47,19 +47,8 @@ export function createConnect(schemes: Schemes): Connect {
     const load = await scheme.load();
     const clock = options.clock ?? waitingClock;
     const { clientId = 'millrace-sdk', library = {} } = options;
-    const opening = load({ uri, clock, random: chance, clientId, library });
-    try {
-      return new Client<GuaranteeOf<Uri>, AppendingOf<Uri>>({
-        backend: await abortable(opening, options.signal),
-        uri,
-        clock,
-        random: chance,
-      });
-    } catch (error) {
-      // Given up while it opened: what opens after all is closed.
-      if (options.signal?.aborted === true) opening.then((late) => late.close()).catch(() => undefined);
-      throw error;
-    }
+    const backend = await opened(() => load({ uri, clock, random: chance, clientId, library }), options.signal);
+    return new Client<GuaranteeOf<Uri>, AppendingOf<Uri>>({ backend, uri, clock, random: chance });
   };
 }
 

@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
 import { type Client, connect, json, nullable, type RawRecord, raw, string } from '../sdk/index.ts';
+import type { BackendLoader, Reader } from './backend.ts';
+import { MEMORY_FORM, openMemory } from './backends/memory/backend.ts';
+import { createConnect } from './connect.ts';
+import { Consumer } from './consumer.ts';
 
 let names = 0;
 
@@ -112,6 +116,69 @@ test('commits by interval hold what was processed by then', async () => {
   await using other = await client.consumer({ ...options, commit: 'manual' });
   assert.equal((await other.next())?.value, 'b', 'the first is processed, the second still in work');
   await consumer.close();
+});
+
+/** Ten records, and commits that end when the test says so. */
+function stuckReader(commit: () => Promise<void>): Reader & { closed: boolean } {
+  const record = { topic: 't', partition: 0, timestamp: 0, key: null, value: new Uint8Array([49]), headers: [] };
+  let offset = 0n;
+  return {
+    closed: false,
+    read: async () => (offset < 10n ? [{ ...record, offset: offset++ }] : undefined),
+    mark: () => undefined,
+    partitions: () => [],
+    commit,
+    seek: async () => undefined,
+    assign: async () => undefined,
+    async close() {
+      this.closed = true;
+    },
+  };
+}
+
+const RESUMABLE = { mode: 'resumable', group: 'g', value: json<number>() } as const;
+
+test('a commit that a server does not answer is bounded: by signals, and by the limit of close', async () => {
+  const clock = new ManualClock();
+  const reader = stuckReader(() => new Promise<void>(() => undefined));
+  const consumer = new Consumer({ reader, clock, onClose: () => undefined }, { ...RESUMABLE, closeTimeoutMs: 1000 });
+  await consumer.next();
+  await assert.rejects(consumer.commit({ signal: AbortSignal.timeout(1) }), { code: 'CLIENT_ABORTED' });
+  await consumer.next({ signal: AbortSignal.timeout(1) }).catch(() => undefined);
+  const closing = consumer.close();
+  clock.advance(1000);
+  await assert.rejects(closing, { code: 'CLIENT_TIMED_OUT', message: /1000 ms/ });
+  assert.equal(reader.closed, true);
+});
+
+test('what a commit fails with after it was given up is thrown by the next call', async () => {
+  const { promise, reject } = Promise.withResolvers<void>();
+  let commits = 0;
+  const reader = stuckReader(async () => (commits++ === 0 ? await promise : undefined));
+  const consumer = new Consumer({ reader, clock: new ManualClock(), onClose: () => undefined }, RESUMABLE);
+  await consumer.next();
+  await assert.rejects(consumer.commit({ signal: AbortSignal.timeout(1) }), { code: 'CLIENT_ABORTED' });
+  reject(new Error('the disk is full'));
+  await new Promise((done) => setImmediate(done));
+  await assert.rejects(consumer.next(), /the disk is full/);
+  assert.equal((await consumer.next())?.offset, 1n);
+  await consumer.close();
+});
+
+test('what opens after it was given up is closed', async () => {
+  const { promise, resolve } = Promise.withResolvers<Reader>();
+  const openSlowly: BackendLoader = async (context) => ({
+    ...(await openMemory(context)),
+    openReader: async () => await promise,
+  });
+  const slow = { form: MEMORY_FORM, load: async () => openSlowly };
+  await using client = await createConnect({ slow })('slow://');
+  const opening = client.consumer({ topics: 't', value: string() }, { signal: AbortSignal.timeout(1) });
+  await assert.rejects(opening, { code: 'CLIENT_ABORTED' });
+  const late = stuckReader(async () => undefined);
+  resolve(late);
+  await new Promise((done) => setImmediate(done));
+  assert.equal(late.closed, true);
 });
 
 test('a log that forgets tells the reader it overtook, and goes on', async () => {

@@ -9,7 +9,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
-import { type AbortOptions, throwIfAborted } from './abort.ts';
+import { type AbortOptions, throwIfAborted, within } from './abort.ts';
 import type { GroupPositions, Membership, Reader } from './backend.ts';
 import { type Codec, decodePart, string } from './codec.ts';
 import type { CommitPolicy } from './commit-policy.ts';
@@ -42,6 +42,8 @@ interface CommonOptions<Value, Key, Headers> {
   readonly maxReadRecords?: number | undefined;
   /** Default `stop`. */
   readonly onUndecodable?: Undecodable | undefined;
+  /** Longest wait of `close` for the last commit. Default 30,000. */
+  readonly closeTimeoutMs?: number | undefined;
 }
 
 /** Mode `real-time`: everybody sees everything, nothing is committed. */
@@ -112,6 +114,7 @@ export interface ConsumerParts {
 }
 
 const DEFAULT_MAX_READ_RECORDS = 1000;
+const DEFAULT_CLOSE_TIMEOUT_MS = 30_000;
 
 /** Records as an async iterable. Asking for the next says that the last is processed; only what is processed is committed. */
 export class Consumer<Value, Key = string, Headers = undefined>
@@ -226,7 +229,8 @@ export class Consumer<Value, Key = string, Headers = undefined>
 
   /**
    * Commits all records that were given out, the last one included, and resolves when that is durable.
-   * @throws MillraceError CLIENT_COMMIT_NOT_ALLOWED in mode real-time and with the policy `none`.
+   * A server that is away is waited for.
+   * @throws MillraceError CLIENT_COMMIT_NOT_ALLOWED in mode real-time and with the policy `none`. Abort: it may still commit.
    */
   async commit({ signal }: AbortOptions = {}): Promise<void> {
     throwIfAborted(signal);
@@ -239,7 +243,7 @@ export class Consumer<Value, Key = string, Headers = undefined>
     if (this.#policy === 'none')
       throw new MillraceError('CLIENT_COMMIT_NOT_ALLOWED', "This consumer never commits: its policy is 'none'.");
     this.#finishGiven();
-    await this.#committer.commit();
+    await this.#committer.commit(signal);
   }
 
   /** Goes to a position, in all partitions or in some; the next record comes from there. */
@@ -262,6 +266,8 @@ export class Consumer<Value, Key = string, Headers = undefined>
   /**
    * Ends loops over this consumer, commits what is processed (as the policy says) and releases all. Safe to call twice.
    * The record in work is not processed yet, so it is not committed.
+   * @throws MillraceError CLIENT_TIMED_OUT where the last commit took longer than `closeTimeoutMs`: all is released, and what was
+   *   not committed comes again.
    */
   async close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -274,9 +280,10 @@ export class Consumer<Value, Key = string, Headers = undefined>
 
   async #close(): Promise<void> {
     this.#closed.abort();
-    const { reader, onClose } = this.#parts;
+    const { reader, onClose, clock } = this.#parts;
+    const limitMs = this.#options.closeTimeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS;
     try {
-      await this.#committer.stop();
+      await within(clock, limitMs, 'Committing what is processed', this.#committer.stop());
     } finally {
       onClose();
       await reader.close();
@@ -295,7 +302,7 @@ export class Consumer<Value, Key = string, Headers = undefined>
       throwIfAborted(signal);
       this.#committer.throwFailure();
       for (;;) {
-        if (this.#finishGiven()) await this.#committer.commit();
+        if (this.#finishGiven()) await this.#committer.commit(signal);
         if (this.#closing !== undefined || (this.#taken >= this.#read.length && !(await this.#fill(signal)))) return [];
         const records = await this.#decode(maxRecords);
         if (records.length > 0) return records;

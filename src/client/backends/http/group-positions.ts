@@ -4,6 +4,7 @@
  * over the Kafka protocol is refused (BROKER_GROUP_NOT_EMPTY).
  */
 import { MillraceError } from '../../../base/errors.ts';
+import type { AbortOptions } from '../../abort.ts';
 import type { Place } from '../../position.ts';
 import { type PositionMark, partitionKey } from '../../position-marks.ts';
 import { type Api, persist } from './api.ts';
@@ -11,9 +12,6 @@ import { type Api, persist } from './api.ts';
 interface OffsetsJson {
   readonly offsets: readonly { readonly topic: string; readonly partition: number; readonly offset: number }[];
 }
-
-/** Longest wait for a broker that is away: the consumer that commits waits as long, also when it closes. */
-const COMMIT_LIMIT_MS = 30_000;
 
 export class GroupPositions {
   readonly #api: Api;
@@ -35,21 +33,10 @@ export class GroupPositions {
     }
   }
 
-  /** Durable when it resolves. @throws MillraceError CLIENT_TIMED_OUT where the broker stays away; unknown whether committed. */
-  async save(marks: readonly PositionMark[]): Promise<void> {
+  /** Durable when it resolves; a broker that is away is waited for. @throws MillraceError CLIENT_ABORTED; unknown whether committed. */
+  async save(marks: readonly PositionMark[], { signal }: AbortOptions): Promise<void> {
     const offsets = marks.map(({ topic, partition, nextOffset }) => ({ topic, partition, offset: Number(nextOffset) }));
-    const late = new AbortController();
-    const timer = this.#api.clock.schedule(COMMIT_LIMIT_MS, () => late.abort());
-    try {
-      await persist(this.#api, this.#path, { method: 'POST', body: { offsets }, signal: late.signal });
-    } catch (error) {
-      if (!late.signal.aborted) throw error;
-      throw new MillraceError('CLIENT_TIMED_OUT', `Committing took longer than ${COMMIT_LIMIT_MS} ms.`, {
-        cause: error,
-      });
-    } finally {
-      timer.cancel();
-    }
+    await persist(this.#api, this.#path, { method: 'POST', body: { offsets }, signal });
   }
 
   /** The broker answers with dots where a program may have slashes. */

@@ -110,7 +110,7 @@ export class HttpReader implements Reader {
   async commit(): Promise<void> {
     const group = this.#group;
     if (group === undefined) return;
-    for (const mark of await this.#marks.commit((marks) => group.save(marks)))
+    for (const mark of await this.#marks.commit((marks) => group.save(marks, this.#closed)))
       this.#starts.set(partitionKey(mark), mark.nextOffset);
   }
 

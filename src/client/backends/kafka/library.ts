@@ -46,6 +46,12 @@ export function kafkaSettings({ uri, clientId, library }: BackendContext): Kafka
   const words = ['none', 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
   const mechanism = wordOption(uri, 'sasl', words, uri.username === undefined ? 'none' : 'PLAIN');
   const sessionTimeoutMs = numberOption(uri, 'session-timeout-ms', 30_000, 1);
+  const heartbeatMs = numberOption(uri, 'heartbeat-ms', Math.min(1000, Math.ceil(sessionTimeoutMs / 3)), 1);
+  if (heartbeatMs > sessionTimeoutMs)
+    throw new MillraceError(
+      'CLIENT_URI_INVALID',
+      `heartbeat-ms is ${heartbeatMs}, longer than session-timeout-ms with ${sessionTimeoutMs}: a third of it is a good value.`,
+    );
   return {
     base: {
       clientId,
@@ -60,7 +66,7 @@ export function kafkaSettings({ uri, clientId, library }: BackendContext): Kafka
       ...library,
     },
     sessionTimeoutMs,
-    heartbeatMs: numberOption(uri, 'heartbeat-ms', Math.min(1000, Math.ceil(sessionTimeoutMs / 3)), 1),
+    heartbeatMs,
     fetchMaxBytes: numberOption(uri, 'fetch-max-bytes', 8 * 1024 * 1024, 1024),
     fetchWaitMs: numberOption(uri, 'fetch-wait-ms', 500, 1),
   };

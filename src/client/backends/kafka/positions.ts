@@ -2,6 +2,7 @@
 import type { Admin, Consumer } from '@platformatic/kafka';
 import type { ExactPosition, Place } from '../../position.ts';
 import { type PositionMark, partitionKey } from '../../position-marks.ts';
+import { kafkaErrorName } from './errors.ts';
 
 /** Without deserializers of the library: keys, values and headers stay bytes. */
 export type KafkaConsumer = Consumer;
@@ -57,7 +58,12 @@ export async function committedOffsets(
   }));
   // What an open transaction wrote is waited for: its outcome decides where the group stands.
   const options = { groups: [{ groupId: group, topics }], requireStable: true };
-  for (const answer of await admin.listConsumerGroupOffsets(options)) {
+  const answers = await admin.listConsumerGroupOffsets(options).catch((error: unknown) => {
+    // Kafka answers for a group that it does not know as for one without commits; others say that there is none.
+    if (kafkaErrorName(error) === 'GROUP_ID_NOT_FOUND') return [];
+    throw error;
+  });
+  for (const answer of answers) {
     for (const { name, partitions } of answer.topics) {
       for (const { partitionIndex, committedOffset } of partitions)
         if (committedOffset >= 0n)

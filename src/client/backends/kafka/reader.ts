@@ -40,6 +40,8 @@ export interface KafkaReaderParts {
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 2000;
+/** Answers to a member whose assignment is over, or about to be: it joins again. */
+const REGROUPING = new Set(['ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'REBALANCE_IN_PROGRESS']);
 /** Leaving the group is a courtesy: without it the others wait for the session to time out. */
 const LEAVE_LIMIT_MS = 2000;
 
@@ -95,12 +97,13 @@ export class KafkaReader implements Reader {
   }
 
   static async open(parts: KafkaReaderParts, options: ReaderOptions): Promise<KafkaReader> {
-    const reader = new KafkaReader(parts, options);
+    let reader: KafkaReader | undefined;
     try {
+      reader = new KafkaReader(parts, options);
       await reader.#open();
       return reader;
     } catch (error) {
-      await reader.close();
+      await reader?.close();
       throw fromKafka(error, `Opening a consumer of ${options.topics.join(', ')}`);
     }
   }
@@ -159,7 +162,8 @@ export class KafkaReader implements Reader {
         return;
       } catch (error) {
         this.#marks.putBack(marks);
-        if (!isPassing(error) || this.#closed.signal.aborted) throw fromKafka(error, 'Committing');
+        if (!this.#passes(error) || this.#closed.signal.aborted) throw fromKafka(error, 'Committing');
+        if (mode.type === 'load-balanced') this.#regroup();
         await delay(this.#parts.clock, retryMs, this.#closed.signal);
       }
     }
@@ -241,7 +245,7 @@ export class KafkaReader implements Reader {
   /** Never rejects. */
   async #failed(error: unknown): Promise<void> {
     if (this.#closed.signal.aborted) return;
-    if (!isPassing(error)) {
+    if (!this.#passes(error)) {
       this.#failure = fromKafka(error, `Reading ${this.#options.topics.join(', ')}`);
       return;
     }
@@ -258,6 +262,19 @@ export class KafkaReader implements Reader {
     } catch {
       // Closed meanwhile: whoever waits looks at that himself.
     }
+  }
+
+  /** Whether the same may succeed later, by itself or once we are members again. */
+  #passes(error: unknown): boolean {
+    const isMember = this.#options.mode.type === 'load-balanced';
+    return isPassing(error) || (isMember && REGROUPING.has(kafkaErrorName(error) ?? ''));
+  }
+
+  /** What stays ours is committed under the new assignment; the rest goes to others, who process it again. */
+  #regroup(): void {
+    // Where the library has given up joining by itself.
+    if (!this.#consumer.isActive()) this.#needsJoin = true;
+    this.#work();
   }
 
   async #join(): Promise<void> {

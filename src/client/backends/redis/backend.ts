@@ -4,23 +4,19 @@ import { MillraceError } from '../../../base/errors.ts';
 import type { BackendAdmin, BackendLoader, TopicFacts } from '../../backend.ts';
 import { RedisConditionalWriter } from './conditional-writer.ts';
 import { offsetOfId, streamKey } from './entry.ts';
-import { loadRedis, redisError, redisSettings } from './library.ts';
+import { loadRedis, openConnection, redisError, redisSettings } from './library.ts';
 import { RedisReader } from './reader.ts';
 import { RedisWriter } from './writer.ts';
 
 export const openRedis: BackendLoader = async (context) => {
   const settings = redisSettings(context);
   const { connect, Command } = await loadRedis();
-  const redis = connect(settings.options);
-  // When a connection is refused, the promise says only that it is closed.
-  let reason: Error | undefined;
-  redis.on('error', (error) => (reason = error));
+  const redis = await openConnection(connect(settings.options));
   try {
-    await redis.connect();
     await redis.ping();
   } catch (error) {
     redis.disconnect();
-    throw redisError(reason ?? error, `Connecting to Redis at ${context.uri.nodes.join(', ')}`);
+    throw redisError(error, `Connecting to Redis at ${context.uri.nodes.join(', ')}`);
   }
   return {
     name: 'redis',
@@ -39,14 +35,10 @@ export const openRedis: BackendLoader = async (context) => {
     },
     admin: redisAdmin(redis, settings.shards),
     async openWriter() {
-      const connection = connect(settings.options);
-      await connection.connect();
-      return new RedisWriter(connection, Command, settings);
+      return new RedisWriter(await openConnection(connect(settings.options)), Command, settings);
     },
     async openConditionalWriter() {
-      const connection = connect(settings.options);
-      await connection.connect();
-      return new RedisConditionalWriter(connection, settings, context.random);
+      return new RedisConditionalWriter(await openConnection(connect(settings.options)), settings, context.random);
     },
     openReader: async (options) => {
       const memberName = `${context.clientId}-${Math.floor(context.random() * 2 ** 32).toString(16)}${Math.floor(context.random() * 2 ** 32).toString(16)}`;

@@ -91,6 +91,24 @@ export async function loadRedis(): Promise<RedisLibrary> {
   }
 }
 
+/** Opens a connection. @throws MillraceError CLIENT_NETWORK with the reason, CLIENT_REFUSED. */
+export async function openConnection(redis: Redis): Promise<Redis> {
+  // When a connection is refused, the promise says only that it is closed.
+  let reason: Error | undefined;
+  const note = (error: Error): void => void (reason = error);
+  redis.on('error', note);
+  try {
+    await redis.connect();
+    return redis;
+  } catch (error) {
+    redis.disconnect();
+    const { host, port } = redis.options;
+    throw redisError(reason ?? error, `Connecting to Redis at ${host}:${port}`);
+  } finally {
+    redis.off('error', note);
+  }
+}
+
 export function redisError(error: unknown, what: string): MillraceError {
   if (error instanceof MillraceError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -15,7 +15,7 @@ import { covers, type PositionMark, PositionMarks, partitionKey } from '../../po
 import type { RawRecord, RecordPlace } from '../../record.ts';
 import { decodeEntry, idOfOffset, offsetOfId, offsetOfIdBytes, offsetOfTime, streamKey } from './entry.ts';
 import { decodeReply, type StreamEntries } from './entry-reply.ts';
-import { type RedisLibrary, type RedisSettings, redisError } from './library.ts';
+import { openConnection, type RedisLibrary, type RedisSettings, redisError } from './library.ts';
 import { packReplies } from './reply-packer.ts';
 
 interface Cursor {
@@ -149,7 +149,7 @@ export class RedisReader implements Reader {
   async #open(): Promise<void> {
     const { mode, topics, from, untilEnd, partitions } = this.#options;
     const { shards } = this.#parts.settings;
-    await Promise.all([this.#blocking.connect(), this.#redis.connect()]);
+    await Promise.all([openConnection(this.#blocking), openConnection(this.#redis)]);
     const stored = mode.type === 'resumable' ? await this.#redis.hgetall(positionsKey(mode.group)) : {};
     for (const topic of topics) {
       for (let partition = 0; partition < shards; partition++) {

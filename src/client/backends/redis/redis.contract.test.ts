@@ -82,6 +82,17 @@ test('redis://: what the server refuses is said, and nobody there too', { timeou
   await assert.rejects(producer.send({ value: 'a', timestamp: 1000 }), { code: 'CLIENT_REFUSED' });
 });
 
+test('redis://: what is opened while the server is away says why it cannot', { timeout: 30_000 }, async (t) => {
+  const program = requireTool(t, 'redis-server');
+  if (program === undefined) return;
+  await using away = await RedisServer.start(program);
+  await using client = await connect(`redis://127.0.0.1:${away.port}/t`);
+  await away.kill9();
+  const expected = { code: 'CLIENT_NETWORK', message: new RegExp(`127.0.0.1:${away.port}.*ECONNREFUSED`) };
+  await assert.rejects(client.producer({ value: string() }), expected);
+  await assert.rejects(client.consumer({ value: string() }), expected);
+});
+
 test('redis ids and offsets', () => {
   for (const id of ['0-0', '1700000000000-0', '1700000000000-65535', '281474976710655-1'])
     assert.equal(idOfOffset(offsetOfId(id)), id);
