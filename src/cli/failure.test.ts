@@ -29,6 +29,7 @@ test('what the system says of a file is said in words', () => {
     ['ENOENT', /^error: There is no file or directory \/x\.\n$/],
     ['EACCES', /^error: \/x may not be opened \(EACCES\): check its permissions/],
     ['EISDIR', /^error: \/x is a directory/],
+    ['EEXIST', /^error: \/x is there already/],
     ['ENOTDIR', /^error: \/x cannot be there/],
     ['EMFILE', /^error: EMFILE: too many/],
   ];

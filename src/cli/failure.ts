@@ -39,6 +39,8 @@ function systemWords({ code, path }: NodeJS.ErrnoException): string | undefined 
     case 'EPERM':
     case 'EROFS':
       return `${path} may not be opened (${code}): check its permissions, and who runs this.`;
+    case 'EEXIST':
+      return `${path} is there already, and is something else: give another path, or remove it.`;
     case 'EISDIR':
       return `${path} is a directory, and a file is needed here.`;
     case 'ENOTDIR':

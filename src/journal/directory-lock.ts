@@ -9,11 +9,12 @@
  * A POSIX lock falls as soon as its process closes any descriptor of the file. So nobody opens `lock` but SQLite; who
  * holds it stands in `lock.holder` beside it.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { DatabaseSync } from 'node:sqlite';
 import { MillraceError } from '../base/errors.ts';
 import type { DiskLock } from './disk.ts';
+import { makeDirectories } from './make-directories.ts';
 import { lockHolderPath, lockPath } from './paths.ts';
 
 /** SQLITE_BUSY and SQLITE_LOCKED, low byte of the extended code. */
@@ -44,7 +45,7 @@ export async function lockDirectory(directory: string): Promise<DiskLock> {
 
 function open(directory: string): DatabaseSync {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    makeDirectories(directory);
     const { DatabaseSync: Database } = loadSqlite();
     return new Database(lockPath(directory));
   } catch (error) {

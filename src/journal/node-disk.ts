@@ -3,10 +3,11 @@
  * which a lone durable append would notice.
  */
 import * as fs from 'node:fs';
-import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { readdir, rename, rm, statfs } from 'node:fs/promises';
 import { asBuffer } from '../base/bytes.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { Disk, DiskFile, DiskLock, DiskSpace } from './disk.ts';
+import { makeDirectories } from './make-directories.ts';
 
 /** IOV_MAX of Linux and macOS: more pieces in one call are refused with EINVAL. */
 const MAX_PIECES = 1024;
@@ -34,7 +35,7 @@ export class NodeDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await mkdir(path, { recursive: true, mode: 0o750 });
+    makeDirectories(path);
   }
 
   rename(from: string, to: string): Promise<void> {
