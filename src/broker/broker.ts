@@ -32,12 +32,15 @@ import type { BrokerOptions } from './broker-options.ts';
 import { Checkpointer } from './checkpoints/checkpointer.ts';
 import { rebuildIndex, repairIndexes } from './checkpoints/index-repair.ts';
 import { removeLeftovers } from './checkpoints/leftovers.ts';
+import { roundReserveBytes } from './checkpoints/seal-amounts.ts';
 import { rollJournal } from './chunks/roll-journal.ts';
 import { clusterCommands } from './cluster-state.ts';
 import { Compactor } from './compaction/compactor.ts';
 import { Decompressor } from './decompressor/decompressor.ts';
 import { DiskGuard } from './disk-guard.ts';
 import { FetchPath, type FetchRequest } from './fetch.ts';
+import { Governor } from './governor/governor.ts';
+import { localBytes } from './governor/local-bound.ts';
 import type { GroupTopics } from './groups/consumer/consumer-groups.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type IdempotencyCounters, WriteCondition, type WriteConditionOptions } from './idempotency/write-condition.ts';
@@ -115,6 +118,8 @@ export class Broker {
   readonly retention: Sweeper;
   /** Chunks in an object store. */
   readonly tiering: Tiering;
+  /** Slows producers down to what sealing and tiering manage, so that the disk stays within its bound. */
+  readonly governor: Governor;
   /** Keeps the newest record of each key of compacted topics. */
   readonly compactor: Compactor;
   /** Refuses writes before the disk is full. */
@@ -197,10 +202,21 @@ export class Broker {
       state: state.tier,
       handles: parts.handles,
       files: parts.files,
+      openBytes: () => journal.activeFile.sizeBytes + parts.checkpointer.writingBytes,
       topics: () => this.topics.list(),
       clusterId: () => this.clusterId,
       isHeld: () => this.fileHold.held,
       startWorker: startTier === undefined ? undefined : () => startTier(keys?.all),
+    });
+    parts.checkpointer.onNews = (isWaitedFor) => this.tiering.news(isWaitedFor);
+    this.governor = new Governor({
+      clock,
+      localBytes: localBytes(settings),
+      minBytesPerSecond: settings.tierThrottleMinBytes,
+      heldBytes: () => this.tiering.heldBytes() + roundReserveBytes(settings) - parts.checkpointer.writingBytes,
+      writtenBytes: () => this.producePath.counters.bytes,
+      drainedBytes: () => (parts.checkpointer.sealedBytes + this.tiering.tierer.counters.uploadedBytes) / 2,
+      engaged: () => this.#governs(),
     });
     this.backups = new Backups({
       directory,
@@ -492,15 +508,27 @@ export class Broker {
     }
   }
 
+  /** Whether producers who wait would give the disk room. */
+  #governs(): boolean {
+    const { tierStore, tierThrottle, sealBytes } = this.settings;
+    if (tierStore === '' || tierThrottle === 'never' || sealBytes === 0) return false;
+    // While files are held, or nothing is sealed, nothing leaves however long they wait.
+    if (this.fileHold.held || this.checkpointer.stalled) return false;
+    return tierThrottle === 'always' || this.tiering.tierer.last.reachable;
+  }
+
   /** Closed journal files, those of before the checkpoint included. */
   async #countFiles(): Promise<void> {
-    const { disk, rawDisk, directory, files, journal } = this.#parts;
+    const { disk, rawDisk, directory, files, journal, state, checkpointer } = this.#parts;
     const active = journal.activeFile.file;
     for (const chunk of numberedFiles(await disk.list(chunkDirectory(directory)), 'chunk')) {
       files.added(chunkFile(chunk), await fileSize(rawDisk, chunkPath(directory, chunk)));
     }
     for (const file of numberedFiles(await disk.list(journalDirectory(directory)), 'journal')) {
-      if (file < active) files.added(file, await fileSize(disk, journalPath(directory, file)));
+      if (file >= active) continue;
+      const sizeBytes = await fileSize(disk, journalPath(directory, file));
+      files.added(file, sizeBytes);
+      if (file > state.chunks.sealedThrough) checkpointer.addUnsealed(file, sizeBytes);
     }
   }
 

@@ -25,7 +25,9 @@ import type { BrokerOptions } from './broker-options.ts';
 import { BrokerState } from './broker-state.ts';
 import { CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import { Checkpointer } from './checkpoints/checkpointer.ts';
+import { rollJournal } from './chunks/roll-journal.ts';
 import { swapIn } from './chunks/swap-in.ts';
+import { journalFileBytes } from './governor/local-bound.ts';
 import { keyPrefixes } from './key-prefixes.ts';
 import { addChunks, DataFiles } from './retention/data-files.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts';
@@ -142,6 +144,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<BrokerPa
       await addChunks(dataFiles, options, round.chunks);
       await swapIn(journal, round, logger);
     },
+    roll: () => rollJournal(journal),
     load: options.startWorker === undefined ? eventLoopLoad() : undefined,
     startWorker: options.startWorker,
   });
@@ -165,7 +168,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<BrokerPa
     sync: settings.sync,
     syncIntervalMs: settings.syncIntervalMs,
     maxBlockingSyncBytes: MAX_BLOCKING_SYNC_BYTES,
-    fileBytes: settings.journalFileBytes,
+    fileBytes: journalFileBytes(settings),
     maxStagedBytes: settings.maxStagedBytes,
     from:
       checkpoint === undefined

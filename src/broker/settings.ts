@@ -3,6 +3,9 @@ import { totalmem } from 'node:os';
 import type { StorageCompression } from '../journal/compression/compressing-disk.ts';
 import type { SyncPolicy } from '../journal/journal.ts';
 
+/** `reachable`: while the store takes data. */
+export type TierThrottle = 'reachable' | 'always' | 'never';
+
 /** Settings of a broker; `millrace serve --help` lists them by their names with their defaults. */
 export interface BrokerSettings {
   /** Id that Kafka clients see; an address book entry, not a process. */
@@ -67,6 +70,10 @@ export interface BrokerSettings {
   readonly tierLocalBytes: number;
   /** `tier.local.ms`: chunks whose newest record is older leave the disk; -1: age does not matter. */
   readonly tierLocalMs: number;
+  /** `tier.throttle`: when producers are slowed down so that the disk stays within its bound. */
+  readonly tierThrottle: TierThrottle;
+  /** `tier.throttle.min.bytes`: bytes a second that they may write together in any case. */
+  readonly tierThrottleMinBytes: number;
   /** `tier.cache.bytes`: disk space for what is read from the store. */
   readonly tierCacheBytes: number;
   /** `tier.delete.grace.ms`: objects that nobody reads any more are deleted after this time. */
@@ -134,6 +141,9 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   encryptionPrefixes: '',
   tierLocalBytes: 8 * 1024 * 1024 * 1024,
   tierLocalMs: -1,
+  tierThrottle: 'reachable',
+  // A store that takes less than this is down in all but name: it must not slow writes for that.
+  tierThrottleMinBytes: 16 * 1024 * 1024,
   tierCacheBytes: 1024 * 1024 * 1024,
   // Longer than any read that was planned before, and than a clock that is off.
   tierGraceMs: 60 * 60 * 1000,

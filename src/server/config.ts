@@ -181,6 +181,20 @@ export const SETTINGS: readonly Setting[] = [
     documentation: 'sealed records older than this leave the disk once they are in the store; -1: age does not matter',
   },
   {
+    name: 'tier.throttle',
+    key: 'tierThrottle',
+    form: { type: 'word', words: ['reachable', 'always', 'never'] },
+    documentation:
+      'when producers are slowed down to what sealing and the store manage, so that the disk stays within 1.2 times tier.local.bytes: ' +
+      'while the store takes data, also while it is down, or never',
+  },
+  {
+    name: 'tier.throttle.min.bytes',
+    key: 'tierThrottleMinBytes',
+    form: bytes(1024, 1024 * GIB),
+    documentation: 'bytes a second that producers may write together however little the store takes',
+  },
+  {
     name: 'tier.cache.bytes',
     key: 'tierCacheBytes',
     form: bytes(16 * MIB, 1024 * GIB),

@@ -62,7 +62,7 @@ class FakeWorker implements CheckpointWorker {
   }
 }
 
-function setUp(): {
+function setUp(options: { readonly sealBacklogBytes?: number; readonly nextChunk?: boolean } = {}): {
   store: LogStore;
   clock: ManualClock;
   workers: FakeWorker[];
@@ -81,7 +81,8 @@ function setUp(): {
   const removed: number[] = [];
   const checkpointer = new Checkpointer({
     directory: 'd',
-    settings: DEFAULT_BROKER_SETTINGS,
+    settings: { ...DEFAULT_BROKER_SETTINGS, sealBacklogBytes: options.sealBacklogBytes ?? 1e12 },
+    ...(options.nextChunk === true ? { nextChunk: () => 1, load: () => 1 } : {}),
     store,
     clock,
     report: (problem) => problems.push(problem),
@@ -248,7 +249,7 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   load = 0;
   clock.advance(1_000);
   assert.deepEqual(loads(), [true, false]);
-  workers[0]?.tell({ kind: 'sealed', commands: [new Uint8Array(1)], chunks: [], problems: [] });
+  workers[0]?.tell({ kind: 'sealed', through: 1, commands: [new Uint8Array(1)], chunks: [], problems: [] });
   clock.advance(1_000);
   assert.equal(loads().length, 2, 'the round is over');
 
@@ -264,10 +265,83 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   checkpointer.add(4, 1_000);
   clock.advance(1_000);
   assert.equal(loads().at(-1), false, 'twice as much: it does not rest any more');
-  workers[0]?.tell({ kind: 'sealed', commands: [new Uint8Array(1)], chunks: [], problems: [] });
+  workers[0]?.tell({ kind: 'sealed', through: 3, commands: [new Uint8Array(1)], chunks: [], problems: [] });
   workers[0]?.indexed(4, 0);
   await settled(checkpointer);
   clock.advance(1_000);
   assert.equal(seals(), 3, 'what was closed during the round was not in it');
   await checkpointer.close();
 });
+
+// The rest of a burst stayed in the journal until somebody wrote again: the swap was in a file that nobody closed.
+test('a round is followed by the next while enough is left, and by a roll that folds its swap', DEADLINE, async () => {
+  const clock = new ManualClock();
+  const worker = new FakeWorker();
+  const settings = { ...DEFAULT_BROKER_SETTINGS, tierStore: 'dir:///a', tierLocalBytes: 8_000, sealBytes: 1_000 };
+  let rolls = 0;
+  const news: boolean[] = [];
+  const checkpointer = new Checkpointer({
+    directory: 'd',
+    settings,
+    store: new LogStore(),
+    clock,
+    report: () => undefined,
+    nextChunk: () => 1,
+    load: () => 1,
+    roll: async () => void rolls++,
+    startWorker: () => worker,
+  });
+  checkpointer.onNews = (isWaitedFor) => news.push(isWaitedFor);
+  const seals = () => worker.said.filter((message) => message.kind === 'seal');
+  const sealedThrough = async (through: number) => {
+    worker.tell({ kind: 'sealed', through, commands: [new Uint8Array(1)], chunks: [], problems: [] });
+    await checkpointer.sealing;
+  };
+  for (const file of [1, 2]) checkpointer.add(file, 600);
+  for (const file of [1, 2]) worker.indexed(file, 0);
+  await settled(checkpointer);
+  assert.deepEqual(
+    seals().map(({ all }) => all),
+    [true],
+    'at once, and everything: as much waits as may',
+  );
+  worker.tell({ kind: 'progress', sizeBytes: 400 });
+  assert.deepEqual([checkpointer.writingBytes, checkpointer.sealedBytes], [400, 400]);
+  await sealedThrough(1);
+  assert.deepEqual([checkpointer.writingBytes, rolls, news.at(-1)], [0, 1, true]);
+  // Less than a round is left: the file of the swap is folded, and no round begins before it is quiet.
+  checkpointer.add(3, 10);
+  worker.indexed(3, 0);
+  await settled(checkpointer);
+  clock.advance(60_000);
+  assert.equal(seals().length, 1);
+  checkpointer.add(4, 500);
+  worker.indexed(4, 0);
+  await settled(checkpointer);
+  assert.equal(seals().length, 2);
+  worker.tell({ kind: 'sealed', through: 0, commands: [], chunks: [], problems: ['no space'] });
+  assert.equal(checkpointer.stalled, true);
+  await checkpointer.close();
+});
+
+test(
+  'files that an earlier run has closed count, and those that went without a round do not any more',
+  DEADLINE,
+  async () => {
+    const { clock, workers, checkpointer } = setUp({ sealBacklogBytes: 1_000, nextChunk: true });
+    const seals = (): number => workers[0]?.said.filter(({ kind }) => kind === 'seal').length ?? 0;
+    checkpointer.addUnsealed(1, 600);
+    checkpointer.addUnsealed(2, 600);
+    checkpointer.add(2, 600);
+    workers[0]?.tell({ kind: 'checkpointed', file: 2, removed: [1], removedOrders: [] });
+    workers[0]?.indexed(2, 0);
+    await settled(checkpointer);
+    clock.advance(60_000);
+    assert.equal(seals(), 0, '600 are left');
+    checkpointer.add(3, 400);
+    workers[0]?.indexed(3, 0);
+    await settled(checkpointer);
+    assert.equal(seals(), 1);
+    await checkpointer.close();
+  },
+);

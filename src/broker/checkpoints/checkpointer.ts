@@ -22,7 +22,7 @@ import type { SealedRound } from '../chunks/seal-round.ts';
 import type { FileHoldParty } from '../retention/file-hold.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerStart } from './messages.ts';
-import { backlogBytes, maxRoundBytes, urgentBytes } from './seal-amounts.ts';
+import { backlogBytes, dueBytes, urgentBytes } from './seal-amounts.ts';
 
 /** After this long without a closed file the worker writes a checkpoint and ends. */
 const IDLE_MS = 3_000;
@@ -55,6 +55,8 @@ export interface CheckpointerOptions {
   readonly nextChunk?: (() => number) | undefined;
   /** Chunks are written: swaps them in. Never rejects. */
   readonly sealed?: ((round: SealedRound) => Promise<void>) | undefined;
+  /** Closes the active journal file, so that what it holds can be folded. */
+  readonly roll?: (() => Promise<unknown>) | undefined;
   /** How busy the event loop was since the last call, 0 to 1: sealing waits for quiet. Undefined: it never waits. */
   readonly load?: (() => number) | undefined;
   readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
@@ -75,15 +77,24 @@ export class Checkpointer implements FileHoldParty {
   #waiting: { file: number; sizeBytes: number }[] = [];
   /** Indexed, and being taken in one after the other: ranges of a partition must come in file order. */
   readonly #taking: Indexed[] = [];
-  /** The swap that runs, or the last one. */
+  /** The swap that runs, or the last one, and the roll behind it. */
   sealing: Promise<void> = Promise.resolve();
   /** Last file that the worker in charge has folded, as far as it said. */
   #lastIndexed = 0;
   readonly #quiet: QuietTime;
-  /** Closed since the last round that sealed something, as far as this process knows. */
+  /** Closed files that no round has taken, with their sizes. */
+  readonly #unsealed = new Map<number, number>();
   #unsealedBytes = 0;
-  /** Of them, what there was when the round began that runs. */
-  #sealingBytes = 0;
+  /** The round that runs could not wait for quiet. */
+  #pressed = false;
+  /** Of the round that runs: what it has written, that nothing refers to yet. */
+  writingBytes = 0;
+  /** In chunks, since the start. */
+  sealedBytes = 0;
+  /** The last round failed: nothing is sealed for a while. */
+  stalled = false;
+  /** Told when a file was closed, a chunk written, or a round swapped in; of the last, whether its room is waited for. */
+  onNews: ((isWaitedFor: boolean) => void) | undefined;
   #idle: Timer | undefined;
   #retry: Timer | undefined;
   #closed = false;
@@ -109,10 +120,18 @@ export class Checkpointer implements FileHoldParty {
   add(file: number, sizeBytes: number): void {
     if (this.#closed) return;
     this.#waiting.push({ file, sizeBytes });
-    this.#unsealedBytes += sizeBytes;
+    this.addUnsealed(file, sizeBytes);
     this.#idle?.cancel();
     if (this.#worker === undefined) this.#start();
     else say(this.#worker, { kind: 'fold', file, sizeBytes });
+    this.onNews?.(false);
+  }
+
+  /** A file that an earlier run has closed and folded, and not sealed. */
+  addUnsealed(file: number, sizeBytes: number): void {
+    if (this.#unsealed.has(file)) return;
+    this.#unsealed.set(file, sizeBytes);
+    this.#unsealedBytes += sizeBytes;
   }
 
   /**
@@ -193,10 +212,17 @@ export class Checkpointer implements FileHoldParty {
         break;
       case 'checkpointed':
         this.lastCheckpoint = Math.max(this.lastCheckpoint, message.file);
+        // Retention may have emptied them before any round came.
+        for (const file of message.removed) this.#dropUnsealed(file);
         if (message.removed.length + message.removedOrders.length > 0) {
           this.#options.removed?.(message.removed, message.removedOrders);
         }
         this.#answerAwaited(message.file, true);
+        break;
+      case 'progress':
+        this.writingBytes += message.sizeBytes;
+        this.sealedBytes += message.sizeBytes;
+        this.onNews?.(false);
         break;
       case 'sealed':
         this.#onSealed(message);
@@ -216,6 +242,8 @@ export class Checkpointer implements FileHoldParty {
   #lost(worker: CheckpointWorker, problem: string): void {
     if (this.#worker !== worker || this.#closed) return;
     this.#worker = undefined;
+    this.writingBytes = 0;
+    this.stalled = true;
     this.#idle?.cancel();
     this.#quiet.end();
     this.#options.report(problem);
@@ -257,24 +285,28 @@ export class Checkpointer implements FileHoldParty {
 
   /** All closed files are folded and taken in: what they hold may be sealed, once there is quiet for it. */
   #sealThenFinish(): void {
-    const { nextChunk, settings } = this.#options;
+    const { nextChunk } = this.#options;
     if (nextChunk === undefined || this.#worker === undefined) {
       this.#finishWhenIdle();
       return;
     }
-    const pressing = (): boolean => this.#unsealedBytes >= backlogBytes(settings);
-    this.#quiet.wait(pressing, () => {
-      // Files that came meanwhile lead here again.
-      if (this.waitingFiles === 0) this.#seal(nextChunk());
-    });
+    this.#quiet.wait(
+      () => this.#isPressing,
+      () => {
+        // Files that came meanwhile lead here again.
+        if (this.waitingFiles === 0) this.#seal(nextChunk());
+      },
+    );
   }
 
   #seal(nextChunk: number): void {
     const worker = this.#worker;
     if (worker === undefined) return;
     const { settings } = this.#options;
-    this.#sealingBytes = Math.min(this.#unsealedBytes, maxRoundBytes(settings));
-    say(worker, { kind: 'seal', now: this.#options.clock.now(), nextChunk });
+    this.#pressed = this.#isPressing;
+    // What holds the room that the store's tier is to give back goes with the rest, however soon retention deletes it.
+    const all = this.#pressed && settings.tierStore !== '';
+    say(worker, { kind: 'seal', now: this.#options.clock.now(), nextChunk, all });
     // What comes faster than a round that rests seals it would fill the disk: then it does not rest.
     const limit = urgentBytes(settings);
     this.#quiet.report((busy) => say(worker, { kind: 'load', busy: busy && this.#unsealedBytes < limit }));
@@ -282,12 +314,42 @@ export class Checkpointer implements FileHoldParty {
 
   #onSealed(round: SealedRound): void {
     this.#quiet.end();
-    // Files that were closed meanwhile are not in it.
-    if (round.commands.length > 0) this.#unsealedBytes -= this.#sealingBytes;
+    const isDone = round.commands.length > 0;
+    this.stalled = !isDone && round.problems.length > 0;
     for (const problem of round.problems) this.#options.report(problem);
-    const swapped = round.commands.length === 0 ? Promise.resolve() : this.#options.sealed?.(round);
-    this.sealing = swapped ?? Promise.resolve();
+    this.#noLongerUnsealed(round.through);
+    this.sealing = isDone ? this.#swapAndRoll(round) : Promise.resolve();
     if (this.waitingFiles === 0) this.#finishWhenIdle();
+  }
+
+  /** Files that were closed during the round are not in it. */
+  #noLongerUnsealed(through: number): void {
+    for (const file of this.#unsealed.keys()) if (file <= through) this.#dropUnsealed(file);
+  }
+
+  #dropUnsealed(file: number): void {
+    this.#unsealedBytes -= this.#unsealed.get(file) ?? 0;
+    this.#unsealed.delete(file);
+  }
+
+  /**
+   * The next round begins once the swap of this one is folded, and what was sealed goes then, too. Where either is waited for,
+   * the journal is rolled: with slow producers, or none, the next file would be closed late, or never.
+   */
+  async #swapAndRoll(round: SealedRound): Promise<void> {
+    const { settings, sealed, roll } = this.#options;
+    const isWaitedFor = this.#pressed && settings.tierStore !== '';
+    await sealed?.(round);
+    this.writingBytes = 0;
+    this.onNews?.(isWaitedFor);
+    if (this.#closed || !(isWaitedFor || this.#unsealedBytes >= dueBytes(settings))) return;
+    // A journal that refuses has said so: then nothing more is sealed.
+    await roll?.().catch(() => undefined);
+  }
+
+  /** So much waits that a round cannot wait for quiet. */
+  get #isPressing(): boolean {
+    return this.#unsealedBytes >= backlogBytes(this.#options.settings);
   }
 
   /** Asks for the checkpoint that somebody waits for, once its file is folded. */

@@ -21,13 +21,12 @@ import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts'
 import type { FileRange } from '../../store/file-ranges.ts';
 import { IndexBuilder } from '../../store/index-file.ts';
 import { BrokerState } from '../broker-state.ts';
-import type { SealPace } from '../chunks/seal-pace.ts';
-import { NOTHING_SEALED, type SealedRound, sealRound } from '../chunks/seal-round.ts';
+import { NOTHING_SEALED, type RoundOptions, type SealedRound, sealRound } from '../chunks/seal-round.ts';
 import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import { OrderKeeper } from './order-keeper.ts';
-import { maxRoundBytes } from './seal-amounts.ts';
+import { dueBytes, maxRoundBytes } from './seal-amounts.ts';
 
 export class Folder {
   readonly #disk: Disk;
@@ -103,7 +102,7 @@ export class Folder {
   }
 
   /** Writes chunks of what closed files have brought; the commands swap them in. See `ToWorker`. */
-  async seal(now: number, nextChunk: number, pace: SealPace): Promise<SealedRound> {
+  async seal(nextChunk: number, options: Pick<RoundOptions, 'now' | 'all' | 'pace' | 'wrote'>): Promise<SealedRound> {
     const through = await this.#sealThrough(nextChunk);
     if (this.#state === undefined || through === undefined) return NOTHING_SEALED;
     return await sealRound({
@@ -112,8 +111,7 @@ export class Folder {
       settings: this.#settings,
       state: this.#state,
       through,
-      now,
-      pace,
+      ...options,
     });
   }
 
@@ -131,7 +129,7 @@ export class Folder {
       bytes += await this.#sizeOf(file);
       if (bytes >= maxRoundBytes(this.#settings)) break;
     }
-    return bytes >= sealBytes ? through : undefined;
+    return bytes >= dueBytes(this.#settings) ? through : undefined;
   }
 
   /**

@@ -19,9 +19,9 @@ export type ToWorker =
   | { readonly kind: 'checkpoint' }
   /**
    * Seal what closed files have brought, if it is enough. `nextChunk` is that of the broker's state: where the worker's
-   * is another one, the round before is not folded yet, and nothing is done.
+   * is another one, the round before is not folded yet, and nothing is done. `all`: also what retention deletes soon.
    */
-  | { readonly kind: 'seal'; readonly now: number; readonly nextChunk: number }
+  | { readonly kind: 'seal'; readonly now: number; readonly nextChunk: number; readonly all: boolean }
   /** Of the broker's thread, while a round of sealing runs: told about once a second, heard at once. */
   | { readonly kind: 'load'; readonly busy: boolean }
   /** Remove nothing from now on, heard at once and answered when nothing is being removed; or go on removing. */
@@ -41,9 +41,13 @@ export type FromWorker =
       readonly removed: readonly number[];
       readonly removedOrders: readonly number[];
     }
+  /** A chunk of the round that runs is there. */
+  | { readonly kind: 'progress'; readonly sizeBytes: number }
   /** Answer to `seal`: commands for the journal, to be committed one by one in this order; none: nothing was done. */
   | {
       readonly kind: 'sealed';
+      /** Last journal file of the round; 0 where nothing was done. */
+      readonly through: number;
       readonly commands: readonly Uint8Array[];
       readonly chunks: readonly { readonly chunk: number; readonly sizeBytes: number }[];
       /** For the log: damaged batches that were found, or why nothing could be sealed. */

@@ -5,6 +5,7 @@ import type { Disk } from '../../journal/disk.ts';
 import { diskWith } from '../../journal/open-disk.ts';
 import type { FileNumber } from '../../store/file-number.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
+import { NOTHING_SEALED } from '../chunks/seal-round.ts';
 import { Folder } from './folder.ts';
 import { type FromWorker, packRanges, type ToWorker, type WorkerStart } from './messages.ts';
 
@@ -62,7 +63,7 @@ export class WorkerLoop {
         return;
       }
       case 'seal':
-        return await this.#seal(message.now, message.nextChunk);
+        return await this.#seal(message);
       case 'checkpoint':
         return await this.#checkpoint();
       case 'finish':
@@ -75,14 +76,16 @@ export class WorkerLoop {
   }
 
   /** A round that fails costs nothing but time: its chunks are overwritten by the next one. */
-  async #seal(now: number, nextChunk: number): Promise<void> {
+  async #seal({ now, nextChunk, all }: Extract<ToWorker, { kind: 'seal' }>): Promise<void> {
     try {
       // So that the files can go as soon as the swap is in a checkpoint, too.
       if ((await this.#folder.sealDue(nextChunk)) && this.#folder.hasNews) await this.#checkpoint();
-      this.#port.say({ kind: 'sealed', ...(await this.#folder.seal(now, nextChunk, this.#pace)) });
+      const wrote = (sizeBytes: number): void => this.#port.say({ kind: 'progress', sizeBytes });
+      const round = await this.#folder.seal(nextChunk, { now, all, pace: this.#pace, wrote });
+      this.#port.say({ kind: 'sealed', ...round });
     } catch (error) {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
-      this.#port.say({ kind: 'sealed', commands: [], chunks: [], problems: [problem] });
+      this.#port.say({ kind: 'sealed', ...NOTHING_SEALED, problems: [problem] });
     }
   }
 

@@ -51,6 +51,8 @@ export interface ChunkWriterOptions {
   readonly settings: BrokerSettings;
   readonly sources: SealSources;
   readonly pace: SealPace;
+  /** Told of each chunk that is there. */
+  readonly wrote: (sizeBytes: number) => void;
   /** Partitions under one prefix share packs: their chunks are encrypted with its key. */
   readonly prefixOf: (partition: number) => string;
 }
@@ -64,13 +66,15 @@ export class ChunkWriter {
   readonly #chunks: WrittenChunk[] = [];
   readonly #damages: string[] = [];
   readonly #pace: SealPace;
+  readonly #wrote: (sizeBytes: number) => void;
   readonly #prefixOf: (partition: number) => string;
   /** Of one chunk after the other: memory of each would pile up until it is collected. */
   #body = new Uint8Array(0);
   #next: number;
 
-  constructor({ disk, directory, settings, sources, pace, prefixOf }: ChunkWriterOptions, firstChunk: number) {
+  constructor({ disk, directory, settings, sources, pace, wrote, prefixOf }: ChunkWriterOptions, firstChunk: number) {
     this.#pace = pace;
+    this.#wrote = wrote;
     this.#prefixOf = prefixOf;
     this.#disk = disk;
     this.#directory = directory;
@@ -165,7 +169,9 @@ export class ChunkWriter {
       if (ranges === undefined) this.#partitions.set(partition, [range]);
       else ranges.push(range);
     }
-    this.#chunks.push({ chunk, sizeBytes: start + body.length + footer.length });
+    const sizeBytes = start + body.length + footer.length;
+    this.#chunks.push({ chunk, sizeBytes });
+    this.#wrote(sizeBytes);
   }
 
   #memory(sizeBytes: number): Uint8Array {

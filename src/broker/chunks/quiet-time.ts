@@ -22,9 +22,10 @@ export class QuietTime {
     this.#load = load;
   }
 
-  /** Calls back once it is quiet, or `enough` says that it cannot wait any more; at once where quiet is not measured. */
+  /** Calls back once it is quiet, or `enough` says that it cannot wait any more, perhaps at once; at once where quiet is not measured. */
   wait(enough: () => boolean, callback: () => void): void {
-    if (this.#load === undefined) {
+    this.end();
+    if (this.#load === undefined || enough()) {
       callback();
       return;
     }

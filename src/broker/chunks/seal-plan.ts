@@ -28,17 +28,21 @@ export interface SealPart {
   readonly sizeBytes: number;
 }
 
-/**
- * @param through last journal file that is sealed.
- * @param merge rewrite chunk ranges too, where they are many.
- * @returns parts in order of partition numbers.
- */
+export interface SealWish {
+  /** Last journal file that is sealed. */
+  readonly through: number;
+  readonly now: number;
+  /** Rewrite chunk ranges too, where they are many. */
+  readonly merge: boolean;
+  /** Also what retention deletes soon. */
+  readonly all: boolean;
+}
+
+/** @returns parts in order of partition numbers. */
 export function planSeal(
   state: BrokerState,
   settings: BrokerSettings,
-  through: number,
-  now: number,
-  merge: boolean,
+  { through, now, merge, all }: SealWish,
 ): SealPart[] {
   const parts: SealPart[] = [];
   for (const topic of state.topics.list()) {
@@ -48,7 +52,8 @@ export function planSeal(
       const merges = merge && state.compaction.of(partition.number) === undefined;
       const isTiered = (file: FileNumber): boolean => state.tier.place(-file) !== undefined;
       const part = partOf(partition, through, merges ? isTiered : undefined);
-      if (part !== undefined && pays(part, retention, settings.sealMinRemainingMs, now)) parts.push(part);
+      if (part === undefined) continue;
+      if (all || pays(part, retention, settings.sealMinRemainingMs, now)) parts.push(part);
     }
   }
   return parts.sort((a, b) => a.partition - b.partition);

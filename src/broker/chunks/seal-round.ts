@@ -24,12 +24,14 @@ const UNREADABLE: ReadonlySet<string> = new Set(['STORE_CORRUPT', 'STORE_KEY_MIS
 const PARTITIONS_PER_COMMAND = 1_000;
 
 export interface SealedRound {
+  /** Last journal file of the round; 0 where nothing was done. */
+  readonly through: number;
   readonly commands: readonly Uint8Array[];
   readonly chunks: readonly WrittenChunk[];
   readonly problems: readonly string[];
 }
 
-export const NOTHING_SEALED: SealedRound = { commands: [], chunks: [], problems: [] };
+export const NOTHING_SEALED: SealedRound = { through: 0, commands: [], chunks: [], problems: [] };
 
 export interface RoundOptions {
   readonly disk: Disk;
@@ -39,13 +41,17 @@ export interface RoundOptions {
   /** Last journal file of the round. */
   readonly through: number;
   readonly now: number;
+  /** Also what retention deletes soon: it holds room that is wanted before. */
+  readonly all: boolean;
   readonly pace: SealPace;
+  /** Told of each chunk that is there. */
+  readonly wrote: (sizeBytes: number) => void;
 }
 
 /** @throws STORE_CORRUPT, STORE_IO, JOURNAL_NO_SPACE, or what the disk refuses with: nothing refers to what was written. */
 export async function sealRound(options: RoundOptions): Promise<SealedRound> {
-  const { state, settings, through, now } = options;
-  const parts = planSeal(state, settings, through, now, true);
+  const { state, settings } = options;
+  const parts = planSeal(state, settings, { ...options, merge: true });
   if (parts.length === 0) return NOTHING_SEALED;
   await checkSpace(options, parts);
   try {
@@ -54,18 +60,18 @@ export async function sealRound(options: RoundOptions): Promise<SealedRound> {
     const isUnreadable = error instanceof MillraceError && UNREADABLE.has(error.code);
     if (!isUnreadable) throw error;
     // A chunk that cannot be read any more stays what it is; it must not keep the journal from being sealed.
-    const { problems, ...round } = await writeRound(options, planSeal(state, settings, through, now, false));
+    const { problems, ...round } = await writeRound(options, planSeal(state, settings, { ...options, merge: false }));
     return { ...round, problems: [error.message, ...problems] };
   }
 }
 
 async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Promise<SealedRound> {
-  const { disk, directory, settings, state, through, pace } = options;
+  const { disk, directory, settings, state, through, pace, wrote } = options;
   const sources = new SealSources(disk, directory);
   try {
     const firstChunk = state.chunks.nextChunk;
     const prefixOf = (partition: number): string => keyPrefixOf(disk, state, partition);
-    const writer = new ChunkWriter({ disk, directory, settings, sources, pace, prefixOf }, firstChunk);
+    const writer = new ChunkWriter({ disk, directory, settings, sources, pace, wrote, prefixOf }, firstChunk);
     const { partitions, chunks, damages } = await writer.write(parts);
     const nextChunk = firstChunk + chunks.length;
     const commands: Uint8Array[] = [];
@@ -74,7 +80,7 @@ async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Pr
       const last = from + PARTITIONS_PER_COMMAND >= partitions.length;
       commands.push(chunkCommands.sealed({ through, nextChunk, last, partitions: some }));
     }
-    return { commands, chunks, problems: damages };
+    return { through, commands, chunks, problems: damages };
   } finally {
     await sources.close();
   }

@@ -28,6 +28,8 @@ import type { FromTierWorker, TieredPlace, TierJob, TierResults, ToTierWorker } 
 
 /** Requests for readers at once: enough to fill a line, few enough for memory. */
 const MAX_FETCHES = 6;
+/** Chunks that are held in memory to be written into the store. */
+const MAX_UPLOADS = 2;
 /** Of one fetch, with growing pauses between. */
 const MAX_TRIES = 4;
 const FIRST_PAUSE_MS = 50;
@@ -45,7 +47,7 @@ export class TierLoop {
   readonly #clock: Clock;
   readonly #port: TierPort;
   readonly #fetches = new Semaphore(MAX_FETCHES);
-  readonly #uploads = new Semaphore(1);
+  readonly #uploads = new Semaphore(MAX_UPLOADS);
   readonly #tables = new Map<string, Promise<readonly TierBlock[]>>();
   /** Open cache files; one that is being removed is there until it is gone. */
   readonly #cacheFiles = new Map<number, Promise<DiskFile | undefined>>();

@@ -29,6 +29,8 @@ import { type TierState, tierCommands } from './tier-state.ts';
 const PARTITIONS_PER_TURN = 5_000;
 /** Chunks of one command. */
 const MAX_FORGOTTEN = 1_000;
+/** Chunks on their way at once: while one is written to the store the next is compressed. */
+const UPLOADS = 2;
 /** The store is asked for all its objects this often. */
 const SWEEP_EVERY_MS = 60 * 60 * 1000;
 
@@ -47,7 +49,7 @@ export interface TiererOptions {
   readonly newId: () => string;
   /** Chunks with files, with their sizes. */
   readonly local: () => ReadonlyMap<number, number>;
-  /** Of closed journal files: records on the disk, too. */
+  /** Records on the disk that are in no chunk, or in one that is being made. */
   readonly journalBytes: () => number;
   /** Removes the file of a chunk. */
   readonly removeLocal: (chunk: number) => Promise<void>;
@@ -79,6 +81,12 @@ export class Tierer {
   #sweptAt: number;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
+  /** There are new chunks since the look began that runs. */
+  #again = false;
+  /** Files are let go by one after the other. */
+  #evicting: Promise<void> = Promise.resolve();
+  /** Of the last look. */
+  #uses: ReadonlyMap<number, ChunkUse> = new Map();
   #stopped = false;
 
   constructor(options: TiererOptions) {
@@ -89,6 +97,7 @@ export class Tierer {
 
   start(): void {
     if (this.#stopped) return;
+    this.#timer?.cancel();
     this.#timer = this.#options.clock.schedule(this.#options.settings.tierCheckMs, () => {
       void this.look().finally(() => this.start());
     });
@@ -99,6 +108,7 @@ export class Tierer {
     this.#timer?.cancel();
     await this.#options.link.close();
     await this.#running;
+    await this.#evicting.catch(() => undefined);
   }
 
   /** Does what is due; joins the look that runs. Never rejects: a failure is logged, and the next look tries again. */
@@ -107,8 +117,36 @@ export class Tierer {
       .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#running = undefined;
+        if (this.#again) this.nudge();
       });
     return this.#running;
+  }
+
+  /** Bytes of chunks on the disk that wait for the store. */
+  waitingBytes(): number {
+    let bytes = 0;
+    for (const [chunk, sizeBytes] of this.#options.local()) {
+      const isNew = chunk < FIRST_COMPACTED_CHUNK && this.#options.state.place(chunk) === undefined;
+      if (isNew && this.#uses.get(chunk)?.compacted !== true) bytes += sizeBytes;
+    }
+    return bytes;
+  }
+
+  /** Chunks are there that room is waited for: they are looked at now, and not at the next look. */
+  nudge(): void {
+    if (this.#stopped || this.#timer === undefined) return;
+    if (this.#running !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#timer.cancel();
+    void this.look().finally(() => this.start());
+  }
+
+  /** There is more on the disk: what may leave it does. */
+  makeRoom(): void {
+    if (this.#stopped || this.#timer === undefined) return;
+    this.#evict().catch((error: unknown) => this.#failed(error));
   }
 
   /** What the store has for readers. */
@@ -127,14 +165,18 @@ export class Tierer {
   }
 
   async #look(): Promise<void> {
-    const uses = await this.#uses();
+    await this.#lookAtUses();
     if (this.#stopped) return;
-    if (!this.#options.isHeld()) await this.#forget(uses);
+    if (!this.#options.isHeld()) await this.#forget(this.#uses);
     try {
-      await this.#upload(uses);
+      do {
+        this.#again = false;
+        await this.#upload(this.#uses);
+        if (this.#again) await this.#lookAtUses();
+      } while (this.#again && !this.#stopped);
     } finally {
       // Also where the store is down: what is there already may leave the disk.
-      if (!this.#stopped) await this.#evict(uses);
+      if (!this.#stopped) await this.#evict();
     }
     await this.#deleteDoomed();
     if (!this.#options.isHeld()) await this.#sweep();
@@ -142,7 +184,7 @@ export class Tierer {
   }
 
   /** Which chunks partitions have batches in. */
-  async #uses(): Promise<Map<number, ChunkUse>> {
+  async #lookAtUses(): Promise<void> {
     const uses = new Map<number, ChunkUse>();
     let looked = 0;
     for (const topic of this.#options.topics()) {
@@ -155,37 +197,54 @@ export class Tierer {
         }
       }
     }
-    return uses;
+    this.#uses = uses;
   }
 
   async #upload(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
-    const { local, state, link, clusterId, newId, logger } = this.#options;
+    const { local, state } = this.#options;
     const waiting = [...local()].filter(([chunk]) => isWaiting(chunk, uses, state)).sort(([a], [b]) => a - b);
     this.last.waitingChunks = waiting.length;
     this.last.waitingBytes = waiting.reduce((sum, [, sizeBytes]) => sum + sizeBytes, 0);
-    for (const [chunk, sizeBytes] of waiting) {
-      if (this.#stopped) return;
-      const object = `${clusterId()}/chunk/${String(chunk).padStart(10, '0')}-${newId()}`;
-      this.#writing.add(object);
+    const next = waiting.values();
+    const failures: unknown[] = [];
+    const work = Array.from({ length: UPLOADS }, async () => {
       try {
-        const { rawBytes, storedBytes } = await link.ask({ kind: 'upload', chunk, object });
-        await this.#commitTiered({ chunk, object, rawBytes, storedBytes });
-        this.counters.uploads += 1;
-        this.counters.uploadedBytes += rawBytes;
-        this.counters.storedBytes += storedBytes;
-        this.last.waitingChunks -= 1;
-        this.last.waitingBytes -= sizeBytes;
-        // Not only in the end: an hour of uploads would leave the disk as full as it is.
-        if (!this.#stopped) await this.#evict(uses);
+        for (const [chunk, sizeBytes] of next) {
+          if (this.#stopped || failures.length > 0) return;
+          await this.#uploadOne(chunk, sizeBytes);
+        }
       } catch (error) {
-        // The file may have gone with its last record; damage of one chunk does not keep the others here.
-        const { code, message } = asMillraceError(error, 'STORE_IO');
-        if (code !== 'STORE_IO' && code !== 'STORE_CORRUPT') throw error;
-        this.counters.failures += 1;
-        if (local().has(chunk)) logger.error(`A chunk was not copied to the object store: ${message}`, { code, chunk });
-      } finally {
-        this.#writing.delete(object);
+        failures.push(error);
       }
+    });
+    await Promise.all(work);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #uploadOne(chunk: number, sizeBytes: number): Promise<void> {
+    const { local, link, clusterId, newId, logger } = this.#options;
+    const object = `${clusterId()}/chunk/${String(chunk).padStart(10, '0')}-${newId()}`;
+    this.#writing.add(object);
+    try {
+      const { rawBytes, storedBytes } = await link.ask({ kind: 'upload', chunk, object });
+      await this.#commitTiered({ chunk, object, rawBytes, storedBytes });
+      this.counters.uploads += 1;
+      this.counters.uploadedBytes += rawBytes;
+      this.counters.storedBytes += storedBytes;
+      this.last.waitingChunks -= 1;
+      this.last.waitingBytes -= sizeBytes;
+      // After an outage there may be hours of uploads.
+      this.#reached();
+      // Not only in the end: an hour of uploads would leave the disk as full as it is.
+      if (!this.#stopped) await this.#evict();
+    } catch (error) {
+      // The file may have gone with its last record; damage of one chunk does not keep the others here.
+      const { code, message } = asMillraceError(error, 'STORE_IO');
+      if (code !== 'STORE_IO' && code !== 'STORE_CORRUPT') throw error;
+      this.counters.failures += 1;
+      if (local().has(chunk)) logger.error(`A chunk was not copied to the object store: ${message}`, { code, chunk });
+    } finally {
+      this.#writing.delete(object);
     }
   }
 
@@ -199,15 +258,21 @@ export class Tierer {
    * Files of chunks that are in the store go: those with old records alone, and the oldest beyond the size. Journal files count: while
    * more comes than is sealed, chunks make room for it.
    */
-  async #evict(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
+  #evict(): Promise<void> {
+    this.#evicting = this.#evicting.catch(() => undefined).then(() => this.#evictNow(this.#uses));
+    return this.#evicting;
+  }
+
+  async #evictNow(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
     const { local, state, settings, clock, removeLocal } = this.#options;
     const files = local();
     let bytes = this.#options.journalBytes();
     for (const sizeBytes of files.values()) bytes += sizeBytes;
+    if (bytes <= settings.tierLocalBytes && settings.tierLocalMs < 0) return;
     const tiered = [...files].filter(([chunk]) => state.place(chunk) !== undefined);
     const age = (chunk: number): number => clock.now() - (uses.get(chunk)?.newest ?? clock.now());
     for (const [chunk, sizeBytes] of tiered.sort(([a], [b]) => age(b) - age(a) || a - b)) {
-      if (this.#options.isHeld()) return;
+      if (this.#options.isHeld() || this.#stopped) return;
       const tooLarge = bytes > settings.tierLocalBytes;
       const tooOld = settings.tierLocalMs >= 0 && age(chunk) > settings.tierLocalMs;
       if (!tooLarge && !tooOld) continue;

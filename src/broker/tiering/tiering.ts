@@ -25,6 +25,8 @@ export interface TieringOptions {
   readonly state: TierState;
   readonly handles: FileHandles;
   readonly files: DataFiles;
+  /** Of the active journal file, and of chunks that are being made. */
+  readonly openBytes: () => number;
   readonly topics: () => Iterable<Topic>;
   readonly isHeld: () => boolean;
   readonly clusterId: () => string;
@@ -62,10 +64,22 @@ export class Tiering {
       clusterId,
       newId: () => randomBytes(8).toString('hex'),
       local: () => files.chunkSizes(),
-      journalBytes: () => files.journals().bytes,
+      journalBytes: () => files.journals().bytes + options.openBytes(),
       removeLocal: (chunk) => this.#removeLocal(chunk),
       isHeld,
     });
+  }
+
+  /** @param isWaitedFor chunks are there, and the disk wants their room. */
+  news(isWaitedFor: boolean): void {
+    this.tierer.makeRoom();
+    if (isWaitedFor) this.tierer.nudge();
+  }
+
+  /** Bytes of records on the disk that cannot leave it yet. */
+  heldBytes(): number {
+    const { files, openBytes } = this.#options;
+    return files.journals().bytes + openBytes() + this.tierer.waitingBytes();
   }
 
   start(): void {

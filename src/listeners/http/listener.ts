@@ -26,6 +26,7 @@ import { applyCors } from './cors.ts';
 import { HttpCounters } from './counters.ts';
 import { MethodTable } from './method-table.ts';
 import type { RouteFacts } from './openapi/document.ts';
+import { paceWrites } from './pace-writes.ts';
 import { PlainPosts } from './plain-posts/plain-posts.ts';
 import { fromForeign, logDefect, problemHeaders, problemOf, refuseSocket } from './problem.ts';
 import { pushSender } from './push/push-sender.ts';
@@ -250,6 +251,7 @@ function createApp(context: HttpContext, options: HttpListenerOptions, newReques
     pushRoutes(scope, context);
   });
   app.register(async (scope) => {
+    paceWrites(scope, context.broker);
     parseRecordBodies(scope, context, RECORD_MEDIA_TYPES);
     produceRoutes(scope, context);
     readRoutes(scope, context);
@@ -257,11 +259,15 @@ function createApp(context: HttpContext, options: HttpListenerOptions, newReques
     lineageRoutes(scope, context);
   });
   app.register(async (scope) => {
+    paceWrites(scope, context.broker);
     parseRecordBodies(scope, context, ['application/json']);
     commitRoutes(scope, context);
     backupRoutes(scope, context, version);
   });
-  app.register(async (scope) => streamRoutes(scope, context));
+  app.register(async (scope) => {
+    paceWrites(scope, context.broker);
+    streamRoutes(scope, context);
+  });
   return app;
 }
 

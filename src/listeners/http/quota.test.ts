@@ -1,6 +1,7 @@
 /**
  * Proves that quotas hold over HTTP and WebSockets as they do for Kafka clients: requests of a client that owes time are
- * refused with 429 and when to come back, follows and sockets wait instead, and others go on. On a clock moved by hand.
+ * refused with 429 and when to come back, follows and sockets wait instead, and others go on; and that all who write wait while
+ * the broker slows producers down (src/broker/governor). On a clock moved by hand.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -118,5 +119,46 @@ test('a WebSocket is not read from while its client owes time', DEADLINE, async 
   assert.equal(client.received, 0);
   clock.advance(5_000);
   await until(() => client.received > 0);
+  assert.equal((await client.op('ack'))['upTo'], 2);
+});
+
+test('while the broker slows producers down every write waits, and no read', DEADLINE, async () => {
+  const { kit, clock } = await start();
+  await using _ = kit;
+  const { governor } = kit.broker;
+  governor.waitMs = () => 700;
+  // Asked where requests are served without the hooks of the others.
+  Object.defineProperty(governor, 'slows', { get: () => true });
+  const writes = [
+    kit.call('POST', RECORDS, { body: { value: 'w' } }),
+    kit.call('POST', RECORDS, { body: 'x', type: 'text/plain' }),
+    kit.call('POST', '/v1/commit', { body: { writes: [{ topic: 't', records: [{ value: 'y' }] }] } }),
+    kit.call('PUT', '/v1/stream/s', { body: 'z', type: 'text/plain' }),
+  ];
+  let answered = 0;
+  for (const write of writes) void write.then(() => (answered += 1));
+  await until(() => kit.listener.counters.inFlight === writes.length);
+  assert.equal((await kit.get(`${RECORDS}?offset=0`)).status, 200);
+  clock.advance(699);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(answered, 0);
+  clock.advance(1);
+  for (const write of writes) assert.ok((await write).status < 300, `${(await write).status}`);
+});
+
+test('a WebSocket is not read from while the broker slows producers down', DEADLINE, async () => {
+  const clock = new ManualClock();
+  await using kit = await WsKit.start({ clock });
+  await kit.http.broker.topics.create({ name: 't' });
+  kit.http.broker.governor.waitMs = () => 700;
+  const client = await kit.connect();
+  client.say(produced(1, 'x'));
+  assert.equal((await client.op('ack'))['upTo'], 1);
+  client.say(produced(2, 'y'));
+  clock.advance(699);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(client.received, 0);
+  kit.http.broker.governor.waitMs = () => 0;
+  clock.advance(1);
   assert.equal((await client.op('ack'))['upTo'], 2);
 });

@@ -17,7 +17,7 @@
  * | CONGESTED | the journal has too much to write, and a Produce came | the journal is relieved |
  * | LANDING | a large frame finds no room | another frame gave memory back |
  * | RECOMPRESSING | a Produce waits for its batches in another codec | it has its place in the journal |
- * | THROTTLED | its client used more than its quota (KIP-219) | the time is up |
+ * | THROTTLED | its client used more than its quota (KIP-219), or the disk holds producers back | the time is up |
  * | CLOSING | the listener stops, or an error was found | never |
  */
 import type { Socket } from 'node:net';
@@ -276,9 +276,9 @@ export class Connection implements FrameSink, ConnectedClient {
     const later = broker.produce(exchange);
     exchange.explain();
     if (later !== undefined) this.#holdUntil(later);
-    if (broker.quotas.active) {
-      this.#throttle(exchange, broker.quotas.use('producer', this.#clientIdIn(bytes), end - start));
-    }
+    const { quotas, governor } = broker;
+    const quotaMs = quotas.active ? quotas.use('producer', this.#clientIdIn(bytes), end - start) : 0;
+    this.#throttle(exchange, Math.max(quotaMs, governor.waitMs()));
   }
 
   /** Of the request whose body `#bodyStart` has found. */

@@ -53,6 +53,28 @@ test(
   },
 );
 
+test(
+  'Produce: while the broker slows producers down every connection waits, whatever its quota',
+  DEADLINE,
+  async () => {
+    const clock = new ManualClock();
+    await using kit = await KafkaKit.start({ clock });
+    const client = await kit.client();
+    await kit.broker.topics.create({ name: 'q' });
+    kit.broker.governor.waitMs = () => 700;
+    const topicData = [{ name: 'q', partitionData: [{ index: 0, records: batchOf(['x']) }] }];
+    const call = { acks: -1, timeoutMs: 1000, topicData };
+    assert.equal((await client.call(produce, 9, call)).throttleTimeMs, 700);
+    client.send(client.encode(apiVersions, 0, {}));
+    clock.advance(699);
+    await untilHeld(client);
+    clock.advance(1);
+    assert.equal((await client.answer(apiVersions, 0)).errorCode, 0);
+    await kit.broker.quotas.change(KIT_ID, { producerByteRate: 1 });
+    assert.equal((await client.call(produce, 9, call)).throttleTimeMs, 30_000, 'the longer wait');
+  },
+);
+
 test('Fetch: one answer takes a second at most, then the connection waits', DEADLINE, async (t) => {
   const clock = new ManualClock();
   await using kit = await KafkaKit.start({ clock });

@@ -306,7 +306,8 @@ export class WebSocketConnection {
 
   #throttle(sizeBytes: number): void {
     const { http, clock } = this.#context;
-    const waitMs = http.broker.quotas.use('producer', this.#quotaClient, sizeBytes);
+    const { quotas, governor } = http.broker;
+    const waitMs = Math.max(quotas.use('producer', this.#quotaClient, sizeBytes), governor.waitMs());
     if (waitMs === 0) return;
     this.#throttled?.cancel();
     this.#throttled = clock.schedule(waitMs, () => {

@@ -43,7 +43,8 @@ export class PlainPosts {
 
   /** False while requests have to be looked at in ways that only the hooks of the listener know. */
   get isOpen(): boolean {
-    return !this.context.broker.quotas.active && !this.context.isStopping();
+    const { quotas, governor } = this.context.broker;
+    return !quotas.active && !governor.slows && !this.context.isStopping();
   }
 
   statusLine(status: number): string {
