@@ -25,8 +25,6 @@ import type { PlainPosts } from './plain-posts.ts';
 const MAX_HEAD_BYTES = 4 * 1024;
 /** A body that comes in more pieces is no small matter, or somebody's who sends byte by byte. */
 const MAX_PIECES = 8;
-/** Who has not sent a whole request for so long is node's, which has the time-outs for that. */
-const PATIENCE_MS = 1_000;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const ROUTE = `${TOPICS_PATH}/:name/records`;
 
@@ -45,6 +43,8 @@ export class PlainConnection {
   #busy = false;
   #ended = false;
   #isFresh = true;
+  /** Times that it was looked after since its last request. */
+  #quietLooks = 0;
   #startedAt = 0;
   #requestId = '';
   #topic: Topic | undefined;
@@ -53,9 +53,21 @@ export class PlainConnection {
   constructor(posts: PlainPosts, socket: Socket) {
     this.#posts = posts;
     this.#socket = socket;
-    socket.setTimeout(Math.min(PATIENCE_MS, posts.context.settings.headersTimeoutMs));
     socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
-    socket.on('timeout', this.#onTimeout).on('drain', this.#onDrain).on('error', ignore);
+    socket.on('error', ignore);
+  }
+
+  /**
+   * Looks after it, once in a while.
+   * @param idleLooks after so many without a request it is closed.
+   */
+  look(idleLooks: number): void {
+    if (this.#busy) return;
+    this.#quietLooks += 1;
+    if (this.#held !== undefined || this.#isFresh) {
+      // Node's HTTP has the time-outs for requests that do not come whole.
+      if (this.#quietLooks > 1) this.#handOver(this.#held);
+    } else if (this.#quietLooks > idleLooks) this.#socket.destroy();
   }
 
   /** Ends it where nothing is being served; else the answer does, while the listener stops. */
@@ -110,18 +122,15 @@ export class PlainConnection {
     this.#held = bytes;
     this.#pieces += 1;
     if (this.#pieces > MAX_PIECES) this.#handOver(bytes);
-    else if (this.#pieces === 1) this.#socket.setTimeout(PATIENCE_MS);
   }
 
   #serve(head: PlainHead, body: Buffer): void {
     const { context } = this.#posts;
     const { broker, counters } = context;
-    if (this.#held !== undefined || this.#isFresh) {
-      this.#held = undefined;
-      this.#pieces = 0;
-      this.#isFresh = false;
-      this.#socket.setTimeout(context.settings.keepAliveTimeoutMs);
-    }
+    this.#held = undefined;
+    this.#pieces = 0;
+    this.#isFresh = false;
+    this.#quietLooks = 0;
     this.#busy = true;
     counters.inFlight += 1;
     counters.sockets.get(this.#socket)?.requested(head);
@@ -203,7 +212,7 @@ export class PlainConnection {
     const hasRoom = socket.write(text, length === body.length ? 'latin1' : 'utf8');
     this.#done(status);
     if (isLast) socket.destroySoon();
-    else if (!hasRoom) socket.pause();
+    else if (!hasRoom) socket.pause().once('drain', this.#onDrain);
     else if (socket.isPaused()) socket.resume();
   }
 
@@ -215,21 +224,13 @@ export class PlainConnection {
     counters.answered('POST', ROUTE, status);
   }
 
-  readonly #onDrain = (): void => {
-    if (!this.#busy && this.#socket.isPaused()) this.#socket.resume();
-  };
+  readonly #onDrain = (): void => void this.#socket.resume();
 
   /** The client sends no more, and may still read. */
   readonly #onEnd = (): void => {
     this.#ended = true;
     if (this.#held !== undefined) refuseSocket(new Error('the request ends within its body'), this.#socket);
     else if (!this.#busy) this.#socket.end();
-  };
-
-  readonly #onTimeout = (): void => {
-    if (this.#busy) return;
-    if (this.#held !== undefined || this.#isFresh) this.#handOver(this.#held);
-    else this.#socket.destroy();
   };
 
   readonly #onClose = (): void => {
@@ -243,8 +244,7 @@ export class PlainConnection {
     this.#giveBack();
     this.#held = undefined;
     socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
-    socket.off('timeout', this.#onTimeout).off('drain', this.#onDrain).off('error', ignore);
-    socket.setTimeout(0);
+    socket.off('error', ignore);
     // Else what is put back would be emitted to nobody.
     socket.pause();
     if (bytes !== undefined) socket.unshift(bytes);

@@ -7,6 +7,7 @@
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Timer } from '../../../base/clock.ts';
 import { http } from '../../../base/node-http.ts';
 import type { HttpContext } from '../context.ts';
 import { PlainConnection } from './plain-connection.ts';
@@ -14,6 +15,8 @@ import type { PlainLimits } from './plain-head.ts';
 
 /** Larger bodies are worth the way through node; so what is held of requests that are not whole stays small. */
 const MAX_PLAIN_BODY_BYTES = 64 * 1024;
+/** How often connections are looked after. A timer of each would be kept by every socket, also of those that went to node. */
+const LOOK_MS = 1_000;
 
 export class PlainPosts {
   readonly context: HttpContext;
@@ -24,6 +27,8 @@ export class PlainPosts {
   readonly #toHttp: readonly ((socket: Socket) => void)[];
   readonly #connections = new Set<PlainConnection>();
   readonly #keepAlive: string;
+  /** Runs while there are connections. */
+  #looking: Timer | undefined;
   /** Date header of the second. */
   #date = '';
   #second = -1;
@@ -37,7 +42,10 @@ export class PlainPosts {
     this.#server = server;
     this.#toHttp = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => this.#connections.add(new PlainConnection(this, socket)));
+    server.on('connection', (socket: Socket) => {
+      this.#connections.add(new PlainConnection(this, socket));
+      this.#lookLater();
+    });
     this.#keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(settings.keepAliveTimeoutMs / 1000)}\r\n`;
   }
 
@@ -69,12 +77,25 @@ export class PlainPosts {
     this.#connections.delete(connection);
   }
 
+  #lookLater(): void {
+    if (this.#connections.size > 0) this.#looking ??= this.context.broker.clock.schedule(LOOK_MS, () => this.#look());
+  }
+
+  #look(): void {
+    this.#looking = undefined;
+    const idleLooks = Math.ceil(this.context.settings.keepAliveTimeoutMs / LOOK_MS);
+    for (const connection of this.#connections) connection.look(idleLooks);
+    this.#lookLater();
+  }
+
   /** Ends idle connections; those that are being served end with their answer. */
   stop(): void {
     for (const connection of this.#connections) connection.stop();
   }
 
+  /** At the end of a stop. */
   cut(): void {
+    this.#looking?.cancel();
     for (const connection of this.#connections) connection.cut();
   }
 }
