@@ -17,6 +17,7 @@
  * Every count and length is the producer's choice, so each is held against the bytes left before anything follows from
  * it, and nothing is allocated until someone asks for a key, a value or headers. Source: KIP-98, KIP-82 (headers).
  */
+import { isUtf8 } from 'node:buffer';
 import { asBuffer } from '../base/bytes.ts';
 import { MillraceError } from '../base/errors.ts';
 import { VarintReader } from '../base/varint.ts';
@@ -82,7 +83,7 @@ export class RecordCursor {
   #headersPosition = 0;
   /** Where the current record's key begins, with its length. */
   #bodyPosition = 0;
-  /** The records' memory again, for header keys; made once per batch that has headers. */
+  /** The records' memory again, for texts; made once per batch, when one is asked for. */
   #text: Buffer | undefined;
 
   /**
@@ -151,6 +152,25 @@ export class RecordCursor {
 
   get value(): Uint8Array | null {
     return this.hasValue ? this.#reader.bytes.subarray(this.#valuePosition, this.#valueEnd) : null;
+  }
+
+  /** The key as text; null: there is none; undefined: it is not UTF-8. */
+  get keyText(): string | null | undefined {
+    return this.hasKey ? this.#textOf(this.#keyPosition, this.#keyEnd) : null;
+  }
+
+  /** As `keyText`. */
+  get valueText(): string | null | undefined {
+    return this.hasValue ? this.#textOf(this.#valuePosition, this.#valueEnd) : null;
+  }
+
+  #textOf(position: number, end: number): string | undefined {
+    const { bytes } = this.#reader;
+    this.#text ??= asBuffer(bytes);
+    const text = this.#text.toString('utf8', position, end);
+    // What cannot be decoded becomes this character, which may also be meant. To look for it costs nothing in ASCII; a view
+    // of every field to ask beforehand costs more than the text.
+    return text.includes('\ufffd') && !isUtf8(bytes.subarray(position, end)) ? undefined : text;
   }
 
   get headers(): RecordHeader[] {

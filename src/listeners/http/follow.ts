@@ -15,6 +15,7 @@ import type { FastifyReply } from 'fastify';
 import { MillraceError } from '../../base/errors.ts';
 import { FOR_EVER } from '../../broker/fetch.ts';
 import { Collector } from './collector.ts';
+import { FollowPace } from './follow-pace.ts';
 import type { Framing } from './framing.ts';
 import type { Beating } from './heartbeats.ts';
 import { fromForeign, problemOf } from './problem.ts';
@@ -73,6 +74,7 @@ async function stream(room: ReadingRoom, reading: Reading, response: ServerRespo
   try {
     let left = plan.limit;
     let sentAt = Number.NEGATIVE_INFINITY;
+    const pace = new FollowPace(room.settings);
     while (left > 0 && reading.ended === undefined) {
       pulse.resting = true;
       await room.payOff(reading);
@@ -81,15 +83,18 @@ async function stream(room: ReadingRoom, reading: Reading, response: ServerRespo
       const sent = await sendPiece(room, reading, response, plan, left);
       left -= sent;
       if (reading.ended !== undefined || left === 0) return;
-      // A reader far behind is always served from memory at once: others must have their turn.
       if (sent > 0) {
         sentAt = room.broker.clock.monotonic();
-        await setImmediate();
-        continue;
+        pace.sent(sent);
+        // A reader far behind is always served from memory at once: others must have their turn.
+        if (!plan.source.isCaughtUp) {
+          await setImmediate();
+          continue;
+        }
       }
       pulse.resting = true;
       await plan.source.wait(reading, FOR_EVER);
-      await room.pace(reading, sentAt);
+      await room.pause(reading, sentAt + pace.nextMs(sentAt) - room.broker.clock.monotonic());
       pulse.resting = false;
     }
   } finally {

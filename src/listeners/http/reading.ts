@@ -269,11 +269,9 @@ export class ReadingRoom {
     }
   }
 
-  /** Waits until `followPaceMs` after the last piece. @param sentAt of it, on the clock's monotonic scale. */
-  async pace(reading: Reading, sentAt: number): Promise<void> {
-    const { clock } = this.broker;
-    const waitMs = sentAt + this.settings.followPaceMs - clock.monotonic();
-    if (waitMs > 0) await reading.wait(new Pause(clock, waitMs), undefined);
+  /** Waits so long, where that is any time. */
+  async pause(reading: Reading, waitMs: number): Promise<void> {
+    if (waitMs > 0) await reading.wait(new Pause(this.broker.clock, waitMs), undefined);
   }
 
   /** From now on the socket is destroyed when it takes nothing for `stallTimeoutMs`; node ends the watch with the answer. */

@@ -19,8 +19,8 @@ export function recordJson(
   format: RecordFormat,
   lead = '',
 ): string {
-  const key = memberJson('key', cursor.key, format);
-  const value = format === 'json' ? embeddedJson(cursor.value) : memberJson('value', cursor.value, format);
+  const key = fieldJson('key', cursor.keyText, cursor, format);
+  const value = format === 'json' ? embeddedJson(cursor) : fieldJson('value', cursor.valueText, cursor, format);
   return (
     `{${lead}"topic":${topicJson},"partition":${partition},"offset":${cursor.offset},"timestamp":${cursor.timestamp},` +
     `${key},${value},"headers":${headersJson(cursor, format)}}`
@@ -34,11 +34,21 @@ function memberJson(name: string, bytes: Uint8Array | null, format: RecordFormat
   return `"${name}":${JSON.stringify(asBuffer(bytes).toString('utf8'))}`;
 }
 
+/** As `memberJson`, of what the cursor has as text. */
+function fieldJson(
+  name: 'key' | 'value',
+  text: string | null | undefined,
+  cursor: RecordCursor,
+  format: RecordFormat,
+): string {
+  if (text === undefined || format === 'base64') return memberJson(name, cursor[name], 'base64');
+  return text === null ? `"${name}":null` : `"${name}":${JSON.stringify(text)}`;
+}
+
 /** The value as the JSON it is, as stored but for line breaks between tokens, which NDJSON cannot carry. */
-function embeddedJson(bytes: Uint8Array | null): string {
-  if (bytes === null) return '"value":null';
-  if (!isUtf8(bytes)) return `"valueBase64":"${encodeBase64(bytes)}"`;
-  const text = asBuffer(bytes).toString('utf8');
+function embeddedJson(cursor: RecordCursor): string {
+  const text = cursor.valueText;
+  if (text === undefined || text === null) return fieldJson('value', text, cursor, 'json');
   // A stored `null` would look like a tombstone.
   if (text !== 'null' && isJson(text)) return `"value":${/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, ' ') : text}`;
   return `"valueText":${JSON.stringify(text)}`;

@@ -65,8 +65,11 @@ export class PartitionWalk {
     return false;
   }
 
-  /** Opens batches until one has a record for us. False: the answer holds no more. Positions pass what holds no data. */
-  async openNext(decompressor: Decompressor): Promise<boolean> {
+  /**
+   * Opens batches until one has a record for us; a promise only where one is compressed. False: the answer holds no more.
+   * Positions pass what holds no data.
+   */
+  openNext(decompressor: Decompressor): boolean | Promise<boolean> {
     for (;;) {
       const position = this.#nextBatch();
       if (position < 0) return false;
@@ -76,15 +79,29 @@ export class PartitionWalk {
         this.#close();
         continue;
       }
-      try {
-        const isPlain = codec(bytes, position) === CODEC.none;
-        const records = isPlain ? recordBytes(bytes, position) : await decompressor.open(bytes, position);
-        this.openBytes = isPlain ? 0 : records.length;
-        this.record = new RecordCursor(bytes, position, records);
-      } catch (error) {
-        throw this.#unreadable(error);
-      }
+      if (codec(bytes, position) !== CODEC.none) return this.#openCompressed(decompressor, position);
+      this.#open(position, recordBytes(bytes, position), 0);
       if (this.advance()) return true;
+    }
+  }
+
+  async #openCompressed(decompressor: Decompressor, position: number): Promise<boolean> {
+    let records: Uint8Array;
+    try {
+      records = await decompressor.open(this.#batches.bytes, position);
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+    this.#open(position, records, records.length);
+    return this.advance() || (await this.openNext(decompressor));
+  }
+
+  #open(position: number, records: Uint8Array, openBytes: number): void {
+    try {
+      this.openBytes = openBytes;
+      this.record = new RecordCursor(this.#batches.bytes, position, records);
+    } catch (error) {
+      throw this.#unreadable(error);
     }
   }
 

@@ -38,6 +38,8 @@ export interface HttpSettings {
    * a write cost more than a dozen records.
    */
   readonly followPaceMs: number;
+  /** Likewise of a follower that gets a record a millisecond or more: each piece is dozens of them then. */
+  readonly denseFollowPaceMs: number;
   /** How long a long poll of a stream waits. */
   readonly longPollMs: number;
   /** Server-Sent Events of a stream end after so long, and their readers come back. */
@@ -80,6 +82,7 @@ export const HTTP_DEFAULTS: HttpSettings = {
   maxAnswerBytes: 8 * MIB,
   followPieceBytes: 64 * KIB,
   followPaceMs: 5,
+  denseFollowPaceMs: 20,
   // One interval of cursors, and below what proxies take for dead.
   longPollMs: 20_000,
   sseLifetimeMs: 60_000,

@@ -20,18 +20,18 @@ export class SubscriptionSource implements RecordSource {
   readonly #room: ReadingRoom;
   readonly #subscription: Subscription;
   readonly #format: RecordFormat;
-  readonly #render: RenderRecord;
+  readonly #frame: RenderRecord;
   /** Of the last record, or of what was passed without one. */
   #cursor: Cursor | undefined;
   isCaughtUp = false;
   /** Published when the subscription came to its end: what came since is a reason not to wait. */
   #endedAt = -1;
 
-  constructor(room: ReadingRoom, subscription: Subscription, format: RecordFormat, render: RenderRecord) {
+  constructor(room: ReadingRoom, subscription: Subscription, format: RecordFormat, frame: RenderRecord) {
     this.#room = room;
     this.#subscription = subscription;
     this.#format = format;
-    this.#render = render;
+    this.#frame = frame;
   }
 
   get cursor(): string | undefined {
@@ -48,8 +48,8 @@ export class SubscriptionSource implements RecordSource {
     const before = collector.parts.length;
     this.isCaughtUp = false;
     try {
+      let { publishedCommit } = this.#room.broker.journal.status();
       while (readBytes < maxBytes && !collector.isFull && reading.ended === undefined) {
-        const { publishedCommit } = this.#room.broker.journal.status();
         const next = this.#subscription.next();
         const step = next instanceof Promise ? await next : next;
         if (step.kind !== 'run') {
@@ -59,7 +59,13 @@ export class SubscriptionSource implements RecordSource {
           return readBytes > 0 ? 'read' : 'empty';
         }
         readBytes += step.run.bytes.length;
-        if (!(await this.#collect(step.run, collector, before))) return 'read';
+        const collected = this.#collect(step.run, collector, before);
+        const goesOn = collected instanceof Promise ? await collected : collected;
+        if (!goesOn) return 'read';
+        // Nothing is published while nothing is waited for.
+        if (next instanceof Promise || collected instanceof Promise) {
+          publishedCommit = this.#room.broker.journal.status().publishedCommit;
+        }
       }
       return reading.ended === undefined ? 'read' : 'ended';
     } finally {
@@ -73,34 +79,79 @@ export class SubscriptionSource implements RecordSource {
     return reading.wait<ReadOutcome>(new CommitWait(broker, waitMs), 'ended');
   }
 
-  /** @returns whether the next run may follow: not where this one is left in front of a batch that cannot be opened. */
-  async #collect(run: CommitRun, collector: Collector, before: number): Promise<boolean> {
-    const { topic, partition, commit, entry, bytes, firstOffset, endOffset, abortedTransactions } = run;
+  /**
+   * @param before records that the collector had when the round began.
+   * @returns whether the next run may follow: not where this one is left in front of a batch that cannot be opened. A
+   *   promise only where a batch is compressed.
+   */
+  #collect(run: CommitRun, collector: Collector, before: number): boolean | Promise<boolean> {
+    const { topic, partition, bytes, firstOffset, endOffset, abortedTransactions } = run;
     const { highWatermark, logStartOffset } = partition;
     const position = { topic, partition, nextOffset: firstOffset, highWatermark, logStartOffset };
     const walk = new PartitionWalk(position, [bytes], abortedTransactions, endOffset);
-    const topicJson = JSON.stringify(topic.name);
     try {
-      let there = await walk.openNext(this.#room.broker.decompressor);
-      while (there) {
-        const record = walk.record as RecordCursor;
-        this.#cursor = { commit, entry, offset: record.offset };
-        const cursor = formatCursor(this.#cursor);
-        const json = recordJson(record, topicJson, partition.index, this.#format, `"cursor":"${cursor}",`);
-        const goesOn = collector.add(this.#render(json, cursor));
-        walk.delivered();
-        if (!goesOn) break;
-        there = walk.advance() || (await walk.openNext(this.#room.broker.decompressor));
-      }
+      const waits = this.#render(run, walk, collector);
+      return waits === undefined ? this.#collected(run, walk) : this.#collectLater(run, walk, collector, before, waits);
     } catch (error) {
-      this.#subscription.reread(run, position.nextOffset);
-      // What this round collected before the fault is good; the next round begins with it.
-      if (collector.parts.length > before) return false;
-      throw withCursor(error, run);
+      return this.#faulted(run, walk, collector.parts.length > before, error);
     }
-    // The rest of the entry, perhaps, is the next round's.
-    this.#subscription.reread(run, position.nextOffset);
+  }
+
+  /** What of the run is in batches that must be opened first. */
+  async #collectLater(
+    run: CommitRun,
+    walk: PartitionWalk,
+    collector: Collector,
+    before: number,
+    first: Promise<boolean>,
+  ): Promise<boolean> {
+    try {
+      for (let waits: Promise<boolean> | undefined = first; waits !== undefined; ) {
+        waits = this.#render(run, walk, collector, await waits);
+      }
+      return this.#collected(run, walk);
+    } catch (error) {
+      return this.#faulted(run, walk, collector.parts.length > before, error);
+    }
+  }
+
+  /**
+   * Gives records to the collector until it is full or the run has no more.
+   * @param there whether the walk is at one.
+   * @returns what has to be waited for to go on; undefined: done.
+   */
+  #render(
+    { topic, partition, commit, entry }: CommitRun,
+    walk: PartitionWalk,
+    collector: Collector,
+    there: boolean | Promise<boolean> = walk.openNext(this.#room.broker.decompressor),
+  ): Promise<boolean> | undefined {
+    const topicJson = JSON.stringify(topic.name);
+    for (let next = there; next !== false; ) {
+      if (next instanceof Promise) return next;
+      const record = walk.record as RecordCursor;
+      this.#cursor = { commit, entry, offset: record.offset };
+      const cursor = formatCursor(this.#cursor);
+      const json = recordJson(record, topicJson, partition.index, this.#format, `"cursor":"${cursor}",`);
+      const goesOn = collector.add(this.#frame(json, cursor));
+      walk.delivered();
+      if (!goesOn) return undefined;
+      next = walk.advance() || walk.openNext(this.#room.broker.decompressor);
+    }
+    return undefined;
+  }
+
+  #collected(run: CommitRun, { position }: PartitionWalk): true {
+    // The rest of the entry is the next round's.
+    if (position.nextOffset < run.endOffset) this.#subscription.reread(run, position.nextOffset);
     return true;
+  }
+
+  /** @param isBehindOthers what this round collected before the fault is good; the next round begins with it. */
+  #faulted(run: CommitRun, { position }: PartitionWalk, isBehindOthers: boolean, error: unknown): false {
+    this.#subscription.reread(run, position.nextOffset);
+    if (isBehindOthers) return false;
+    throw withCursor(error, run);
   }
 }
 

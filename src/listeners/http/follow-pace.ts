@@ -1,0 +1,31 @@
+import type { HttpSettings } from './settings.ts';
+
+export type PaceSettings = Pick<HttpSettings, 'followPaceMs' | 'denseFollowPaceMs'>;
+
+/**
+ * How far the pieces of a follower are apart, by how close records come: where each piece is dozens of them anyway, half as
+ * many pieces cost half as much; where records answer one another, each waits for the one before.
+ */
+export class FollowPace {
+  readonly #settings: PaceSettings;
+  #records = 0;
+  /** When the interval began in which these records came. */
+  #beganAt = Number.NEGATIVE_INFINITY;
+
+  constructor(settings: PaceSettings) {
+    this.#settings = settings;
+  }
+
+  sent(recordCount: number): void {
+    this.#records += recordCount;
+  }
+
+  /** Milliseconds from the last piece, at `sentAt` on a monotonic clock, to the next. Begins the next interval. */
+  nextMs(sentAt: number): number {
+    const { followPaceMs, denseFollowPaceMs } = this.#settings;
+    const isDense = this.#records >= sentAt - this.#beganAt;
+    this.#records = 0;
+    this.#beganAt = sentAt;
+    return isDense ? denseFollowPaceMs : followPaceMs;
+  }
+}
