@@ -13,6 +13,8 @@ export class HttpCounters {
   inFlight = 0;
   /** Connections turned away at the limit. */
   connectionsRefused = 0;
+  /** Requests that `plain-posts` served, before fastify. */
+  plainPosts = 0;
   recordsProduced = 0;
   recordsRead = 0;
   /** Records rendered for followers: fewer than were sent, where many follow at one place. */

@@ -2,12 +2,9 @@
  * The HTTP listener: fastify with our limits, errors and routes. docs/protocol.md says what it serves.
  *
  * ```
- *  socket ─► plain POST of records? ─► broker                       (plain-posts)
- *                │ no
- *                ▼
- *            node's parser ─► rewriteUrl (topic names) ─► onRequest (limits, CORS) ─► body ─► schema ─► route ─► broker
- *                │ not HTTP                                   any refusal ─► problem+json
- *                └─► refuseSocket
+ *  socket ─► node's parser ─► plain POST of records? ─► body ─► broker                                (plain-posts)
+ *                │ not HTTP         │ no                                        any refusal ─► problem+json
+ *                └─► refuseSocket   └─► rewriteUrl (topic names) ─► onRequest (limits, CORS) ─► body ─► schema ─► route ─► broker
  * ```
  */
 import type { Server, ServerResponse } from 'node:http';
@@ -83,7 +80,6 @@ export interface StopOptions {
 interface ListenerState {
   stopping: boolean;
   validatorTimer: Timer | undefined;
-  plainPosts: PlainPosts | undefined;
   /** Ends the calls that this listener makes to others. */
   readonly abort: AbortController;
 }
@@ -110,12 +106,7 @@ export class HttpListener {
 
   /** Listens when it resolves. @throws what node gives for an address that cannot be listened on (EADDRINUSE...). */
   static async start(options: HttpListenerOptions): Promise<HttpListener> {
-    const state: ListenerState = {
-      stopping: false,
-      validatorTimer: undefined,
-      plainPosts: undefined,
-      abort: new AbortController(),
-    };
+    const state: ListenerState = { stopping: false, validatorTimer: undefined, abort: new AbortController() };
     const settings: HttpSettings = { ...HTTP_DEFAULTS, ...options.settings };
     const counters = options.counters ?? new HttpCounters();
     const context: HttpContext = {
@@ -132,8 +123,7 @@ export class HttpListener {
     counters.answers = context.room.budget;
     const newRequestId = requestIds(context.broker.clock.now());
     const app = createApp(context, options, newRequestId);
-    // First: it takes the listeners that node has for new connections.
-    state.plainPosts = new PlainPosts(app.server, context, newRequestId);
+    new PlainPosts(context, newRequestId).attach(app.server);
     limitServer(app.server, context);
     try {
       await app.listen({ host: options.host, port: options.port });
@@ -182,11 +172,7 @@ export class HttpListener {
     this.context.broker.subscriptions.attach(undefined);
     this.context.broker.pushes.attach(undefined);
     this.#state.abort.abort();
-    this.#state.plainPosts?.stop();
-    const timer = this.#clock.schedule(deadlineMs, () => {
-      this.#app.server.closeAllConnections();
-      this.#state.plainPosts?.cut();
-    });
+    const timer = this.#clock.schedule(deadlineMs, () => this.#app.server.closeAllConnections());
     try {
       await this.#app.close();
     } finally {

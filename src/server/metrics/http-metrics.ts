@@ -78,6 +78,13 @@ export const HTTP_METRICS: readonly MetricDefinition<HttpCounters>[] = [
     read: (http) => http.recordsProduced,
   },
   {
+    name: 'millrace_http_plain_posts_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'POSTs of records that were served in the short way, before the routes.',
+    read: (http) => http.plainPosts,
+  },
+  {
     name: 'millrace_http_records_read_total',
     kind: 'counter',
     unit: 'records',

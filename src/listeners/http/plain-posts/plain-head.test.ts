@@ -1,8 +1,7 @@
 /** Proves which heads are plain: those of common clients are, and whatever has a meaning beyond the list is not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from '../../../../test/kit/properties.ts';
-import { parsePlainHead } from './plain-head.ts';
+import { parsePlainHead, type RequestHead } from './plain-head.ts';
 
 const LIMITS = { maxUrlBytes: 8_192, maxHeaderCount: 20, maxBodyBytes: 65_536 };
 
@@ -11,7 +10,18 @@ function head(target = '/v1/topics/food/eggs/records', ...headers: readonly stri
   return [`POST ${target} HTTP/1.1`, ...lines].join('\r\n');
 }
 
-const parse = (text: string): ReturnType<typeof parsePlainHead> => parsePlainHead(text, LIMITS);
+/** As node's parser gives it. */
+function requestOf(text: string): RequestHead {
+  const [line = '', ...lines] = text.split('\r\n');
+  const [, url = '', version = ''] = line.split(' ');
+  const rawHeaders = lines.flatMap((each) => {
+    const at = each.indexOf(':');
+    return [each.slice(0, at), each.slice(at + 1).trim()];
+  });
+  return { url, httpVersion: version.replace('HTTP/', ''), rawHeaders };
+}
+
+const parse = (text: string): ReturnType<typeof parsePlainHead> => parsePlainHead(requestOf(text), LIMITS);
 
 test('what common clients send is plain', () => {
   const plain = parse(head('/v1/topics/food/eggs/records?ack=written&partition=3&format=text', 'User-Agent:curl/8'));
@@ -43,8 +53,6 @@ test('what common clients send is plain', () => {
 test('whatever means more than the list knows is not plain', () => {
   const [line, host, type, length] = head('/v1/topics/a/records').split('\r\n') as [string, string, string, string];
   const refused = [
-    '',
-    'POST',
     line,
     [line, type, length].join('\r\n'),
     [line, host, length].join('\r\n'),
@@ -54,9 +62,7 @@ test('whatever means more than the list knows is not plain', () => {
       [line, host, type, `Content-Length: ${value}`].join('\r\n'),
     ),
     ...[
-      'PUT /v1/topics/a/records HTTP/1.1',
       'POST /v1/topics/a/records HTTP/1.0',
-      'POST  /v1/topics/a/records HTTP/1.1',
       'POST http://h/v1/topics/a/records HTTP/1.1',
       'POST /v1/topics/a%2Fb/records HTTP/1.1',
       'POST /v1/topics/a//b/records HTTP/1.1',
@@ -88,41 +94,8 @@ test('whatever means more than the list knows is not plain', () => {
       'If-Offset-Match: 0',
       'Millrace-Parent: a/0/0',
       'X-Something: new',
-      'User-Agent : space before the colon',
-      ' folded',
-      'no colon',
-      'User-Agent: a\nTransfer-Encoding: chunked',
-      'User-Agent: a\rb',
-      'User-Agent: \u00e9',
-      'User-Agent: \0',
       '__proto__: 1',
     ].map((header) => head('/v1/topics/a/records', header)),
   ];
   for (const text of refused) assert.equal(parse(text), undefined, JSON.stringify(text));
-});
-
-test('a head with anything put into it is not plain, or says the same of its body', () => {
-  const text = head('/v1/topics/a/records?ack=written', 'User-Agent: u');
-  const strange = fc.constantFrom(
-    '\r\n',
-    '\n',
-    '\r',
-    '\0',
-    ':',
-    ' ',
-    '\t',
-    '\u00ff',
-    '1',
-    'x',
-    'Content-Length: 5\r\n',
-  );
-  fc.assert(
-    fc.property(fc.nat(text.length), strange, (at, put) => {
-      const found = parse(text.slice(0, at) + put + text.slice(at));
-      if (found === undefined) return;
-      // Only the length itself can have got a digit more.
-      assert.ok([12, 112, 121].includes(found.bodyBytes), String(found.bodyBytes));
-      assert.equal(found.headers['host']?.includes('\n'), false);
-    }),
-  );
 });

@@ -2,14 +2,16 @@
  * The heads of requests that `PlainPosts` serves: `POST /v1/topics/{name}/records` with JSON, without anything special.
  *
  * A list of what is understood, not of what is not: whatever stands beside it (a header that is not named here, chunks, a
- * coding, a condition, an origin, credentials) makes the request node's and fastify's, which get the same bytes. So nothing
- * here has to be refused, and there is one place for each rule of HTTP. A header that gets a meaning for this route must not
- * be in the list, and so is not before it has.
+ * coding, a condition, an origin, credentials) makes the request the route's. So nothing here has to be refused, and there is
+ * one place for each rule. A header that gets a meaning for this route must not be in the list, and so is not before it has.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Degree } from '../../../journal/journal.ts';
 import { tryFoldTopicName } from '../../../model/topic-name.ts';
 import type { ValueFormat } from '../record-input.ts';
 import { TOPICS_PATH } from '../topic-path.ts';
+
+export type RequestHead = Pick<IncomingMessage, 'url' | 'httpVersion' | 'rawHeaders'>;
 
 export interface PlainHead {
   /** Without the query, as the client wrote it. */
@@ -31,12 +33,8 @@ export interface PlainLimits {
   readonly maxBodyBytes: number;
 }
 
-const REQUEST_LINE = /^POST (\S+) HTTP\/1\.1$/;
 const PATH = new RegExp(`^${TOPICS_PATH}/([a-zA-Z0-9._/-]+)/records$`);
 const PARAMETER = /^(ack|partition|format)=([a-z]+|\d{1,9})$/;
-const HEADER_NAME = /^[a-zA-Z0-9-]+$/;
-/** Printable ASCII, spaces and tabs. */
-const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
 const JSON_TYPE = /^application\/json(?:; ?charset=utf-8)?$/i;
 const LENGTH = /^[1-9]\d{0,8}$/;
 
@@ -67,15 +65,12 @@ const FORMATS: ReadonlyMap<string, ValueFormat> = new Map(
   (['json', 'text'] as const).map((format) => [format, format]),
 );
 
-/**
- * @param text request line and headers without the empty line, as Latin-1.
- * @returns undefined for every request that is not plain.
- */
-export function parsePlainHead(text: string, limits: PlainLimits): PlainHead | undefined {
-  const [requestLine = '', ...lines] = text.split('\r\n');
-  const url = REQUEST_LINE.exec(requestLine)?.[1];
-  if (url === undefined || url.length > limits.maxUrlBytes || lines.length > limits.maxHeaderCount) return undefined;
-  const headers = readHeaders(lines);
+/** Of a POST. @returns undefined where it is not plain. */
+export function parsePlainHead(request: RequestHead, limits: PlainLimits): PlainHead | undefined {
+  const { url = '', httpVersion, rawHeaders } = request;
+  if (httpVersion !== '1.1' || url.length > limits.maxUrlBytes) return undefined;
+  if (rawHeaders.length > 2 * limits.maxHeaderCount) return undefined;
+  const headers = readHeaders(rawHeaders);
   if (headers === undefined || headers['host'] === undefined) return undefined;
   if (!JSON_TYPE.test(headers['content-type'] ?? '') || !LENGTH.test(headers['content-length'] ?? '')) return undefined;
   if ((headers['connection'] ?? 'keep-alive').toLowerCase() !== 'keep-alive') return undefined;
@@ -98,15 +93,13 @@ export function parsePlainHead(text: string, limits: PlainLimits): PlainHead | u
   };
 }
 
-/** @returns undefined where one is not understood, is there twice, or is not written as everybody writes it. */
-function readHeaders(lines: readonly string[]): Record<string, string> | undefined {
+/** @returns undefined where one is not understood or is there twice. */
+function readHeaders(rawHeaders: readonly string[]): Record<string, string> | undefined {
   const headers = Object.create(null) as Record<string, string>;
-  for (const line of lines) {
-    const [name, value] = splitOnce(line, ':');
-    const known = name.toLowerCase();
-    if (value === undefined || !HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) return undefined;
-    if (!UNDERSTOOD.has(known) || known in headers) return undefined;
-    headers[known] = value.trim();
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    if (!UNDERSTOOD.has(name) || name in headers) return undefined;
+    headers[name] = rawHeaders[i + 1] as string;
   }
   return headers;
 }

@@ -1,7 +1,6 @@
 /**
- * Proves that a plain POST gets the answer that it gets by way of node's HTTP and fastify, whatever is wrong with it; that
- * bytes may come in any pieces; that everything else, sent on the same connection, is served as before; and that nothing
- * stays held.
+ * Proves that a plain POST gets the answer that it gets by way of fastify, whatever is wrong with it; that its bytes may come
+ * in any pieces; that everything else, sent on the same connection, is served as before; and that nothing stays held.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -11,7 +10,7 @@ import { HttpKit, type HttpKitOptions, rawExchange, until } from '../../../../te
 
 const OPTIONS = { timeout: 60_000 } as const;
 /** Not in the list of what is understood. */
-const BY_NODE = 'X-By-Node: 1\r\n';
+const BY_ROUTE = 'X-By-Route: 1\r\n';
 
 interface Post {
   readonly target?: string;
@@ -69,12 +68,12 @@ class Talk implements Disposable {
   }
 }
 
-/** A broker, and a count of the requests that node's HTTP got. */
-async function start(options?: HttpKitOptions): Promise<{ kit: HttpKit; byNode: () => number }> {
+/** A broker, and a count of the requests that the routes got. */
+async function start(options?: HttpKitOptions): Promise<{ kit: HttpKit; byRoute: () => number }> {
   const kit = await HttpKit.start(options);
   let count = 0;
   kit.listener.server.on('request', () => count++);
-  return { kit, byNode: () => count };
+  return { kit, byRoute: () => count - kit.listener.counters.plainPosts };
 }
 
 const POSTS: readonly Post[] = [
@@ -113,7 +112,7 @@ function blank(body: unknown): string {
   return JSON.stringify(body).replaceAll(/"baseOffset":\d+|,"repeats":1/g, '');
 }
 
-test('a plain POST is answered as by way of node and fastify', OPTIONS, async () => {
+test('a plain POST is answered as by way of fastify', OPTIONS, async () => {
   const started = await start();
   await using kit = started.kit;
   const topics = [
@@ -125,12 +124,12 @@ test('a plain POST is answered as by way of node and fastify', OPTIONS, async ()
     { name: 'small', config: { 'max.message.bytes': '1024' } },
   ];
   for (const topic of topics) assert.equal((await kit.post('/v1/topics', topic)).status, 201, topic.name);
-  const before = started.byNode();
+  const before = started.byRoute();
   using plain = await Talk.open(kit);
-  using byNode = await Talk.open(kit);
+  using byRoute = await Talk.open(kit);
   for (const each of POSTS) {
     const one = await plain.ask(post(each));
-    const other = await byNode.ask(post({ ...each, headers: BY_NODE }));
+    const other = await byRoute.ask(post({ ...each, headers: BY_ROUTE }));
     // The second record stands behind the first, where it was not known from it.
     const offsetsOf = ({ body }: typeof one): number[] =>
       ((body['partitions'] ?? []) as { baseOffset: number }[]).map(({ baseOffset }) => baseOffset);
@@ -138,7 +137,7 @@ test('a plain POST is answered as by way of node and fastify', OPTIONS, async ()
     if (each.target?.includes('once') === true) assert.deepEqual(offsetsOf(one), offsetsOf(other));
     else assert.ok(offsetsOf(other).every((offset, i) => offset > (offsetsOf(one)[i] as number)));
   }
-  assert.equal(started.byNode() - before, POSTS.length, 'half of them came to node');
+  assert.equal(started.byRoute() - before, POSTS.length, 'half of them came to the route');
   const counted = [...kit.listener.counters.requests].filter(([key]) => key.includes('/:name/records'));
   await until(() => counted.reduce((sum, [, count]) => sum + count, 0) === 2 * POSTS.length);
   await kit.idle();
@@ -161,7 +160,7 @@ test('bytes may come in any pieces, and several requests at once', OPTIONS, asyn
   const started = await start();
   await using kit = started.kit;
   await kit.post('/v1/topics', { name: 't' });
-  const before = started.byNode();
+  const before = started.byRoute();
   const request = post({ body: '{"value":"\u00e9"}' });
   const bytes = Buffer.from(request);
   const bodyAt = bytes.indexOf('\r\n\r\n') + 4;
@@ -171,7 +170,7 @@ test('bytes may come in any pieces, and several requests at once', OPTIONS, asyn
     await new Promise((resolve) => setTimeout(resolve, 5));
     assert.equal((await talk.ask(bytes.subarray(cut))).status, 200);
   }
-  assert.equal(started.byNode(), before, 'a body behind its head is plain');
+  assert.equal(started.byRoute(), before, 'a body behind its head is plain');
   for (const cut of [1, 10, bodyAt - 2]) {
     using other = await Talk.open(kit);
     other.socket.write(bytes.subarray(0, cut));
@@ -200,7 +199,7 @@ test('bytes may come in any pieces, and several requests at once', OPTIONS, asyn
   await kit.idle();
 });
 
-test('a connection that turns to something else is node\u2019s, bytes and all', OPTIONS, async () => {
+test('a connection that turns to something else is the routes\u2019', OPTIONS, async () => {
   const started = await start();
   await using kit = started.kit;
   using talk = await Talk.open(kit);
@@ -208,7 +207,7 @@ test('a connection that turns to something else is node\u2019s, bytes and all', 
   const { body } = await talk.ask('GET /v1/topics/t HTTP/1.1\r\nHost: h\r\n\r\n');
   assert.equal(body['name'], 't');
   assert.equal((await talk.ask(post())).status, 200);
-  assert.equal(started.byNode(), 2);
+  assert.equal(started.byRoute(), 1);
   const chunked = 'POST /v1/topics/t/records HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n';
   using other = await Talk.open(kit);
   assert.equal((await other.ask(post())).status, 200);
@@ -220,7 +219,7 @@ test('a connection that turns to something else is node\u2019s, bytes and all', 
   await kit.idle();
 });
 
-test('quotas, a full budget and a stop send it to node', OPTIONS, async () => {
+test('quotas, a full budget and a stop send it to the route', OPTIONS, async () => {
   const started = await start({ http: { maxBodiesBytes: 1_000 } });
   await using kit = started.kit;
   using talk = await Talk.open(kit);
@@ -228,25 +227,23 @@ test('quotas, a full budget and a stop send it to node', OPTIONS, async () => {
   kit.listener.context.bodies.force(995);
   assert.equal((await talk.ask(post())).body['code'], 'HTTP_OVERLOADED');
   kit.listener.context.bodies.give(995);
-  assert.equal(started.byNode(), 1);
+  assert.equal(started.byRoute(), 1);
   using limited = await Talk.open(kit);
   assert.equal((await limited.ask(post())).status, 200);
   const quota = await kit.call('PUT', '/v1/quotas/default', { body: { producerByteRate: 1 } });
   assert.equal(quota.status, 200, quota.text);
   assert.equal((await limited.ask(post())).status, 200);
   assert.equal((await limited.ask(post())).body['code'], 'HTTP_QUOTA_EXCEEDED');
-  assert.equal(started.byNode(), 4, 'with the one that set the quota');
+  assert.equal(started.byRoute(), 4, 'with the one that set the quota');
   await kit.call('DELETE', '/v1/quotas/default');
   using idle = await Talk.open(kit);
   assert.equal((await idle.ask(post())).status, 200);
-  const half = await Talk.open(kit);
-  half.socket.write(post().slice(0, -3));
   using fresh = await Talk.open(kit);
-  await until(() => kit.listener.counters.sockets.size >= 4);
+  await until(() => kit.listener.counters.sockets.size >= 3);
   const startedAt = performance.now();
   await kit.listener.stop({ deadlineMs: 20_000 });
   assert.ok(performance.now() - startedAt < 15_000, 'idle connections do not hold up a stop');
-  await until(() => idle.socket.destroyed && fresh.socket.destroyed && half.socket.destroyed);
+  await until(() => idle.socket.destroyed && fresh.socket.destroyed);
 });
 
 test('who sends half a request gets a word, and its bytes are given back', OPTIONS, async () => {
@@ -263,8 +260,6 @@ test('who sends half a request gets a word, and its bytes are given back', OPTIO
   gone.socket.destroy();
   await kit.idle();
   await until(() => kit.listener.counters.sockets.size === 0);
-  // One that closes its side after a whole request still gets its answer.
-  assert.match(await rawExchange(kit.port, [post()], { endAfter: true }), /^HTTP\/1\.1 200 OK\r\n/);
 });
 
 test('an idle connection is closed after its time', OPTIONS, async () => {

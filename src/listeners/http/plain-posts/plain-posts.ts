@@ -1,101 +1,69 @@
 /**
- * Serves plain POSTs of records off the socket, before node's HTTP and fastify see them: for a record of a kilobyte these
- * two are more work than everything else together (docs/adr/0009-plain-posts-off-the-socket.md). Every connection begins
- * here and goes to node's HTTP with the first request that is anything else, for good.
+ * Serves plain POSTs of records behind node's HTTP, before fastify sees them: for a record of a kilobyte its routing, hooks
+ * and promises are more work than all that the record itself needs (docs/adr/0009-plain-posts-before-fastify.md).
  *
  * What a request means is not decided here: records are read, encoded, appended and answered by what the route uses.
  */
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Timer } from '../../../base/clock.ts';
-import { http } from '../../../base/node-http.ts';
 import type { HttpContext } from '../context.ts';
-import { PlainConnection } from './plain-connection.ts';
-import type { PlainLimits } from './plain-head.ts';
+import { type PlainHead, type PlainLimits, parsePlainHead, type RequestHead } from './plain-head.ts';
+import { PlainPost } from './plain-post.ts';
 
-/** Larger bodies are worth the way through node; so what is held of requests that are not whole stays small. */
+/** Larger bodies are worth the way through the route. */
 const MAX_PLAIN_BODY_BYTES = 64 * 1024;
-/** How often connections are looked after. A timer of each would be kept by every socket, also of those that went to node. */
-const LOOK_MS = 1_000;
+
+type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 
 export class PlainPosts {
-  readonly context: HttpContext;
-  readonly limits: PlainLimits;
-  readonly newRequestId: () => string;
-  readonly #server: Server;
-  /** What node's HTTP does with a new connection. */
-  readonly #toHttp: readonly ((socket: Socket) => void)[];
-  readonly #connections = new Set<PlainConnection>();
-  readonly #keepAlive: string;
-  /** Runs while there are connections. */
-  #looking: Timer | undefined;
-  /** Date header of the second. */
-  #date = '';
-  #second = -1;
+  readonly #context: HttpContext;
+  readonly #limits: PlainLimits;
+  readonly #newRequestId: () => string;
+  /** Of each connection the last head: clients send the same again and again. */
+  readonly #heads = new WeakMap<Socket, { readonly of: RequestHead; readonly head: PlainHead | undefined }>();
 
-  /** Takes over the new connections of the server, which nobody else listens for yet. */
-  constructor(server: Server, context: HttpContext, newRequestId: () => string) {
+  constructor(context: HttpContext, newRequestId: () => string) {
     const { settings } = context;
-    this.context = context;
-    this.limits = { ...settings, maxBodyBytes: Math.min(MAX_PLAIN_BODY_BYTES, settings.maxBodyBytes) };
-    this.newRequestId = newRequestId;
-    this.#server = server;
-    this.#toHttp = server.listeners('connection') as ((socket: Socket) => void)[];
-    server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => {
-      this.#connections.add(new PlainConnection(this, socket));
-      this.#lookLater();
+    this.#context = context;
+    this.#limits = { ...settings, maxBodyBytes: Math.min(MAX_PLAIN_BODY_BYTES, settings.maxBodyBytes) };
+    this.#newRequestId = newRequestId;
+  }
+
+  /** Takes over the server's requests from fastify, which gets what is not plain. */
+  attach(server: Server): void {
+    const listeners = server.listeners('request') as RequestListener[];
+    server.removeAllListeners('request');
+    server.on('request', (request, response) => {
+      if (this.#serves(request, response)) return;
+      for (const listener of listeners) listener.call(server, request, response);
     });
-    this.#keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(settings.keepAliveTimeoutMs / 1000)}\r\n`;
   }
 
-  /** False while requests have to be looked at in ways that only the hooks of the listener know. */
-  get isOpen(): boolean {
-    const { quotas, governor } = this.context.broker;
-    return !quotas.active && !governor.slows && !this.context.isStopping();
+  #serves(request: IncomingMessage, response: ServerResponse): boolean {
+    const context = this.#context;
+    const { quotas, governor } = context.broker;
+    // Then requests have to be looked at in ways that only the hooks of the listener know.
+    if (request.method !== 'POST' || quotas.active || governor.slows || context.isStopping()) return false;
+    const head = this.#headOf(request);
+    if (head === undefined || !context.bodies.tryTake(head.bodyBytes)) return false;
+    new PlainPost(context, head, request, response, this.#newRequestId()).receive();
+    return true;
   }
 
-  statusLine(status: number): string {
-    return `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n`;
+  #headOf(request: IncomingMessage): PlainHead | undefined {
+    const last = this.#heads.get(request.socket);
+    if (last !== undefined && isSame(last.of, request)) return last.head;
+    const { url, httpVersion, rawHeaders } = request;
+    const of = { url, httpVersion, rawHeaders };
+    const head = parsePlainHead(of, this.#limits);
+    this.#heads.set(request.socket, { of, head });
+    return head;
   }
+}
 
-  commonHeaders(isLast: boolean): string {
-    const now = this.context.broker.clock.now();
-    const second = Math.floor(now / 1000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#date = `Date: ${new Date(now).toUTCString()}\r\n`;
-    }
-    return `${this.#date}${isLast ? 'Connection: close\r\n' : this.#keepAlive}`;
-  }
-
-  handOver(socket: Socket): void {
-    for (const listener of this.#toHttp) listener.call(this.#server, socket);
-  }
-
-  delete(connection: PlainConnection): void {
-    this.#connections.delete(connection);
-  }
-
-  #lookLater(): void {
-    if (this.#connections.size > 0) this.#looking ??= this.context.broker.clock.schedule(LOOK_MS, () => this.#look());
-  }
-
-  #look(): void {
-    this.#looking = undefined;
-    const idleLooks = Math.ceil(this.context.settings.keepAliveTimeoutMs / LOOK_MS);
-    for (const connection of this.#connections) connection.look(idleLooks);
-    this.#lookLater();
-  }
-
-  /** Ends idle connections; those that are being served end with their answer. */
-  stop(): void {
-    for (const connection of this.#connections) connection.stop();
-  }
-
-  /** At the end of a stop. */
-  cut(): void {
-    this.#looking?.cancel();
-    for (const connection of this.#connections) connection.cut();
-  }
+function isSame(a: RequestHead, b: RequestHead): boolean {
+  const { rawHeaders } = a;
+  if (a.url !== b.url || a.httpVersion !== b.httpVersion || rawHeaders.length !== b.rawHeaders.length) return false;
+  for (let i = 0; i < rawHeaders.length; i++) if (rawHeaders[i] !== b.rawHeaders[i]) return false;
+  return true;
 }
