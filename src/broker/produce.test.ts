@@ -9,7 +9,7 @@ import type { Degree } from '../journal/journal.ts';
 import { isLogAppendTime, maxTimestamp, validateBatch } from '../model/record-batch.ts';
 import { ProduceItem } from './produce.ts';
 
-const DEADLINE = { timeout: 20_000 };
+const DEADLINE = { timeout: 60_000 };
 
 function send(
   history: History,

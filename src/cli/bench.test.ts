@@ -19,7 +19,7 @@ async function bench(...args: string[]): Promise<string> {
   return printed;
 }
 
-test('options reach the run; --json prints the report', { timeout: 20_000 }, async () => {
+test('options reach the run; --json prints the report', { timeout: 60_000 }, async () => {
   await using sink = await SinkBroker.start();
   const broker = `127.0.0.1:${sink.port}`;
   const work =

@@ -34,7 +34,7 @@ async function spawnHolder(directory: string): Promise<{ child: ChildProcess; er
   return { child, errors: () => errors };
 }
 
-test('another process is refused with pid, and served once the holder is killed', { timeout: 20_000 }, async () => {
+test('another process is refused with pid, and served once the holder is killed', { timeout: 60_000 }, async () => {
   const directory = join(root, 'processes');
   const { child, errors } = await spawnHolder(directory);
   try {

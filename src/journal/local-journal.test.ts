@@ -75,7 +75,7 @@ test('the memory holds the verbatim image of the file', { timeout: 60_000 }, asy
   assert.ok(stored.subarray(64).equals(image.bytes));
 });
 
-test('rolling keeps one history over many files', { timeout: 20_000 }, async () => {
+test('rolling keeps one history over many files', { timeout: 60_000 }, async () => {
   const directory = join(root, 'roll');
   const rolled: number[] = [];
   const observer = { rolled: (file: { file: number }) => void rolled.push(file.file) };

@@ -50,7 +50,7 @@ async function walk(
   await window.settle();
 }
 
-test('steps of any size see the bytes of the file, one file after the other', { timeout: 30_000 }, async () => {
+test('steps of any size see the bytes of the file, one file after the other', { timeout: 60_000 }, async () => {
   const random = new SeededRandom(5);
   const window = new ReadWindow();
   for (const sizeBytes of [64, 100_000, 8 * MIB, 20 * MIB + 24, 33 * MIB]) {

@@ -7,7 +7,7 @@ import { TempDirectory } from '../../test/kit/temp-directory.ts';
 import { openBroker } from '../server/open-broker.ts';
 import { type Log, type LogRecord, openLog } from './index.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 async function values(records: AsyncIterable<LogRecord>): Promise<string[]> {
   const read: string[] = [];

@@ -192,7 +192,7 @@ const WORKER = new URL('../../test/kit/process-worker.ts', import.meta.url);
 type Work = typeof import('../../test/kit/process-worker.ts').default;
 
 test('worker threads: results in order, errors by name, and a thread that dies is replaced', {
-  timeout: 20_000,
+  timeout: 60_000,
 }, async () => {
   await using client = await filled(...Array.from({ length: 40 }, (_, n) => n));
   const seen: string[] = [];
@@ -223,7 +223,7 @@ test('worker threads: results in order, errors by name, and a thread that dies i
   );
 });
 
-test('worker threads: a module without a function is a clear failure', { timeout: 20_000 }, async () => {
+test('worker threads: a module without a function is a clear failure', { timeout: 60_000 }, async () => {
   await using client = await filled(1);
   const run = pipe(
     from(client, SOURCE),

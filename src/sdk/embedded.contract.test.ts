@@ -36,7 +36,7 @@ clientContract('millrace+dir://', {
   },
 });
 
-test('records outlive the broker, and clients of one directory share one broker', { timeout: 30_000 }, async () => {
+test('records outlive the broker, and clients of one directory share one broker', { timeout: 60_000 }, async () => {
   const dir = path.join(directory.path, 'kept');
   {
     await using a = await connect(`millrace+dir://${dir}?topics=t`);
@@ -52,7 +52,7 @@ test('records outlive the broker, and clients of one directory share one broker'
   await assert.rejects(openBroker({ dir }), { code: 'JOURNAL_LOCKED' });
 });
 
-test('openBroker serves Kafka and HTTP on ports of its own, and lets go of them', { timeout: 30_000 }, async () => {
+test('openBroker serves Kafka and HTTP on ports of its own, and lets go of them', { timeout: 60_000 }, async () => {
   const broker = await openBroker();
   const ready = await fetch(`${broker.http}/health/ready`);
   assert.equal(ready.status, 200);

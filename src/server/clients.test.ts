@@ -9,7 +9,7 @@ import type { ClientList } from '../listeners/http/schemas.ts';
 import { apiVersions } from '../wire/index.ts';
 import { openBroker } from './index.ts';
 
-test('clients of all transports are listed while they are connected', { timeout: 20_000 }, async () => {
+test('clients of all transports are listed while they are connected', { timeout: 60_000 }, async () => {
   await using broker = await openBroker();
   const list = async (query = ''): Promise<ClientList> => {
     const headers = { 'user-agent': 'test/1', 'millrace-client-id': 'watcher', connection: 'close' };

@@ -6,7 +6,7 @@ import { PoisoningPool } from '../../test/kit/poisoning-pool.ts';
 import { MillraceError } from '../base/errors.ts';
 import { FileHandles } from './file-handles.ts';
 
-const DEADLINE = { timeout: 20_000 };
+const DEADLINE = { timeout: 60_000 };
 
 function disk(turns = 1): FakeDisk {
   const files = new Map(['a', 'b', 'c', 'd', 'e'].map((name) => [name, Buffer.from(`content of ${name}`)]));

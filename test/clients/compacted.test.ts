@@ -60,7 +60,7 @@ test('clients read what compaction left', { timeout: 180_000 }, async (t) => {
     const end = await compacted(broker, topic);
     assert.equal(end, KEYS * ROUNDS);
     for (const reader of npmDrivers.filter((driver) => driver.codecs.includes(codec))) {
-      await t.test(`${reader.name} reads ${codec}`, { timeout: 30_000 }, async () => {
+      await t.test(`${reader.name} reads ${codec}`, { timeout: 60_000 }, async () => {
         await using consumer = await reader.consumer(broker.kafka, topic, { group: `${reader.key}.${codec}` });
         const records = await consumer.take(KEYS);
         const expected = roundOf(ROUNDS - 1).map(

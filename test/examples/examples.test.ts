@@ -26,7 +26,7 @@ after(async () => {
 /** @returns what it prints. */
 async function example(name: string, ...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [path.join(EXAMPLES, name), ...args], {
-    timeout: 30_000,
+    timeout: 60_000,
   });
   return stdout;
 }

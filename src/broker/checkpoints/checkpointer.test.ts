@@ -10,7 +10,7 @@ import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
 import { Checkpointer, type CheckpointWorker } from './checkpointer.ts';
 import { type FromWorker, packRanges, type ToWorker } from './messages.ts';
 
-const DEADLINE = { timeout: 20_000 };
+const DEADLINE = { timeout: 60_000 };
 const PARTITIONS = 5000;
 
 class FakeWorker implements CheckpointWorker {

@@ -11,7 +11,7 @@ import { RecordCursor } from '../../model/record-codec.ts';
 import { Decompressor } from './decompressor.ts';
 
 const MIB = 1024 * 1024;
-const DEADLINE = { timeout: 20_000 };
+const DEADLINE = { timeout: 60_000 };
 
 function batchOf(value: Uint8Array | string, codec: CodecName): Uint8Array {
   const builder = new BatchBuilder({ codec, maxBytes: 64 * MIB });

@@ -6,7 +6,7 @@
 import { describe, it } from 'node:test';
 import { transcript } from '../../../test/kit/group-transcript.ts';
 
-const DEADLINE = { timeout: 20_000 };
+const DEADLINE = { timeout: 60_000 };
 
 /** A stable group of A (leader) and B in generation 1, which most transcripts begin with. */
 const TWO_MEMBERS = `

@@ -27,7 +27,7 @@ import { stageEnd } from '../transactions/stage-end.ts';
 import { transactionCommands } from '../transactions/transaction-commands.ts';
 import type { TransactionRecord } from '../transactions/transactions-state.ts';
 
-const DEADLINE = { timeout: 20_000 };
+const DEADLINE = { timeout: 60_000 };
 const WINDOW_MS = 10_000;
 
 function many(round: number): string[] {

@@ -9,7 +9,7 @@ import { openOn, SEALING_DIRECTORY, SealingHistory, settle } from '../../../test
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import type { Broker } from '../broker.ts';
 
-const DEADLINE = { timeout: 30_000 };
+const DEADLINE = { timeout: 60_000 };
 
 async function filesOf(disk: FakeDisk): Promise<string[]> {
   const names: string[] = [];

@@ -11,7 +11,7 @@ import { Reclaimer } from './reclaimer.ts';
 
 // The entry that was to begin the next file joined a commit that was open in the old one; the file stayed open, and the
 // sweep that waited for its checkpoint waited for somebody to write.
-test('the active file is closed also where a commit is open in it', { timeout: 20_000 }, async () => {
+test('the active file is closed also where a commit is open in it', { timeout: 60_000 }, async () => {
   const broker = await openOn(new FakeDisk({ turns: () => 0 }), new ManualClock());
   const topic = await broker.topics.create({ name: 't' });
   await produce(broker, topic, 0, batchOf(['v'.repeat(2_000)]));

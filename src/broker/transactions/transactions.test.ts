@@ -6,7 +6,7 @@
 import { describe, it } from 'node:test';
 import { transcript } from '../../../test/kit/transaction-transcript.ts';
 
-const DEADLINE = { timeout: 20_000 };
+const DEADLINE = { timeout: 60_000 };
 
 describe('a transaction', DEADLINE, () => {
   it('shows what it wrote everywhere, and the offsets of its groups, when it commits and not before', () =>

@@ -8,7 +8,7 @@ import { batchOf, produce } from '../../../test/kit/broker-kit.ts';
 import { HttpKit } from '../../../test/kit/http-kit.ts';
 import { BackupReader } from '../../store/backup-reader.ts';
 
-const DEADLINE = { timeout: 30_000 };
+const DEADLINE = { timeout: 60_000 };
 
 async function filled(bytes: number): Promise<HttpKit> {
   const kit = await HttpKit.start();

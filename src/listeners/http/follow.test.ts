@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpKit, until } from '../../../test/kit/http-kit.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 async function write(kit: HttpKit, from: number, count: number, topic = 't'): Promise<void> {
   const values = Array.from({ length: count }, (_, i) => ({ value: from + i }));

@@ -6,7 +6,7 @@ import { HttpKit } from '../../../test/kit/http-kit.ts';
 import type { Broker } from '../../broker/broker.ts';
 import type { JoinAnswer, JoinRequest } from '../../broker/groups/api.ts';
 
-const OPTIONS = { timeout: 20_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 /** A topic of two partitions with `count` records each, one a second from 1,000,000 s on. */
 async function topicOf(kit: HttpKit, name: string, count = 10): Promise<void> {

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { HttpKit, rawExchange, until } from '../../../test/kit/http-kit.ts';
 import * as fc from '../../../test/kit/properties.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 function codeOf(response: string): string | undefined {
   return /"code":"(\w+)"/.exec(response)?.[1];

@@ -13,7 +13,7 @@ import { encodeBatch } from '../../model/batch-builder.ts';
 import { parseRecordPosition } from '../../model/record-position.ts';
 import { HttpListener } from './listener.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 interface Relative {
   readonly depth: number;

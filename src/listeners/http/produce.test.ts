@@ -13,7 +13,7 @@ import { MillraceError } from '../../base/errors.ts';
 import { recordCount } from '../../model/record-batch.ts';
 import { readRecords } from '../../model/record-codec.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 const NDJSON = 'application/x-ndjson';
 
 interface Stored {

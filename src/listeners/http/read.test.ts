@@ -14,7 +14,7 @@ import { BatchBuilder } from '../../model/batch-builder.ts';
 import type { RecordInput } from '../../model/record.ts';
 import { ATTRIBUTES_POSITION, CODEC, type CodecName, CRC_POSITION, computeCrc } from '../../model/record-batch.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 const T0 = 1_700_000_000_000;
 
 function batch(records: readonly RecordInput[], codec: CodecName = 'none'): Uint8Array {

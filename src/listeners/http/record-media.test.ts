@@ -16,7 +16,7 @@ import { readRecords } from '../../model/record-codec.ts';
 import { chooseCoding } from './content-coding.ts';
 import { lineRecords, sizedRecords } from './delimited-input.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 const RECORDS = '/v1/topics/t/records';
 const LINES = 'application/vnd.millrace.lines';
 const SIZED = 'application/vnd.millrace.sized';

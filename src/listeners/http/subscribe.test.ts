@@ -11,7 +11,7 @@ import { writeUint32 } from '../../base/bytes.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import { CRC_POSITION, computeCrc } from '../../model/record-batch.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 const EVENTS = { accept: 'text/event-stream' } as const;
 
 async function write(kit: HttpKit, topic: string, ...values: (string | number)[]): Promise<void> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Answer, HttpKit } from '../../../test/kit/http-kit.ts';
 
-const OPTIONS = { timeout: 20_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 test('a topic lives: created, shown, listed, deleted, created anew', OPTIONS, async () => {
   await using kit = await HttpKit.start();
@@ -226,7 +226,7 @@ test('quotas of clients: set, listed, replaced, removed, refused', OPTIONS, asyn
   assert.deepEqual((await kit.get('/v1/quotas')).json, { quotas: [] });
 });
 
-test('partitions are added, never taken away; a stream keeps its one', { timeout: 20_000 }, async () => {
+test('partitions are added, never taken away; a stream keeps its one', { timeout: 60_000 }, async () => {
   await using kit = await HttpKit.start();
   await kit.post('/v1/topics', { name: 'a/b' });
   const grown = await kit.post('/v1/topics/a/b/partitions', { partitions: 3 });
@@ -244,7 +244,7 @@ test('partitions are added, never taken away; a stream keeps its one', { timeout
   await kit.refused([400, 'BROKER_PARTITIONS_INVALID'], 'POST', '/v1/topics/s/partitions', { body: { partitions: 2 } });
 });
 
-test('stats: the broker in a few numbers', { timeout: 20_000 }, async () => {
+test('stats: the broker in a few numbers', { timeout: 60_000 }, async () => {
   await using kit = await HttpKit.start();
   await kit.post('/v1/topics', { name: 'a', partitions: 4 });
   await kit.post('/v1/topics/a/records', [{ value: 1 }, { value: 2 }, { value: 3 }]);

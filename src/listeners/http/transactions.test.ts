@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { HttpKit } from '../../../test/kit/http-kit.ts';
 import type { Broker } from '../../broker/broker.ts';
 
-const OPTIONS = { timeout: 20_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 async function open(broker: Broker, transactionalId: string, partitions: readonly number[]) {
   const request = { transactionalId, timeoutMs: 60_000, producerId: -1, producerEpoch: -1 };

@@ -19,7 +19,7 @@ import {
 import { COMMAND } from '../../broker/state-part.ts';
 import { HttpListener } from './listener.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 const RECORDS = '/v1/topics/t/records';
 
 async function values(kit: HttpKit, topic = 't'): Promise<unknown[]> {

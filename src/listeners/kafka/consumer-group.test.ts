@@ -16,7 +16,7 @@ import {
   offsetFetch,
 } from '../../wire/index.ts';
 
-const OPTIONS = { timeout: 20_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 const MEMBER = 'member-one';
 
 async function scene(kit: KafkaKit): Promise<{ client: RawClient; topicId: string }> {

@@ -25,7 +25,7 @@ import {
   txnOffsetCommit,
 } from '../../wire/index.ts';
 
-const DEADLINE = { timeout: 30_000 };
+const DEADLINE = { timeout: 60_000 };
 const ID = 'tx';
 
 interface Identity {

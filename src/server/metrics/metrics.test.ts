@@ -57,7 +57,7 @@ test('names follow Prometheus: our prefix, _total for counters, the unit at the 
   }
 });
 
-test('every metric has a value while a broker works', { timeout: 20_000 }, async () => {
+test('every metric has a value while a broker works', { timeout: 60_000 }, async () => {
   using directory = new TempDirectory();
   const disk = new MeteredDisk(new NodeDisk(), systemClock);
   const broker = await Broker.open({ directory: directory.path, disk, clock: systemClock });

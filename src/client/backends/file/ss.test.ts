@@ -236,7 +236,7 @@ test('property: verify names a damaged place, and repair keeps everything before
 });
 
 test('a cut file: verify says where, readers stop there, the next writer goes on from there', {
-  timeout: 30_000,
+  timeout: 60_000,
 }, async () => {
   using directory = new TempDirectory();
   const list = Array.from({ length: 12 }, (_, i) => message(i + 1, Buffer.alloc(200, i)));
@@ -261,7 +261,7 @@ test('a cut file: verify says where, readers stop there, the next writer goes on
   }
 });
 
-test('an end-of-stream mark ends readers, and the next writer overwrites it', { timeout: 30_000 }, async () => {
+test('an end-of-stream mark ends readers, and the next writer overwrites it', { timeout: 60_000 }, async () => {
   using directory = new TempDirectory();
   const file = path.join(directory.path, 'eos.ss');
   const write = async (value: string): Promise<void> => {
@@ -285,7 +285,7 @@ test('an end-of-stream mark ends readers, and the next writer overwrites it', { 
   );
 });
 
-test('options: create, limits, stream keys', { timeout: 30_000 }, async () => {
+test('options: create, limits, stream keys', { timeout: 60_000 }, async () => {
   using directory = new TempDirectory();
   const file = path.join(directory.path, 'options.ss');
   const send = async (options: string, topic = 'a', value = 'x'): Promise<void> => {
@@ -308,7 +308,7 @@ test('options: create, limits, stream keys', { timeout: 30_000 }, async () => {
   );
 });
 
-test('a damaged file is read up to the damage, and refused for append', { timeout: 30_000 }, async () => {
+test('a damaged file is read up to the damage, and refused for append', { timeout: 60_000 }, async () => {
   using directory = new TempDirectory();
   const file = path.join(directory.path, 'damaged.ss');
   const bytes = fileOf(Array.from({ length: 3 }, (_, i) => message(i + 1, Buffer.from(`payload ${i}`))));
@@ -322,7 +322,7 @@ test('a damaged file is read up to the damage, and refused for append', { timeou
   await assert.rejects(client.producer({ value: string() }), { code: 'CLIENT_FILE_CORRUPT' });
 });
 
-test('a live reader follows what another process appends, in pieces too', { timeout: 30_000 }, async () => {
+test('a live reader follows what another process appends, in pieces too', { timeout: 60_000 }, async () => {
   using directory = new TempDirectory();
   const file = path.join(directory.path, 'live.ss');
   const bytes = fileOf(Array.from({ length: 20 }, (_, i) => message(i + 1, Buffer.from(`payload ${i} `.repeat(20)))));
@@ -339,7 +339,7 @@ test('a live reader follows what another process appends, in pieces too', { time
   await reading;
 });
 
-test('a reader survives the cut of a half written message by the next writer', { timeout: 30_000 }, async () => {
+test('a reader survives the cut of a half written message by the next writer', { timeout: 60_000 }, async () => {
   using directory = new TempDirectory();
   const file = path.join(directory.path, 'torn.ss');
   const bytes = fileOf([message(1, Buffer.from('whole')), message(2, Buffer.alloc(300, 7))]);

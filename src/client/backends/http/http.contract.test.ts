@@ -57,7 +57,7 @@ test('a reader resumes after the broker was away, and misses nothing', { timeout
   assert.equal((await next)?.value, 'while away');
 });
 
-test('a write whose answer is lost is repeated, and written once', { timeout: 30_000 }, async () => {
+test('a write whose answer is lost is repeated, and written once', { timeout: 60_000 }, async () => {
   const topic = await createTopic();
   const real = globalThis.fetch;
   const lost = new Set<string>();

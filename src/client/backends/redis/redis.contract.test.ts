@@ -42,7 +42,7 @@ clientContract('redis://', {
 });
 
 test('redis://: streams are listed, described and deleted; ids that the server counts', {
-  timeout: 30_000,
+  timeout: 60_000,
 }, async (t) => {
   const program = requireTool(t, 'redis-server');
   if (program === undefined) return;
@@ -67,7 +67,7 @@ test('redis://: streams are listed, described and deleted; ids that the server c
   await assert.rejects(client.admin.describeTopic('admin'), { code: 'CLIENT_TOPIC_NOT_FOUND' });
 });
 
-test('redis://: what the server refuses is said, and nobody there too', { timeout: 30_000 }, async (t) => {
+test('redis://: what the server refuses is said, and nobody there too', { timeout: 60_000 }, async (t) => {
   const program = requireTool(t, 'redis-server');
   if (program === undefined) return;
   server ??= await RedisServer.start(program);
@@ -82,7 +82,7 @@ test('redis://: what the server refuses is said, and nobody there too', { timeou
   await assert.rejects(producer.send({ value: 'a', timestamp: 1000 }), { code: 'CLIENT_REFUSED' });
 });
 
-test('redis://: what is opened while the server is away says why it cannot', { timeout: 30_000 }, async (t) => {
+test('redis://: what is opened while the server is away says why it cannot', { timeout: 60_000 }, async (t) => {
   const program = requireTool(t, 'redis-server');
   if (program === undefined) return;
   await using away = await RedisServer.start(program);
@@ -100,7 +100,7 @@ test('redis ids and offsets', () => {
     assert.throws(() => offsetOfId(id), { code: 'CLIENT_UNSUPPORTED' });
 });
 
-test('rediss://: TLS with the certificate that is trusted, and no other', { timeout: 30_000 }, async (t) => {
+test('rediss://: TLS with the certificate that is trusted, and no other', { timeout: 60_000 }, async (t) => {
   const program = requireTool(t, 'redis-server');
   if (program === undefined || requireTool(t, 'openssl') === undefined) return;
   await using redis = await RedisServer.start(program, { tls: true });
@@ -118,7 +118,7 @@ test('rediss://: TLS with the certificate that is trusted, and no other', { time
 });
 
 test('redis://: where scripts are forbidden entries go one by one; what the server refuses is told', {
-  timeout: 30_000,
+  timeout: 60_000,
 }, async (t) => {
   const program = requireTool(t, 'redis-server');
   if (program === undefined) return;
@@ -144,7 +144,7 @@ test('redis://: where scripts are forbidden entries go one by one; what the serv
   admin.disconnect();
 });
 
-test('redis://: a read that was on the way when a seek came does not undo it', { timeout: 30_000 }, async (t) => {
+test('redis://: a read that was on the way when a seek came does not undo it', { timeout: 60_000 }, async (t) => {
   const program = requireTool(t, 'redis-server');
   if (program === undefined) return;
   server ??= await RedisServer.start(program);

@@ -164,7 +164,7 @@ test('what no line can hold is refused; a reader that has gone is said so', { ti
   await assert.rejects(producer.send({ value: Buffer.from('x') }), { code: 'CLIENT_CLOSED' });
 });
 
-test('a slow reader holds the input up, so memory is bounded', { timeout: 20_000 }, async () => {
+test('a slow reader holds the input up, so memory is bounded', { timeout: 60_000 }, async () => {
   const input = new PassThrough();
   await using client = await connect('stdio:///t', { library: { input } });
   await using consumer = await client.consumer({ value: string() });

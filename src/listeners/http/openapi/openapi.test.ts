@@ -8,7 +8,7 @@ import { Compile } from 'typebox/schema';
 import { HttpKit } from '../../../../test/kit/http-kit.ts';
 import { OPERATIONS } from './operations.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 interface Parameter {
   readonly name: string;

@@ -18,7 +18,7 @@ import { TransactionalWriter } from '../../../../test/kit/transactional-writer.t
 import { HttpListener } from '../listener.ts';
 import { parsePushAnswer } from './push-answer.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 
 interface Delivery {
   readonly push: string;

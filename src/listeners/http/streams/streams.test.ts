@@ -13,7 +13,7 @@ import { ManualClock } from '../../../../test/kit/manual-clock.ts';
 import { TempDirectory } from '../../../../test/kit/temp-directory.ts';
 import { HttpListener } from '../listener.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 const JSON_TYPE = { type: 'application/json' };
 const TEXT = { type: 'text/plain' };
 

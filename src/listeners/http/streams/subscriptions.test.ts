@@ -14,7 +14,7 @@ import { ManualClock } from '../../../../test/kit/manual-clock.ts';
 import { TempDirectory } from '../../../../test/kit/temp-directory.ts';
 import { HttpListener } from '../listener.ts';
 
-const OPTIONS = { timeout: 30_000 } as const;
+const OPTIONS = { timeout: 60_000 } as const;
 const offset = (record: number): string => `${String(record).padStart(16, '0')}_0000000000000000`;
 const sub = (id: string, action = ''): string => `/v1/stream/__ds/subscriptions/${id}${action}`;
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });

@@ -142,7 +142,7 @@ const call = (url: string, timeoutMs = 5_000) => ({
 
 const STALLED = /no answer in 300 ms/;
 
-test('receivers that misbehave', { timeout: 20_000 }, async () => {
+test('receivers that misbehave', { timeout: 60_000 }, async () => {
   const cases: readonly (readonly [http.RequestListener, RegExp | number])[] = [
     [(_request, response) => response.end('{"done":true}'), 200],
     [(_request, response) => response.writeHead(500).end(), 500],
