@@ -109,8 +109,8 @@ export class FileReader implements Reader, GroupMember {
   }
 
   /** A file does not say what is in it before it is read. */
-  partitions(): readonly Required<Place>[] {
-    return [];
+  partitions(): undefined {
+    return undefined;
   }
 
   async commit(): Promise<void> {

@@ -69,6 +69,8 @@ export class SsDecoder {
   #rawOffset: number;
   /** Message bytes, the first `#at` of them used. */
   #run: Uint8Array = EMPTY;
+  /** The same bytes: it makes bigints at half the price of two halves. */
+  #runView: DataView = new DataView(EMPTY.buffer);
   #at = 0;
   /** Where in the file parts of the run lie; the run is contiguous, the file has beacons in between. */
   #spans: { readonly at: number; readonly offset: number }[] = [];
@@ -146,8 +148,7 @@ export class SsDecoder {
     piece = piece.subarray(skipped);
     if (piece.length === 0) return;
     if (this.#at === this.#run.length) {
-      this.#run = piece;
-      this.#at = 0;
+      this.#setRun(piece);
       this.#spans = [{ at: 0, offset: offset + skipped }];
       return;
     }
@@ -157,7 +158,12 @@ export class SsDecoder {
       ...this.#laterSpans(),
       { at: rest.length, offset: offset + skipped },
     ];
-    this.#run = concat(rest, piece);
+    this.#setRun(concat(rest, piece));
+  }
+
+  #setRun(bytes: Uint8Array): void {
+    this.#run = bytes;
+    this.#runView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#at = 0;
   }
 
@@ -200,7 +206,7 @@ export class SsDecoder {
     const { found } = this;
     found.key = this.#key(start + 1, keyLength);
     found.shard = shard;
-    found.sequence = readUint64(run, head + 8);
+    found.sequence = this.#runView.getBigUint64(head + 8);
     found.timestamp = timestamp;
     // `subarray` asks for the class to make first.
     found.payload = new Uint8Array(run.buffer, run.byteOffset + payloadAt, payloadEnd - payloadAt);
