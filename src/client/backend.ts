@@ -182,8 +182,11 @@ export interface Reader {
   read(options: ReadOptions): Promise<readonly RawRecord[] | undefined>;
   /** The record is processed; kept in memory until `commit`. Ignored where the partition now belongs to another member. */
   mark(place: RecordPlace): void;
-  /** Partitions being read; the same object for as long as one stays with this reader, and its position is not moved by hand. */
-  partitions(): readonly Required<Place>[];
+  /**
+   * Partitions being read; the same object for as long as one stays with this reader, and its position is not moved by hand.
+   * Undefined where a source does not say what is in it before it is read.
+   */
+  partitions(): readonly Required<Place>[] | undefined;
   /** The membership as of which `partitions` stands, in load-balanced groups of back ends with transactions. */
   membership?(): Membership | undefined;
   /** With transactions: marks are taken for one instead of being committed. */

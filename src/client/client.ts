@@ -12,7 +12,8 @@ import type {
   Writer,
   WriterOptions,
 } from './backend.ts';
-import { Consumer, type ConsumerOptions, type ModeOptions } from './consumer.ts';
+import { requireCodec } from './codec.ts';
+import { Consumer, type ConsumerOptions, type ModeOptions, requirePartitions } from './consumer.ts';
 import type { Appending, Guarantee } from './guarantee.ts';
 import type { HeaderCodecs } from './headers.ts';
 import { exactPosition, type Position } from './position.ts';
@@ -94,6 +95,7 @@ export class Client<Can extends Guarantee = Guarantee, Appends extends Appending
     { signal }: AbortOptions = {},
   ): Promise<Producer<Value, Key, Headers>> {
     this.#checkOpen();
+    requireCodec(options.value, 'encode');
     const writer = await opened(() => this.#backend.openWriter(writerOptions(options)), signal);
     return this.#openProducer(writer, options);
   }
@@ -213,7 +215,14 @@ export class Client<Can extends Guarantee = Guarantee, Appends extends Appending
       from: exactPosition(options.from ?? defaultPosition(mode)),
       untilEnd: options.until === 'end',
     };
+    requireCodec(options.value, 'decode');
     const reader = await opened(() => this.#backend.openReader(reading), signal);
+    try {
+      requirePartitions(reader, options.partitions ?? []);
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
     const consumer: Consumer<Value, Key, Headers> = new Consumer(
       { reader, clock: this.#clock, onClose: () => this.#open.delete(consumer) },
       options,
@@ -294,12 +303,24 @@ export class Client<Can extends Guarantee = Guarantee, Appends extends Appending
 
 function writerOptions(options: Pick<ProducerOptions<never>, 'acks' | 'idempotent' | 'compression'>): WriterOptions {
   const acks = options.acks ?? 'all';
+  const compression = options.compression ?? 'none';
+  requireWord('acks', acks, ['all', 'leader', 'none']);
+  requireWord('compression', compression, ['none', 'gzip', 'snappy', 'lz4', 'zstd']);
   return {
     acks,
     // Retries of an idempotent producer need the broker's answer to all of them.
     idempotent: options.idempotent ?? acks === 'all',
-    compression: options.compression ?? 'none',
+    compression,
   };
+}
+
+/** The types say so too; programs in JavaScript get here. */
+function requireWord(name: string, word: string, known: readonly string[]): void {
+  if (known.includes(word)) return;
+  throw new MillraceError(
+    'CLIENT_OPTION_INVALID',
+    `${name} is one of ${known.join(', ')}, not ${JSON.stringify(word)}.`,
+  );
 }
 
 /** Consumers, then producers, then what producers write through. */

@@ -78,6 +78,11 @@ test('what cannot be written or read is refused with its reason', () => {
   for (const [run, message] of cases) assert.throws(run, { name: 'MillraceError', message });
 });
 
+test('text with half a character is refused, and not altered', () => {
+  assert.throws(() => encodePart(string(), 'value', 'a\ud800'), { code: 'CLIENT_ENCODE_FAILED', message: /surrogate/ });
+  assert.equal(decodePart(string(), 'value', encodePart(string(), 'value', '\ud83c\udf0d')), '🌍');
+});
+
 test('nullable lets tombstones through in both directions', () => {
   const codec = nullable(json<{ n: number }>());
   assert.equal(encodePart(codec, 'value', null), null);

@@ -30,6 +30,8 @@ const STRING: Codec<string> = {
   name: 'string',
   encode(value) {
     if (typeof value !== 'string') throw new TypeError(`expected a string, got ${typeof value}`);
+    // UTF-8 has no half characters: an encoder writes something else in their place, and says nothing.
+    if (!value.isWellFormed()) throw new TypeError('half a surrogate pair is no character');
     return encodeUtf8(value);
   },
   decode: decodeUtf8,
@@ -88,6 +90,12 @@ export function checked<S extends StandardSchema>(
 /** Lets `null` through in both directions: tombstones. Without it a record without a value is undecodable. */
 export function nullable<Out, In>(codec: Codec<Out, In>): Codec<Out | null, In | null> {
   return { ...(codec as Codec<Out | null, In | null>), takesNull: true };
+}
+
+/** For programs in JavaScript. @throws MillraceError CLIENT_OPTION_INVALID. */
+export function requireCodec(codec: unknown, way: 'encode' | 'decode'): void {
+  if (typeof (codec as Partial<Codec<unknown>> | undefined)?.[way] === 'function') return;
+  throw new MillraceError('CLIENT_OPTION_INVALID', 'value is a codec: json(), string(), raw() or one of your own.');
 }
 
 export type Part = 'key' | 'value' | `header ${string}`;

@@ -80,6 +80,9 @@ test('modes and options that make no sense are refused by name', async () => {
     [{ mode: 'load-balanced', group: '' }, 'CLIENT_GROUP_REQUIRED'],
     [{ mode: 'live' }, 'CLIENT_OPTION_INVALID'],
     [{ topics: [] }, 'CLIENT_OPTION_INVALID'],
+    [{ value: undefined }, 'CLIENT_OPTION_INVALID'],
+    [{ partitions: [{ topic: 't', partition: 1 }] }, 'CLIENT_OPTION_INVALID'],
+    [{ partitions: [{ topic: 'u', partition: 0 }] }, 'CLIENT_OPTION_INVALID'],
     [{ from: 'start' }, 'CLIENT_OPTION_INVALID'],
     [{ from: { offset: -1 } }, 'CLIENT_OPTION_INVALID'],
     [{ from: { timestamp: 1.5 } }, 'CLIENT_OPTION_INVALID'],
@@ -91,6 +94,17 @@ test('modes and options that make no sense are refused by name', async () => {
   await assert.rejects(realTime.commit(), { code: 'CLIENT_COMMIT_NOT_ALLOWED' });
   await using balanced = await client.consumer({ mode: 'load-balanced', group: 'g', topics: 't', value: string() });
   await assert.rejects(balanced.assign([]), { code: 'CLIENT_UNSUPPORTED' });
+});
+
+test('options of producers that make no sense are refused by name', async () => {
+  await using client = await connect(`memory://consumer-${names++}`);
+  for (const odd of [{ value: undefined }, { acks: 'some' }, { compression: 'brotli' }]) {
+    const options = { topic: 't', value: string(), ...odd } as never;
+    await assert.rejects(client.producer(options), {
+      code: 'CLIENT_OPTION_INVALID',
+      message: new RegExp(Object.keys(odd)[0] ?? ''),
+    });
+  }
 });
 
 test('two loops over one consumer at the same time are refused', async () => {

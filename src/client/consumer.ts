@@ -17,6 +17,7 @@ import { exactPolicy } from './commit-policy.ts';
 import { Committer } from './committer.ts';
 import { RecordHeaders } from './headers.ts';
 import { exactPosition, type Place, type Position } from './position.ts';
+import { covers } from './position-marks.ts';
 import type { ConsumedRecord, RawRecord, RecordPlace } from './record.ts';
 import { RecordLoop } from './record-loop.ts';
 
@@ -220,7 +221,7 @@ export class Consumer<Value, Key = string, Headers = undefined>
 
   /** @internal Partitions being read; the same object for as long as one stays with this consumer. */
   get partitions(): readonly Required<Place>[] {
-    return this.#parts.reader.partitions();
+    return this.#parts.reader.partitions() ?? [];
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<Value, Key, Headers>, void, undefined> {
@@ -256,11 +257,16 @@ export class Consumer<Value, Key = string, Headers = undefined>
     await this.seek('earliest', place);
   }
 
-  /** Reads these partitions from now on, and no others. @throws MillraceError CLIENT_UNSUPPORTED in load-balanced groups. */
+  /**
+   * Reads these partitions from now on, and no others.
+   * @throws MillraceError CLIENT_UNSUPPORTED in load-balanced groups; CLIENT_OPTION_INVALID for one that is not there: the others
+   *   are read.
+   */
   async assign(partitions: readonly Required<Place>[]): Promise<void> {
     if (this.#options.mode === 'load-balanced')
       throw new MillraceError('CLIENT_UNSUPPORTED', 'In a load-balanced group the group assigns the partitions.');
     await this.#move(() => this.#parts.reader.assign(partitions));
+    requirePartitions(this.#parts.reader, partitions);
   }
 
   /**
@@ -420,6 +426,18 @@ export class Consumer<Value, Key = string, Headers = undefined>
   #checkOpen(): void {
     if (this.#closing !== undefined) throw new MillraceError('CLIENT_CLOSED', 'The consumer has been closed.');
   }
+}
+
+/** @throws MillraceError CLIENT_OPTION_INVALID for partitions that are not there: nothing would ever come from them. */
+export function requirePartitions(reader: Reader, wanted: readonly Required<Place>[]): void {
+  const known = reader.partitions();
+  const missing = wanted.find((place) => known?.some((own) => covers(place, own)) === false);
+  if (missing === undefined) return;
+  throw new MillraceError(
+    'CLIENT_OPTION_INVALID',
+    `Topic ${missing.topic} has no partition ${missing.partition}, or is not read by this consumer.`,
+    { details: { topic: missing.topic, partition: missing.partition } },
+  );
 }
 
 function isRealTime(options: ModeOptions): boolean {

@@ -230,6 +230,12 @@ const CASES = {
     assert.deepEqual(values(await take(consumer, 1)), ['p0']);
     await produce(client, topic, ['again'], 1);
     await assertQuiet(consumer);
+    if (client.backendName === 'file') return;
+    await assert.rejects(consumer.assign([{ topic, partition: 2 }]), { code: 'CLIENT_OPTION_INVALID' });
+    const partitions = [{ topic, partition: 2 }];
+    await assert.rejects(client.consumer({ topics: topic, partitions, value: string() }), {
+      code: 'CLIENT_OPTION_INVALID',
+    });
   },
 
   async 'seek by offset, by time and rewind'(backend: ContractBackend) {

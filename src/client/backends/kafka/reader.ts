@@ -199,9 +199,18 @@ export class KafkaReader implements Reader {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#changed.all();
-    await within(this.#parts.clock, LEAVE_LIMIT_MS, 'Leaving the group', this.#consumer.close(true)).catch(
-      () => undefined,
-    );
+    // Out of the group first: a join that is answered while the library closes would leave it sending heartbeats for ever.
+    if (this.#options.mode.type === 'load-balanced') {
+      // Its types know no promise here.
+      const left = new Promise<void>((resolve) => this.#consumer.leaveGroup(true, () => resolve()));
+      await this.#atMost('Leaving the group', left);
+    }
+    await this.#atMost('Closing', this.#consumer.close(true));
+  }
+
+  /** What fails or takes long at the end is nobody's concern any more. Never rejects. */
+  async #atMost(what: string, work: Promise<void>): Promise<void> {
+    await within(this.#parts.clock, LEAVE_LIMIT_MS, what, work).catch(() => undefined);
   }
 
   async #open(): Promise<void> {

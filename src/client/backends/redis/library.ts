@@ -99,6 +99,9 @@ export async function openConnection(redis: Redis): Promise<Redis> {
   redis.on('error', note);
   try {
     await redis.connect();
+    // The library goes on in database 0 where the server refuses another one.
+    const { db = 0 } = redis.options;
+    if (db !== 0) await redis.select(db);
     return redis;
   } catch (error) {
     redis.disconnect();

@@ -75,6 +75,10 @@ test('redis://: what the server refuses is said, and nobody there too', { timeou
     code: 'CLIENT_NETWORK',
   });
   await assert.rejects(connect('redis://a,b/t'), { code: 'CLIENT_URI_INVALID' });
+  await assert.rejects(connect(`redis://127.0.0.1:${server.port}/t?db=99`), {
+    code: 'CLIENT_REFUSED',
+    message: /DB index/,
+  });
   await assert.rejects(connect(`redis://user:wrong@127.0.0.1:${server.port}/t`), { code: 'CLIENT_REFUSED' });
   await using client = await connect(`redis://127.0.0.1:${server.port}/t?ids=timestamp`);
   await using producer = await client.producer({ value: string() });

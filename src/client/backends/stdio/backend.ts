@@ -70,7 +70,7 @@ function stdioReader(hub: StdioHub, options: ReaderOptions): Reader {
       return records.length > 0 ? records : undefined;
     },
     mark: () => undefined,
-    partitions: () => [],
+    partitions: () => undefined,
     commit: async () => undefined,
     seek: noSeek,
     async assign(places) {
