@@ -4,7 +4,8 @@
  * Per partition all journal files that are done with are taken, or none: chunks come first, then journal files. It pays
  * where the oldest of these batches will be there for a while; what retention deletes soon is left to go with its file.
  * Where a partition has many small ranges in packs, those are rewritten with it, so that the ranges in memory stay few: each
- * byte is written once when sealed, and once more for each factor of 16 in age.
+ * byte is written once when sealed, and once more for each factor of 16 in age. Ranges that are large enough for chunks of their
+ * own are not: together they would be as many chunks again.
  */
 import { type FileNumber, isChunk } from '../../store/file-number.ts';
 import type { FileRange, FileRanges } from '../../store/file-ranges.ts';
@@ -18,6 +19,8 @@ import type { BrokerSettings } from '../settings.ts';
 const MERGED_RANGES = 16;
 /** Ranges up to so much larger than the newest one count as of its generation. */
 const GENERATION_FACTOR = 4;
+
+type IsLeft = (file: FileNumber, sizeBytes: number) => boolean;
 
 /** Batches of one partition that move: all that stand in these ranges, from the log start on. */
 export interface SealPart {
@@ -50,8 +53,9 @@ export function planSeal(
     for (const partition of topic.partitions) {
       // What compaction wrote is left to it.
       const merges = merge && state.compaction.of(partition.number) === undefined;
-      const isTiered = (file: FileNumber): boolean => state.tier.place(-file) !== undefined;
-      const part = partOf(partition, through, merges ? isTiered : undefined);
+      const isLeft = (file: FileNumber, sizeBytes: number): boolean =>
+        sizeBytes >= settings.ownChunkBytes || state.tier.place(-file) !== undefined;
+      const part = partOf(partition, through, merges ? isLeft : undefined);
       if (part === undefined) continue;
       if (all || pays(part, retention, settings.sealMinRemainingMs, now)) parts.push(part);
     }
@@ -59,12 +63,8 @@ export function planSeal(
   return parts.sort((a, b) => a.partition - b.partition);
 }
 
-/** @param isLeft chunks that cannot be merged, since their files may be gone; undefined: none are. */
-function partOf(
-  partition: Partition,
-  through: number,
-  isLeft: ((file: FileNumber) => boolean) | undefined,
-): SealPart | undefined {
+/** @param isLeft ranges that are not merged: large ones, and those whose files may be gone; undefined: none is. */
+function partOf(partition: Partition, through: number, isLeft: IsLeft | undefined): SealPart | undefined {
   const { ranges } = partition;
   if (ranges === undefined) return undefined;
   const { count } = ranges;
@@ -85,11 +85,15 @@ function partOf(
 }
 
 /** The first of the newest chunk ranges that are of about one size, where they are many; else the first behind them. */
-function firstOfGeneration(ranges: FileRanges, firstJournal: number, isLeft: (file: FileNumber) => boolean): number {
+function firstOfGeneration(ranges: FileRanges, firstJournal: number, isLeft: IsLeft): number {
   if (firstJournal === 0) return 0;
   const limit = ranges.sizeBytes(firstJournal - 1) * GENERATION_FACTOR;
   let first = firstJournal;
-  while (first > 0 && ranges.sizeBytes(first - 1) <= limit && !isLeft(ranges.file(first - 1))) first -= 1;
+  while (first > 0) {
+    const sizeBytes = ranges.sizeBytes(first - 1);
+    if (sizeBytes > limit || isLeft(ranges.file(first - 1), sizeBytes)) break;
+    first -= 1;
+  }
   return firstJournal - first >= MERGED_RANGES ? first : firstJournal;
 }
 
