@@ -209,6 +209,11 @@ export class Broker {
       startWorker: startTier === undefined ? undefined : () => startTier(keys?.all),
     });
     parts.checkpointer.onNews = (isWaitedFor) => this.tiering.news(isWaitedFor);
+    parts.checkpointer.straightStore = {
+      wanted: () => this.governor.isTight && this.tiering.tierer.last.reachable,
+      put: (chunk, prefix, bytes) => this.tiering.tierer.store(chunk, prefix, bytes),
+      settled: () => this.tiering.tierer.straightSettled(),
+    };
     this.governor = new Governor({
       clock,
       localBytes: localBytes(settings),

@@ -1,4 +1,5 @@
 /** A few of the crashes of tier-crash.ts, every day. */
-import { testCrashes } from './tier-crash.ts';
+import { testCrashes, testStraightCrashes } from './tier-crash.ts';
 
 testCrashes([1], 10);
+testStraightCrashes([5], 10);

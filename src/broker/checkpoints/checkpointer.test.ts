@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { LogStore } from '../../store/log-store.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
+import type { TieredPlace } from '../tiering/messages.ts';
 import { Checkpointer, type CheckpointWorker } from './checkpointer.ts';
 import { type FromWorker, packRanges, type ToWorker } from './messages.ts';
 
@@ -93,6 +94,10 @@ function setUp(options: { readonly sealBacklogBytes?: number; readonly nextChunk
     },
   });
   return { store, clock, workers, problems, removed, checkpointer };
+}
+
+function place(chunk: number): TieredPlace {
+  return { chunk, object: `o${chunk}`, rawBytes: 10, storedBytes: 5 };
 }
 
 async function settled(checkpointer: Checkpointer): Promise<void> {
@@ -249,7 +254,7 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   load = 0;
   clock.advance(1_000);
   assert.deepEqual(loads(), [true, false]);
-  workers[0]?.tell({ kind: 'sealed', through: 1, commands: [new Uint8Array(1)], chunks: [], problems: [] });
+  workers[0]?.tell({ kind: 'sealed', through: 1, commands: [new Uint8Array(1)], chunks: [], tiered: [], problems: [] });
   clock.advance(1_000);
   assert.equal(loads().length, 2, 'the round is over');
 
@@ -265,7 +270,7 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   checkpointer.add(4, 1_000);
   clock.advance(1_000);
   assert.equal(loads().at(-1), false, 'twice as much: it does not rest any more');
-  workers[0]?.tell({ kind: 'sealed', through: 3, commands: [new Uint8Array(1)], chunks: [], problems: [] });
+  workers[0]?.tell({ kind: 'sealed', through: 3, commands: [new Uint8Array(1)], chunks: [], tiered: [], problems: [] });
   workers[0]?.indexed(4, 0);
   await settled(checkpointer);
   clock.advance(1_000);
@@ -294,7 +299,7 @@ test('a round is followed by the next while enough is left, and by a roll that f
   checkpointer.onNews = (isWaitedFor) => news.push(isWaitedFor);
   const seals = () => worker.said.filter((message) => message.kind === 'seal');
   const sealedThrough = async (through: number) => {
-    worker.tell({ kind: 'sealed', through, commands: [new Uint8Array(1)], chunks: [], problems: [] });
+    worker.tell({ kind: 'sealed', through, commands: [new Uint8Array(1)], chunks: [], tiered: [], problems: [] });
     await checkpointer.sealing;
   };
   for (const file of [1, 2]) checkpointer.add(file, 600);
@@ -319,8 +324,12 @@ test('a round is followed by the next while enough is left, and by a roll that f
   worker.indexed(4, 0);
   await settled(checkpointer);
   assert.equal(seals().length, 2);
-  worker.tell({ kind: 'sealed', through: 0, commands: [], chunks: [], problems: ['no space'] });
-  assert.equal(checkpointer.stalled, true);
+  for (const isStalled of [false, false, true]) {
+    worker.tell({ kind: 'sealed', through: 0, commands: [], chunks: [], tiered: [], problems: ['no space'] });
+    assert.equal(checkpointer.stalled, isStalled);
+  }
+  await sealedThrough(2);
+  assert.equal(checkpointer.stalled, false);
   await checkpointer.close();
 });
 
@@ -342,6 +351,39 @@ test(
     workers[0]?.indexed(3, 0);
     await settled(checkpointer);
     assert.equal(seals(), 1);
+    await checkpointer.close();
+  },
+);
+
+test(
+  'a chunk that is to get no file is put into the store, and the worker hears what became of it',
+  DEADLINE,
+  async () => {
+    const { workers, problems, checkpointer } = setUp();
+    checkpointer.add(1, 100);
+    const worker = workers[0] as FakeWorker;
+    let settledCount = 0;
+    checkpointer.straightStore = {
+      wanted: () => true,
+      put: async (chunk) => {
+        if (chunk === 2) throw new Error('the store is away');
+        return place(chunk);
+      },
+      settled: () => void settledCount++,
+    };
+    for (const chunk of [1, 2]) worker.tell({ kind: 'store', chunk, prefix: '', bytes: new Uint8Array(10) });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(
+      worker.said.filter(({ kind }) => kind === 'stored'),
+      [
+        { kind: 'stored', chunk: 1, place: place(1) },
+        { kind: 'stored', chunk: 2, place: undefined },
+      ],
+    );
+    assert.match(problems.at(-1) ?? '', /the store is away/);
+    assert.deepEqual([checkpointer.sealedBytes, checkpointer.writingBytes, settledCount], [10, 0, 0]);
+    worker.tell({ kind: 'sealed', through: 0, commands: [], chunks: [], tiered: [], problems: ['it failed'] });
+    assert.equal(settledCount, 1, 'what was put for it may be swept');
     await checkpointer.close();
   },
 );

@@ -13,6 +13,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../base/clock.ts';
+import { asMillraceError } from '../../base/errors.ts';
 import { workerModule } from '../../base/worker-module.ts';
 import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { FileNumber } from '../../store/file-number.ts';
@@ -21,6 +22,7 @@ import { QuietTime } from '../chunks/quiet-time.ts';
 import type { SealedRound } from '../chunks/seal-round.ts';
 import type { FileHoldParty } from '../retention/file-hold.ts';
 import type { BrokerSettings } from '../settings.ts';
+import type { TieredPlace } from '../tiering/messages.ts';
 import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerStart } from './messages.ts';
 import { backlogBytes, dueBytes, urgentBytes } from './seal-amounts.ts';
 
@@ -28,6 +30,8 @@ import { backlogBytes, dueBytes, urgentBytes } from './seal-amounts.ts';
 const IDLE_MS = 3_000;
 /** After this long files that a worker failed on are tried again, should no other be closed before. */
 const RETRY_MS = 60_000;
+/** After so many failures in a row sealing counts as stalled: one may be of the moment. */
+const STALLED_FAILURES = 3;
 /** Ranges taken in per turn of the event loop: about a millisecond. */
 const RANGES_PER_TURN = 2_000;
 
@@ -62,6 +66,18 @@ export interface CheckpointerOptions {
   readonly startWorker?: ((start: WorkerStart) => CheckpointWorker) | undefined;
 }
 
+/** Takes chunks that get no file. */
+export interface StraightStore {
+  /** The disk is what is short, and the store takes data. */
+  wanted(): boolean;
+  /** @throws where it cannot be stored. */
+  put(chunk: number, prefix: string, bytes: Uint8Array): Promise<TieredPlace>;
+  /** What was put is referred to by now, or never will be. */
+  settled(): void;
+}
+
+type StoreCall = Extract<FromWorker, { kind: 'store' }>;
+
 interface Indexed {
   readonly file: number;
   readonly ranges: Float64Array;
@@ -91,8 +107,10 @@ export class Checkpointer implements FileHoldParty {
   writingBytes = 0;
   /** In chunks, since the start. */
   sealedBytes = 0;
-  /** The last round failed: nothing is sealed for a while. */
-  stalled = false;
+  /** Rounds that failed since the last that did not. */
+  #failures = 0;
+  /** Undefined: every chunk gets a file. */
+  straightStore: StraightStore | undefined;
   /** Told when a file was closed, a chunk written, or a round swapped in; of the last, whether its room is waited for. */
   onNews: ((isWaitedFor: boolean) => void) | undefined;
   #idle: Timer | undefined;
@@ -109,6 +127,11 @@ export class Checkpointer implements FileHoldParty {
   constructor(options: CheckpointerOptions) {
     this.#options = options;
     this.#quiet = new QuietTime(options.clock, options.load);
+  }
+
+  /** Nothing is sealed, and it does not look as if this were over soon. */
+  get stalled(): boolean {
+    return this.#failures >= STALLED_FAILURES;
   }
 
   /** Closed files whose extents are still in memory. */
@@ -224,6 +247,9 @@ export class Checkpointer implements FileHoldParty {
         this.sealedBytes += message.sizeBytes;
         this.onNews?.(false);
         break;
+      case 'store':
+        void this.#store(worker, message);
+        break;
       case 'sealed':
         this.#onSealed(message);
         break;
@@ -243,7 +269,8 @@ export class Checkpointer implements FileHoldParty {
     if (this.#worker !== worker || this.#closed) return;
     this.#worker = undefined;
     this.writingBytes = 0;
-    this.stalled = true;
+    this.straightStore?.settled();
+    this.#failures += 1;
     this.#idle?.cancel();
     this.#quiet.end();
     this.#options.report(problem);
@@ -306,18 +333,30 @@ export class Checkpointer implements FileHoldParty {
     this.#pressed = this.#isPressing;
     // What holds the room that the store's tier is to give back goes with the rest, however soon retention deletes it.
     const all = this.#pressed && settings.tierStore !== '';
-    say(worker, { kind: 'seal', now: this.#options.clock.now(), nextChunk, all });
+    const straight = all && this.straightStore?.wanted() === true;
+    say(worker, { kind: 'seal', now: this.#options.clock.now(), nextChunk, all, straight });
     // What comes faster than a round that rests seals it would fill the disk: then it does not rest.
     const limit = urgentBytes(settings);
     this.#quiet.report((busy) => say(worker, { kind: 'load', busy: busy && this.#unsealedBytes < limit }));
   }
 
+  async #store(worker: CheckpointWorker, { chunk, prefix, bytes }: StoreCall): Promise<void> {
+    const sizeBytes = bytes.length;
+    const place = await this.straightStore?.put(chunk, prefix, bytes).catch((error: unknown) => {
+      this.#options.report(`A chunk was not put into the object store: ${asMillraceError(error).message}`);
+      return undefined;
+    });
+    if (place !== undefined) this.sealedBytes += sizeBytes;
+    say(worker, { kind: 'stored', chunk, place });
+  }
+
   #onSealed(round: SealedRound): void {
     this.#quiet.end();
     const isDone = round.commands.length > 0;
-    this.stalled = !isDone && round.problems.length > 0;
+    this.#failures = isDone || round.problems.length === 0 ? 0 : this.#failures + 1;
     for (const problem of round.problems) this.#options.report(problem);
     this.#noLongerUnsealed(round.through);
+    if (!isDone) this.straightStore?.settled();
     this.sealing = isDone ? this.#swapAndRoll(round) : Promise.resolve();
     if (this.waitingFiles === 0) this.#finishWhenIdle();
   }
@@ -340,6 +379,7 @@ export class Checkpointer implements FileHoldParty {
     const { settings, sealed, roll } = this.#options;
     const isWaitedFor = this.#pressed && settings.tierStore !== '';
     await sealed?.(round);
+    this.straightStore?.settled();
     this.writingBytes = 0;
     this.onNews?.(isWaitedFor);
     if (this.#closed || !(isWaitedFor || this.#unsealedBytes >= dueBytes(settings))) return;

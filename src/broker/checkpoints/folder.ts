@@ -102,7 +102,10 @@ export class Folder {
   }
 
   /** Writes chunks of what closed files have brought; the commands swap them in. See `ToWorker`. */
-  async seal(nextChunk: number, options: Pick<RoundOptions, 'now' | 'all' | 'pace' | 'wrote'>): Promise<SealedRound> {
+  async seal(
+    nextChunk: number,
+    options: Pick<RoundOptions, 'now' | 'all' | 'pace' | 'wrote' | 'toStore'>,
+  ): Promise<SealedRound> {
     const through = await this.#sealThrough(nextChunk);
     if (this.#state === undefined || through === undefined) return NOTHING_SEALED;
     return await sealRound({

@@ -2,6 +2,7 @@
 import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { BrokerSettings } from '../settings.ts';
+import type { TieredPlace } from '../tiering/messages.ts';
 
 export interface WorkerStart {
   readonly directory: string;
@@ -20,8 +21,17 @@ export type ToWorker =
   /**
    * Seal what closed files have brought, if it is enough. `nextChunk` is that of the broker's state: where the worker's
    * is another one, the round before is not folded yet, and nothing is done. `all`: also what retention deletes soon.
+   * `straight`: large chunks go into the object store, and into no file.
    */
-  | { readonly kind: 'seal'; readonly now: number; readonly nextChunk: number; readonly all: boolean }
+  | {
+      readonly kind: 'seal';
+      readonly now: number;
+      readonly nextChunk: number;
+      readonly all: boolean;
+      readonly straight: boolean;
+    }
+  /** Answer to `store`, heard at once; undefined: it could not be stored. */
+  | { readonly kind: 'stored'; readonly chunk: number; readonly place: TieredPlace | undefined }
   /** Of the broker's thread, while a round of sealing runs: told about once a second, heard at once. */
   | { readonly kind: 'load'; readonly busy: boolean }
   /** Remove nothing from now on, heard at once and answered when nothing is being removed; or go on removing. */
@@ -43,13 +53,18 @@ export type FromWorker =
     }
   /** A chunk of the round that runs is there. */
   | { readonly kind: 'progress'; readonly sizeBytes: number }
+  /** Put a chunk of the round that runs into the object store. `prefix`: whose data key encrypts it. */
+  | { readonly kind: 'store'; readonly chunk: number; readonly prefix: string; readonly bytes: Uint8Array }
   /** Answer to `seal`: commands for the journal, to be committed one by one in this order; none: nothing was done. */
   | {
       readonly kind: 'sealed';
       /** Last journal file of the round; 0 where nothing was done. */
       readonly through: number;
       readonly commands: readonly Uint8Array[];
+      /** Files of chunks. */
       readonly chunks: readonly { readonly chunk: number; readonly sizeBytes: number }[];
+      /** Chunks that are in the object store alone. */
+      readonly tiered: readonly TieredPlace[];
       /** For the log: damaged batches that were found, or why nothing could be sealed. */
       readonly problems: readonly string[];
     }

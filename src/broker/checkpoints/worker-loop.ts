@@ -1,11 +1,13 @@
 /** What the checkpoint worker does with its messages: one after the other, until one fails. */
 import type { Clock } from '../../base/clock.ts';
-import { asMillraceError } from '../../base/errors.ts';
+import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { diskWith } from '../../journal/open-disk.ts';
 import type { FileNumber } from '../../store/file-number.ts';
+import type { ToStore } from '../chunks/chunk-writer.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
 import { NOTHING_SEALED } from '../chunks/seal-round.ts';
+import type { TieredPlace } from '../tiering/messages.ts';
 import { Folder } from './folder.ts';
 import { type FromWorker, packRanges, type ToWorker, type WorkerStart } from './messages.ts';
 
@@ -19,6 +21,8 @@ export class WorkerLoop {
   readonly #folder: Folder;
   readonly #port: WorkerPort;
   readonly #pace: SealPace;
+  /** Chunks that were sent to be stored, by number. */
+  readonly #storing = new Map<number, PromiseWithResolvers<TieredPlace>>();
   #queue = Promise.resolve();
   #failed = false;
   /** What is being removed, or was last. Never rejects. */
@@ -37,6 +41,13 @@ export class WorkerLoop {
       this.#pace.busy = message.busy;
       return;
     }
+    if (message.kind === 'stored') {
+      const storing = this.#storing.get(message.chunk);
+      this.#storing.delete(message.chunk);
+      if (message.place !== undefined) storing?.resolve(message.place);
+      else storing?.reject(new MillraceError('TIER_UNAVAILABLE', 'The object store did not take a chunk.'));
+      return;
+    }
     if (message.kind === 'hold') {
       this.#folder.held = message.held;
       // Not in line: a round of sealing, which removes nothing, may take minutes.
@@ -53,7 +64,7 @@ export class WorkerLoop {
       });
   }
 
-  async #handle(message: Exclude<ToWorker, { kind: 'load' | 'hold' }>): Promise<void> {
+  async #handle(message: Exclude<ToWorker, { kind: 'load' | 'hold' | 'stored' }>): Promise<void> {
     const folder = this.#folder;
     switch (message.kind) {
       case 'fold': {
@@ -76,18 +87,26 @@ export class WorkerLoop {
   }
 
   /** A round that fails costs nothing but time: its chunks are overwritten by the next one. */
-  async #seal({ now, nextChunk, all }: Extract<ToWorker, { kind: 'seal' }>): Promise<void> {
+  async #seal({ now, nextChunk, all, straight }: Extract<ToWorker, { kind: 'seal' }>): Promise<void> {
     try {
       // So that the files can go as soon as the swap is in a checkpoint, too.
       if ((await this.#folder.sealDue(nextChunk)) && this.#folder.hasNews) await this.#checkpoint();
+      const toStore = straight ? this.#toStore : undefined;
       const wrote = (sizeBytes: number): void => this.#port.say({ kind: 'progress', sizeBytes });
-      const round = await this.#folder.seal(nextChunk, { now, all, pace: this.#pace, wrote });
+      const round = await this.#folder.seal(nextChunk, { now, all, pace: this.#pace, wrote, toStore });
       this.#port.say({ kind: 'sealed', ...round });
     } catch (error) {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
       this.#port.say({ kind: 'sealed', ...NOTHING_SEALED, problems: [problem] });
     }
   }
+
+  readonly #toStore: ToStore = (chunk, prefix, bytes) => {
+    const storing = Promise.withResolvers<TieredPlace>();
+    this.#storing.set(chunk, storing);
+    this.#port.say({ kind: 'store', chunk, prefix, bytes }, [bytes.buffer as ArrayBuffer]);
+    return storing.promise;
+  };
 
   async #checkpoint(): Promise<void> {
     const writing = this.#folder.checkpoint();

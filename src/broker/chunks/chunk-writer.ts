@@ -4,6 +4,7 @@
  * sources, and these are read in few large pieces, in the order of their places.
  *
  * A chunk is there whole or not at all (temporary name, sync, rename), and nothing refers to it before it is durable.
+ * Where the disk is what is short, chunks of large partitions go straight into the object store, and into no file.
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
@@ -15,10 +16,13 @@ import type { FileRange } from '../../store/file-ranges.ts';
 import { type Piece, planSpans } from '../../store/read-plan.ts';
 import { soundBytes } from '../../store/sound-batches.ts';
 import type { BrokerSettings } from '../settings.ts';
+import type { TieredPlace } from '../tiering/messages.ts';
 import type { SealPace } from './seal-pace.ts';
 import type { SealPart } from './seal-plan.ts';
 import type { SealSources } from './seal-sources.ts';
 
+/** Chunks on their way to the store: one is sent while the next is put together. */
+const MAX_STORING = 2;
 /** Synced in steps of this size: one large sync would hold up the journal's. */
 const SYNC_BYTES = 8 * 1024 * 1024;
 
@@ -33,9 +37,13 @@ export interface WrittenChunk {
   readonly sizeBytes: number;
 }
 
+/** @returns where it is in the object store, looked at. Owns the bytes. @throws where it cannot be stored. */
+export type ToStore = (chunk: number, prefix: string, bytes: Uint8Array) => Promise<TieredPlace>;
+
 export interface WrittenRound {
   readonly partitions: readonly SealedPartition[];
   readonly chunks: readonly WrittenChunk[];
+  readonly tiered: readonly TieredPlace[];
   /** Places where batches are damaged, for the log. They were copied as they are: reads name them, and serve the rest. */
   readonly damages: readonly string[];
 }
@@ -51,8 +59,12 @@ export interface ChunkWriterOptions {
   readonly settings: BrokerSettings;
   readonly sources: SealSources;
   readonly pace: SealPace;
-  /** Told of each chunk that is there. */
+  /** Told of each chunk file that is there. */
   readonly wrote: (sizeBytes: number) => void;
+  /** Where chunks of large partitions go; undefined: into files. */
+  readonly toStore: ToStore | undefined;
+  /** Chunks of compacted topics stay: they are rewritten again and again. */
+  readonly isCompacted: (partition: number) => boolean;
   /** Partitions under one prefix share packs: their chunks are encrypted with its key. */
   readonly prefixOf: (partition: number) => string;
 }
@@ -67,14 +79,21 @@ export class ChunkWriter {
   readonly #damages: string[] = [];
   readonly #pace: SealPace;
   readonly #wrote: (sizeBytes: number) => void;
+  readonly #toStore: ToStore | undefined;
+  readonly #isCompacted: (partition: number) => boolean;
+  /** In the store, or on their way. */
+  readonly #stored: Promise<TieredPlace>[] = [];
   readonly #prefixOf: (partition: number) => string;
   /** Of one chunk after the other: memory of each would pile up until it is collected. */
   #body = new Uint8Array(0);
   #next: number;
 
-  constructor({ disk, directory, settings, sources, pace, wrote, prefixOf }: ChunkWriterOptions, firstChunk: number) {
+  constructor(options: ChunkWriterOptions, firstChunk: number) {
+    const { disk, directory, settings, sources, pace, wrote, prefixOf, toStore, isCompacted } = options;
     this.#pace = pace;
     this.#wrote = wrote;
+    this.#toStore = toStore;
+    this.#isCompacted = isCompacted;
     this.#prefixOf = prefixOf;
     this.#disk = disk;
     this.#directory = directory;
@@ -106,8 +125,9 @@ export class ChunkWriter {
     }
     for (const { parts: pack } of packs.values()) await this.#writePack(pack);
     await this.#disk.syncDirectory(folder);
+    const tiered = await Promise.all(this.#stored);
     const partitions = [...this.#partitions].map(([partition, ranges]) => ({ partition, ranges }));
-    return { partitions, chunks: this.#chunks, damages: this.#damages };
+    return { partitions, chunks: this.#chunks, tiered, damages: this.#damages };
   }
 
   async #writePack(parts: readonly SealPart[]): Promise<void> {
@@ -119,6 +139,7 @@ export class ChunkWriter {
   /** In chunks of about the wished size, the last of them not much smaller than the others. */
   async #writeOwn(part: SealPart): Promise<void> {
     const pieces = await this.#sources.pieces(part);
+    const toStore = this.#isCompacted(part.partition) ? undefined : this.#toStore;
     const total = pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const chunkBytes = total / Math.ceil(total / this.#settings.chunkBytes);
     let taken: Piece[] = [];
@@ -127,14 +148,14 @@ export class ChunkWriter {
       taken.push(piece);
       bytes += piece.sizeBytes;
       if (bytes < chunkBytes) continue;
-      await this.#writeChunk([{ partition: part.partition, pieces: taken }]);
+      await this.#writeChunk([{ partition: part.partition, pieces: taken }], toStore);
       taken = [];
       bytes = 0;
     }
-    await this.#writeChunk([{ partition: part.partition, pieces: taken }]);
+    await this.#writeChunk([{ partition: part.partition, pieces: taken }], toStore);
   }
 
-  async #writeChunk(items: readonly Item[]): Promise<void> {
+  async #writeChunk(items: readonly Item[], toStore?: ToStore): Promise<void> {
     const chunk = this.#next;
     const index = new ChunkIndex(chunk);
     const start = index.position;
@@ -147,7 +168,12 @@ export class ChunkWriter {
     }
     if (places.size === 0) return;
     this.#next += 1;
-    const body = this.#memory(index.position - start);
+    const bodyBytes = index.position - start;
+    const { footer, entries } = index.finish();
+    const sizeBytes = start + bodyBytes + footer.length;
+    // What goes into the store is given away; the other memory is used again.
+    const whole = toStore === undefined ? undefined : Buffer.allocUnsafeSlow(sizeBytes);
+    const body = whole?.subarray(start, start + bodyBytes) ?? this.#memory(bodyBytes);
     const inPlace = [...places.keys()].sort((a, b) => a.file - b.file || a.position - b.position);
     for (const span of planSpans(inPlace)) {
       const bytes = await this.#sources.read(span);
@@ -161,17 +187,25 @@ export class ChunkWriter {
       }
       await this.#pace.rest();
     }
-    const { footer, entries } = index.finish();
-    const disk = diskUnder(this.#disk, this.#prefixOf((items[0] as Item).partition));
-    await this.#store(disk, chunk, [encodeChunkHeader(chunk), body, footer]);
+    const prefix = this.#prefixOf((items[0] as Item).partition);
+    if (toStore === undefined || whole === undefined) {
+      await this.#store(diskUnder(this.#disk, prefix), chunk, [encodeChunkHeader(chunk), body, footer]);
+      this.#chunks.push({ chunk, sizeBytes });
+      this.#wrote(sizeBytes);
+    } else {
+      whole.set(encodeChunkHeader(chunk));
+      whole.set(footer, start + bodyBytes);
+      const stored = toStore(chunk, prefix, whole);
+      // Whoever waits for it hears of a failure; it must not be nobody until then.
+      stored.catch(() => undefined);
+      this.#stored.push(stored);
+      await this.#stored.at(-MAX_STORING);
+    }
     for (const { partition, range } of entries) {
       const ranges = this.#partitions.get(partition);
       if (ranges === undefined) this.#partitions.set(partition, [range]);
       else ranges.push(range);
     }
-    const sizeBytes = start + body.length + footer.length;
-    this.#chunks.push({ chunk, sizeBytes });
-    this.#wrote(sizeBytes);
   }
 
   #memory(sizeBytes: number): Uint8Array {

@@ -11,7 +11,8 @@ import type { Disk } from '../../journal/disk.ts';
 import { encryptionOf } from '../../journal/open-disk.ts';
 import type { BrokerState } from '../broker-state.ts';
 import type { BrokerSettings } from '../settings.ts';
-import { ChunkWriter, type WrittenChunk } from './chunk-writer.ts';
+import type { TieredPlace } from '../tiering/messages.ts';
+import { ChunkWriter, type ToStore, type WrittenChunk } from './chunk-writer.ts';
 import { chunkCommands } from './chunks-state.ts';
 import type { SealPace } from './seal-pace.ts';
 import { planSeal, type SealPart } from './seal-plan.ts';
@@ -28,10 +29,12 @@ export interface SealedRound {
   readonly through: number;
   readonly commands: readonly Uint8Array[];
   readonly chunks: readonly WrittenChunk[];
+  /** Chunks that are in the object store alone. */
+  readonly tiered: readonly TieredPlace[];
   readonly problems: readonly string[];
 }
 
-export const NOTHING_SEALED: SealedRound = { through: 0, commands: [], chunks: [], problems: [] };
+export const NOTHING_SEALED: SealedRound = { through: 0, commands: [], chunks: [], tiered: [], problems: [] };
 
 export interface RoundOptions {
   readonly disk: Disk;
@@ -44,7 +47,9 @@ export interface RoundOptions {
   /** Also what retention deletes soon: it holds room that is wanted before. */
   readonly all: boolean;
   readonly pace: SealPace;
-  /** Told of each chunk that is there. */
+  /** Where large chunks go, and into no file; undefined: into files. */
+  readonly toStore: ToStore | undefined;
+  /** Told of each chunk file that is there. */
   readonly wrote: (sizeBytes: number) => void;
 }
 
@@ -58,29 +63,41 @@ export async function sealRound(options: RoundOptions): Promise<SealedRound> {
     return await writeRound(options, parts);
   } catch (error) {
     const isUnreadable = error instanceof MillraceError && UNREADABLE.has(error.code);
-    if (!isUnreadable) throw error;
+    if (!isUnreadable && !isGone(error)) throw error;
     // A chunk that cannot be read any more stays what it is; it must not keep the journal from being sealed.
     const { problems, ...round } = await writeRound(options, planSeal(state, settings, { ...options, merge: false }));
-    return { ...round, problems: [error.message, ...problems] };
+    return { ...round, problems: isUnreadable ? [error.message, ...problems] : problems };
   }
 }
 
+/** A chunk that was to be rewritten has left the disk for the object store since what this worker has folded. */
+function isGone(error: unknown): boolean {
+  const { code, cause } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+}
+
 async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Promise<SealedRound> {
-  const { disk, directory, settings, state, through, pace, wrote } = options;
+  const { disk, directory, settings, state, through } = options;
   const sources = new SealSources(disk, directory);
   try {
     const firstChunk = state.chunks.nextChunk;
     const prefixOf = (partition: number): string => keyPrefixOf(disk, state, partition);
-    const writer = new ChunkWriter({ disk, directory, settings, sources, pace, wrote, prefixOf }, firstChunk);
-    const { partitions, chunks, damages } = await writer.write(parts);
-    const nextChunk = firstChunk + chunks.length;
+    const isCompacted = (partition: number): boolean =>
+      state.topics.ofPartition(partition)?.limits.compaction !== undefined;
+    const { pace, wrote, toStore } = options;
+    const writer = new ChunkWriter(
+      { disk, directory, settings, sources, pace, wrote, prefixOf, toStore, isCompacted },
+      firstChunk,
+    );
+    const { partitions, chunks, tiered, damages } = await writer.write(parts);
+    const nextChunk = firstChunk + chunks.length + tiered.length;
     const commands: Uint8Array[] = [];
     for (let from = 0; from < partitions.length; from += PARTITIONS_PER_COMMAND) {
       const some = partitions.slice(from, from + PARTITIONS_PER_COMMAND);
       const last = from + PARTITIONS_PER_COMMAND >= partitions.length;
       commands.push(chunkCommands.sealed({ through, nextChunk, last, partitions: some }));
     }
-    return { through, commands, chunks, problems: damages };
+    return { through, commands, chunks, tiered, problems: damages };
   } finally {
     await sources.close();
   }

@@ -16,7 +16,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { DrainRate } from './drain-rate.ts';
-import { SLOW_FROM_SHARE, SLOW_TO_SHARE } from './local-bound.ts';
+import { SLOW_FROM_SHARE, SLOW_TO_SHARE, TIGHT_SHARE } from './local-bound.ts';
 import { Pacer } from './pacer.ts';
 
 /** How often the disk is looked at while somebody writes. */
@@ -75,6 +75,12 @@ export class Governor {
       this.counters.throttleMs += waitMs;
     }
     return waitMs;
+  }
+
+  /** So much cannot leave the disk that it should not be written there once more. */
+  get isTight(): boolean {
+    const { localBytes, heldBytes, engaged } = this.#options;
+    return engaged() && heldBytes() >= TIGHT_SHARE * localBytes;
   }
 
   /** Whoever writes next may have to wait. */

@@ -16,6 +16,14 @@ export interface TieredPlace {
 export type TierJob =
   /** Writes a local chunk into the store, and looks that it is there. */
   | { readonly kind: 'upload'; readonly chunk: number; readonly object: string }
+  /** Writes a chunk that has no file into the store, and looks that it is there. `prefix`: whose data key encrypts it. */
+  | {
+      readonly kind: 'store';
+      readonly chunk: number;
+      readonly object: string;
+      readonly prefix: string;
+      readonly bytes: Uint8Array;
+    }
   /** Brings blocks of a tiered chunk into its cache file. */
   | { readonly kind: 'fetch'; readonly place: TieredPlace; readonly firstBlock: number; readonly blockCount: number }
   /** Removes the cache file of a chunk. */
@@ -26,6 +34,7 @@ export type TierJob =
 /** What comes back, by the kind of the job. */
 export interface TierResults {
   readonly upload: { readonly rawBytes: number; readonly storedBytes: number };
+  readonly store: TierResults['upload'];
   /** Bytes that came from the store. */
   readonly fetch: { readonly fetchedBytes: number };
   readonly drop: null;

@@ -80,6 +80,10 @@ export class TierLoop {
     switch (job.kind) {
       case 'upload':
         return await this.#uploads.run(() => this.#upload(job.chunk, job.object));
+      case 'store': {
+        const { chunk, object, prefix, bytes } = job;
+        return await this.#uploads.run(() => this.#put(chunk, object, bytes, this.#keys?.active(prefix)));
+      }
       case 'fetch':
         return await this.#fetches.run(() => this.#fetch(job.place, job.firstBlock, job.blockCount));
       case 'drop':
@@ -104,7 +108,11 @@ export class TierLoop {
         details: { path, chunk },
       });
     }
-    const body = encodeTieredChunk(chunk, raw, await this.#keyOf(path));
+    return await this.#put(chunk, object, raw, await this.#keyOf(path));
+  }
+
+  async #put(chunk: number, object: string, raw: Uint8Array, key: DataKey | undefined): Promise<TierResults['upload']> {
+    const body = encodeTieredChunk(chunk, raw, key);
     await this.#store.put(object, body);
     await this.#look(object, body, raw.length);
     return { rawBytes: raw.length, storedBytes: body.length };

@@ -71,13 +71,27 @@ interface Doomed {
 }
 
 export class Tierer {
-  readonly counters = { uploads: 0, uploadedBytes: 0, storedBytes: 0, failures: 0, evicted: 0, deleted: 0, swept: 0 };
+  readonly counters = {
+    uploads: 0,
+    /** Of them, chunks that never had a file. */
+    straight: 0,
+    uploadedBytes: 0,
+    storedBytes: 0,
+    failures: 0,
+    evicted: 0,
+    deleted: 0,
+    swept: 0,
+  };
   /** Of the last look. */
   readonly last = { waitingChunks: 0, waitingBytes: 0, reachable: true };
   readonly #options: TiererOptions;
   #doomed: Doomed[] = [];
   /** Objects that are being written: no command names them yet. */
   readonly #writing = new Set<string>();
+  /** Of them, those of chunks without files. */
+  readonly #straight = new Set<string>();
+  /** Chunks that were in the store when the last look at uses began. */
+  #placesBefore: readonly TieredPlace[] = [];
   #sweptAt: number;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
@@ -120,6 +134,32 @@ export class Tierer {
         if (this.#again) this.nudge();
       });
     return this.#running;
+  }
+
+  /**
+   * Puts a chunk that has no file into the store. Nothing refers to it yet: whoever asked commits that, then says `straightSettled`.
+   *
+   * @throws as uploads do. The store counts as unreachable then, until an upload or a look goes well.
+   */
+  async store(chunk: number, prefix: string, bytes: Uint8Array): Promise<TieredPlace> {
+    const object = this.#newObject(chunk);
+    this.#writing.add(object);
+    this.#straight.add(object);
+    try {
+      const sizes = await this.#options.link.ask({ kind: 'store', chunk, object, prefix, bytes });
+      this.#count(sizes);
+      this.counters.straight += 1;
+      return { chunk, object, ...sizes };
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    }
+  }
+
+  /** What `store` has written is named by commands now, or never will be, and is swept. */
+  straightSettled(): void {
+    for (const object of this.#straight) this.#writing.delete(object);
+    this.#straight.clear();
   }
 
   /** Bytes of chunks on the disk that wait for the store. */
@@ -185,6 +225,8 @@ export class Tierer {
 
   /** Which chunks partitions have batches in. */
   async #lookAtUses(): Promise<void> {
+    // What is sealed straight into the store while this walks has its place before it has a use here.
+    this.#placesBefore = [...this.#options.state.places()];
     const uses = new Map<number, ChunkUse>();
     let looked = 0;
     for (const topic of this.#options.topics()) {
@@ -222,15 +264,13 @@ export class Tierer {
   }
 
   async #uploadOne(chunk: number, sizeBytes: number): Promise<void> {
-    const { local, link, clusterId, newId, logger } = this.#options;
-    const object = `${clusterId()}/chunk/${String(chunk).padStart(10, '0')}-${newId()}`;
+    const { local, link, logger } = this.#options;
+    const object = this.#newObject(chunk);
     this.#writing.add(object);
     try {
-      const { rawBytes, storedBytes } = await link.ask({ kind: 'upload', chunk, object });
-      await this.#commitTiered({ chunk, object, rawBytes, storedBytes });
-      this.counters.uploads += 1;
-      this.counters.uploadedBytes += rawBytes;
-      this.counters.storedBytes += storedBytes;
+      const sizes = await link.ask({ kind: 'upload', chunk, object });
+      await this.#commitTiered({ chunk, object, ...sizes });
+      this.#count(sizes);
       this.last.waitingChunks -= 1;
       this.last.waitingBytes -= sizeBytes;
       // After an outage there may be hours of uploads.
@@ -246,6 +286,17 @@ export class Tierer {
     } finally {
       this.#writing.delete(object);
     }
+  }
+
+  #newObject(chunk: number): string {
+    const { clusterId, newId } = this.#options;
+    return `${clusterId()}/chunk/${String(chunk).padStart(10, '0')}-${newId()}`;
+  }
+
+  #count({ rawBytes, storedBytes }: Pick<TieredPlace, 'rawBytes' | 'storedBytes'>): void {
+    this.counters.uploads += 1;
+    this.counters.uploadedBytes += rawBytes;
+    this.counters.storedBytes += storedBytes;
   }
 
   async #commitTiered(place: TieredPlace): Promise<void> {
@@ -284,7 +335,9 @@ export class Tierer {
 
   async #forget(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
     const { state, journal, cache, clock, settings } = this.#options;
-    const unused = [...state.places()].filter(({ chunk }) => !uses.has(chunk)).slice(0, MAX_FORGOTTEN);
+    const unused = this.#placesBefore
+      .filter(({ chunk }) => !uses.has(chunk) && state.place(chunk) !== undefined)
+      .slice(0, MAX_FORGOTTEN);
     if (unused.length === 0) return;
     const chunks = unused.map(({ chunk }) => chunk);
     await transactOnce(journal, (commit) => commit.command(COMMAND.CHUNKS_FORGOTTEN, tierCommands.forgotten(chunks)));

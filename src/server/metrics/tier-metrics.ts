@@ -32,6 +32,13 @@ export const TIER_METRICS: readonly MetricDefinition<Broker>[] = [
     read: (broker) => broker.tiering.tierer.counters.uploads,
   },
   {
+    name: 'millrace_tier_straight_chunks_total',
+    kind: 'counter',
+    unit: 'count',
+    help: 'Of them, chunks that went straight into the object store, without a file.',
+    read: (broker) => broker.tiering.tierer.counters.straight,
+  },
+  {
     name: 'millrace_tier_upload_bytes_total',
     kind: 'counter',
     unit: 'bytes',
