@@ -143,7 +143,8 @@ export class RedisReader implements Reader {
       await this.#leave(mode.group).catch(() => undefined);
     this.#blocking.disconnect();
     this.#redis.disconnect();
-    await this.#reading?.catch(() => undefined);
+    // Not waited for: where the server is away, the library lets go of a connection and never answers what waited for it.
+    this.#reading?.catch(() => undefined);
   }
 
   async #open(): Promise<void> {

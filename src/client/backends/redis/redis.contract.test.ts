@@ -97,6 +97,20 @@ test('redis://: what is opened while the server is away says why it cannot', { t
   await assert.rejects(client.consumer({ value: string() }), expected);
 });
 
+test('redis://: a consumer that waits for a server that is away can be closed', { timeout: 30_000 }, async (t) => {
+  const program = requireTool(t, 'redis-server');
+  if (program === undefined) return;
+  await using away = await RedisServer.start(program);
+  const client = await connect(`redis://127.0.0.1:${away.port}/t`);
+  const consumer = await client.consumer({ value: string() });
+  const waiting = consumer.next();
+  await away.kill9();
+  // Long enough for a read to be asked for while the library waits to connect again.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await client.close();
+  assert.equal(await waiting, undefined);
+});
+
 test('redis ids and offsets', () => {
   for (const id of ['0-0', '1700000000000-0', '1700000000000-65535', '281474976710655-1'])
     assert.equal(idOfOffset(offsetOfId(id)), id);
