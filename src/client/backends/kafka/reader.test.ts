@@ -12,12 +12,15 @@ import { KafkaReader } from './reader.ts';
 
 test('a member leaves its group before the library closes, and waits for neither without end', async () => {
   const told: string[] = [];
+  const listeners = new Map<string, () => void>();
   const clock = new ManualClock();
   class Consumer {
     readonly topics = { trackAll: () => undefined };
     readonly assignments = [];
     readonly generationId = 1;
-    on(): void {}
+    on(name: string, listener: () => void): void {
+      listeners.set(name, listener);
+    }
     async metadata(): Promise<object> {
       return await Promise.resolve({ topics: new Map() });
     }
@@ -44,10 +47,15 @@ test('a member leaves its group before the library closes, and waits for neither
   };
   const mode = { type: 'load-balanced', group: 'g' } as const;
   const reader = await KafkaReader.open(parts, { mode, topics: ['t'], from: { at: 'earliest' }, untilEnd: false });
+  listeners.get('consumer:heartbeat:start')?.();
+  assert.deepEqual(told, ['join'], 'a heartbeat of a member');
   const closing = reader.close();
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(told, ['join', 'leave']);
   clock.advance(2000);
   await closing;
   assert.deepEqual(told, ['join', 'leave', 'close']);
+  // The leave failed in the end, and the library thinks that it is a member.
+  listeners.get('consumer:heartbeat:start')?.();
+  assert.deepEqual(told, ['join', 'leave', 'close', 'leave']);
 });

@@ -89,6 +89,10 @@ export class KafkaReader implements Reader {
       this.#rejoined = true;
       this.#changed.all();
     });
+    // A leave that fails makes the library a member again, whose heartbeats would keep the process alive for ever.
+    this.#consumer.on('consumer:heartbeat:start', () => {
+      if (this.#closed.signal.aborted) this.#consumer.leaveGroup(true, () => undefined);
+    });
     // A rejoin of the library's own that failed for good: from then on it is up to us.
     this.#consumer.on('error', () => {
       this.#needsJoin = true;
