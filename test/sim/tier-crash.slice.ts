@@ -2,4 +2,4 @@
 import { testCrashes, testStraightCrashes } from './tier-crash.ts';
 
 testCrashes([2, 3, 4], 80);
-testStraightCrashes([6, 7, 8], 80);
+testStraightCrashes([6, 7, 8], 40);
