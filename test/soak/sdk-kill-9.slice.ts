@@ -1,7 +1,7 @@
 /**
  * Proves that resumable and load-balanced consumers lose nothing when workers and servers are killed at random with -9 while
  * a producer goes on: every record with a receipt is processed at least once. Against Millrace, over the Kafka protocol and
- * over HTTP, and against Redis (synced).
+ * over HTTP, against Redis (synced), and with a `.ss` file, which has no server to kill.
  *
  * A producer over a broker that is away waits and goes on; what it has no receipt for may be there or not, and is not judged.
  */
@@ -30,6 +30,8 @@ interface Server {
   kill9(): Promise<void>;
   start(): Promise<void>;
 }
+
+const NO_SERVER = { kill9: async () => undefined, start: async () => undefined };
 
 type Mode = 'resumable' | 'load-balanced';
 
@@ -138,4 +140,10 @@ test('Millrace over HTTP, resumable: nothing is lost over kill -9 of workers and
   t.diagnostic(`seed ${SEED}, ${ROUNDS} rounds`);
   const uri = `http://${broker.http}`;
   await rounds({ uri, kill9: async () => await broker.kill9(), start: async () => await broker.start() }, 'resumable');
+});
+
+test('A file, resumable: nothing is lost over kill -9 of workers', { timeout: 300_000 }, async (t) => {
+  using directory = new TempDirectory();
+  t.diagnostic(`seed ${SEED}, ${ROUNDS} rounds`);
+  await rounds({ uri: `file://${directory.path}/work.ss`, ...NO_SERVER }, 'resumable');
 });
