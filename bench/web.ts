@@ -1,7 +1,9 @@
 /**
  * The web side's bounds (docs/performance.md, "Over HTTP"): single JSON POSTs beside a bare fastify route, NDJSON beside
- * record batches, WebSocket produce beside a bare echo, and Server-Sent Events to many clients. Servers take turns in
- * processes of their own; requests are encoded before the run, so that the generator is little of the work.
+ * record batches, WebSocket produce beside a bare echo, and Server-Sent Events to many clients. Both servers run in
+ * processes of their own and are loaded in turns, each pair right behind each other, and a ratio is the median of the
+ * pairs': what else the machine does changes within seconds. Requests are encoded before the run, so that the generator is
+ * little of the work.
  *
  *   node bench/web.ts [--seconds N] [--runs N] [--clients N] [--write]
  */
@@ -20,8 +22,8 @@ import { writeResultsBlock } from './kit/results-block.ts';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '3' },
-    runs: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '1' },
+    runs: { type: 'string', default: '7' },
     clients: { type: 'string', default: '1000' },
     write: { type: 'boolean', default: false },
   },
@@ -71,12 +73,6 @@ function requestOf(target: string, type: string, body: Uint8Array | string): Buf
   return Buffer.concat([Buffer.from(head), Buffer.from(body)]);
 }
 
-/** Answers a second once the server's code is compiled; see `postsFor`. */
-async function posts(port: number, request: Buffer, connections: number): Promise<number> {
-  await postsFor(WARM_UP_SECONDS, port, request, connections);
-  return await postsFor(SECONDS, port, request, connections);
-}
-
 /** Answers a second: each connection sends the same request again when it is answered. @throws for any but a 200. */
 async function postsFor(seconds: number, port: number, request: Buffer, connections: number): Promise<number> {
   const deadline = performance.now() + seconds * 1000;
@@ -107,13 +103,14 @@ async function postsFor(seconds: number, port: number, request: Buffer, connecti
 
 /** Messages a second on one WebSocket with so many unanswered. @param acked how many an answer stands for, in all. */
 async function messages(
+  seconds: number,
   url: string,
   messageOf: (id: number) => Buffer,
   acked: (answer: Buffer, before: number) => number,
 ) {
   const socket = new WebSocket(url, { perMessageDeflate: false });
   await once(socket, 'open');
-  const deadline = performance.now() + SECONDS * 1000;
+  const deadline = performance.now() + seconds * 1000;
   let [sent, done] = [0, 0];
   await new Promise<void>((resolve, reject) => {
     const send = (): void => {
@@ -128,7 +125,7 @@ async function messages(
     });
     send();
   });
-  return done / SECONDS;
+  return done / seconds;
 }
 
 function produceMessage(): (id: number) => Buffer {
@@ -207,42 +204,49 @@ function note(name: string, figure: number): void {
   process.stderr.write(`${name}: ${figure.toFixed(1)}\n`);
 }
 
-for (let run = 0; run < Number(options.runs); run++) {
-  const single = JSON.stringify({ value: VALUE });
-  const bare = await startProcess([path.join(HERE, 'web-bare.ts')], /listening (\d+)/);
-  try {
-    note('bare fastify', await posts(bare.port, requestOf('/json', 'application/json', single), CONNECTIONS));
-    note(
-      'bare echo',
-      await messages(`ws://127.0.0.1:${bare.port}/`, produceMessage(), (_answer, before) => before + 1),
-    );
-  } finally {
-    await bare.stop();
+const single = JSON.stringify({ value: VALUE });
+const batch = encodeBatch(Array.from({ length: 100 }, () => ({ value: VALUE, timestamp: 1_700_000_000_000 })));
+const bareRequest = requestOf('/json', 'application/json', single);
+const singleRequest = requestOf(written('json'), 'application/json', single);
+const linesRequest = requestOf(written('lines'), 'application/x-ndjson', `${single}\n`.repeat(100));
+const batchRequest = requestOf(written('batches'), 'application/vnd.millrace.record-batch', batch);
+
+/** One after the other, by the names under which they are noted. */
+function measures(bare: Server, broker: Server): [string, (seconds: number) => Promise<number>][] {
+  const echoUrl = `ws://127.0.0.1:${bare.port}/`;
+  const produceUrl = `ws://127.0.0.1:${broker.port}/v1/ws`;
+  return [
+    ['bare fastify', (seconds) => postsFor(seconds, bare.port, bareRequest, CONNECTIONS)],
+    ['single JSON', (seconds) => postsFor(seconds, broker.port, singleRequest, CONNECTIONS)],
+    ['record batches', async (seconds) => 100 * (await postsFor(seconds, broker.port, batchRequest, CONNECTIONS))],
+    ['NDJSON', async (seconds) => 100 * (await postsFor(seconds, broker.port, linesRequest, CONNECTIONS))],
+    ['bare echo', (seconds) => messages(seconds, echoUrl, produceMessage(), (_answer, before) => before + 1)],
+    ['WebSocket', (seconds) => messages(seconds, produceUrl, produceMessage(), upTo)],
+  ];
+}
+
+const directory = mkdtempSync(path.join(tmpdir(), 'millrace-web-'));
+const bare = await startProcess([path.join(HERE, 'web-bare.ts')], /listening (\d+)/);
+const broker = await startBroker(directory);
+try {
+  await postsFor(0, broker.port, requestOf(written('ws'), 'application/json', single), 1);
+  for (const [, measure] of measures(bare, broker)) await measure(WARM_UP_SECONDS);
+  for (let run = 0; run < Number(options.runs); run++) {
+    for (const [name, measure] of measures(bare, broker)) note(name, await measure(SECONDS));
   }
-  const directory = mkdtempSync(path.join(tmpdir(), 'millrace-web-'));
-  const broker = await startBroker(directory);
-  try {
-    const { port } = broker;
-    note('single JSON', await posts(port, requestOf(written('json'), 'application/json', single), CONNECTIONS));
-    const lines = `${single}\n`.repeat(100);
-    note('NDJSON', 100 * (await posts(port, requestOf(written('lines'), 'application/x-ndjson', lines), CONNECTIONS)));
-    const batch = encodeBatch(Array.from({ length: 100 }, () => ({ value: VALUE, timestamp: 1_700_000_000_000 })));
-    const type = 'application/vnd.millrace.record-batch';
-    note('record batches', 100 * (await posts(port, requestOf(written('batches'), type, batch), CONNECTIONS)));
-    await postsFor(0, port, requestOf(written('ws'), 'application/json', single), 1);
-    note('WebSocket', await messages(`ws://127.0.0.1:${port}/v1/ws`, produceMessage(), upTo));
-    const { rate, cpuUs } = await fanOut(broker);
-    note('events', rate);
-    note('CPU of an event', cpuUs);
-  } finally {
-    await broker.stop();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const { rate, cpuUs } = await fanOut(broker);
+  note('events', rate);
+  note('CPU of an event', cpuUs);
+} finally {
+  await bare.stop();
+  await broker.stop();
+  rmSync(directory, { recursive: true, force: true });
 }
 
 const of = (name: string): number => median(figures.get(name) ?? []);
 function row(name: string, unit: string, ours: string, theirs: string, what: string, asked: number): string {
-  const ratio = of(ours) / of(theirs);
+  const beside = figures.get(theirs) ?? [];
+  const ratio = median((figures.get(ours) ?? []).map((figure, run) => figure / (beside[run] ?? Number.NaN)));
   const verdict = ratio >= asked ? 'pass' : 'miss';
   return `| ${name} | ${of(ours).toFixed(0)} ${unit} | ${what}: ${of(theirs).toFixed(0)} | ${ratio.toFixed(2)} | ${asked} | ${verdict} |`;
 }
@@ -271,6 +275,6 @@ const table = [
 process.stdout.write(`${table}\n`);
 if (options.write) {
   const when = new Date().toISOString().slice(0, 10);
-  const how = `medians of ${options.runs} runs of ${options.seconds} s, generator and server on the same two cores`;
+  const how = `medians of ${options.runs} pairs of ${options.seconds} s, generator and server on the same two cores`;
   writeResultsBlock('web', `Measured ${when}, Node ${process.version}, ${how}.\n\n${table}`);
 }
