@@ -122,7 +122,10 @@ export class PlainPost {
     const problem = problemOf(error, path);
     const { status, title } = problem;
     if (status === 500) logDefect(this.#context.logger, error, { request: this.#requestId, path });
-    this.#send(status, title, Object.entries(problemHeaders(problem)).flat(), JSON.stringify(problem));
+    const { 'content-type': type, ...others } = problemHeaders(problem);
+    // As fastify has it.
+    const headers = { ...others, 'content-type': `${type}; charset=utf-8` };
+    this.#send(status, title, Object.entries(headers).flat(), JSON.stringify(problem));
   }
 
   #send(status: number, title: string, headers: string[], body: string): void {
