@@ -1,12 +1,14 @@
 /**
  * Millrace beside the reference server of Durable Streams on its file store, with the loads of that project's benchmark
  * (latency of append and long poll, small and large messages through its own client) and plain requests beside them. Both
- * acknowledge what is on stable storage. They take turns: one server at a time, in a process of its own.
+ * acknowledge what is on stable storage. They take turns: one server at a time, in a process of its own. Beside each figure
+ * stands how busy the server's process and this one were, in shares of a core: where this one is the busier, the client is
+ * what was measured.
  *
  *   node bench/streams.ts [--runs N] [--write]
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,6 +25,7 @@ const { values: options } = parseArgs({
 
 interface Server {
   readonly url: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -133,6 +136,11 @@ const LOADS: readonly Load[] = [
     run: (url) => throughClient(url, 1024 * 1024, 60, 15),
   },
   { name: 'plain appends: 100 B, 75 connections', unit: 'msg/s', run: (url) => plainAppends(url, 100, 6_000, 75) },
+  {
+    name: 'joined as the client does: 75 x 100 B a request, 20 connections',
+    unit: 'msg/s',
+    run: async (url) => 75 * (await plainAppends(url, 7_500, 2_000, 20)),
+  },
   { name: 'plain appends: 1 KB, 1 connection', unit: 'msg/s', run: (url) => plainAppends(url, 1_000, 500, 1) },
   { name: 'catch-up of 64 MB', unit: 'MB/s', run: catchUp },
 ];
@@ -152,6 +160,7 @@ async function startProcess(args: readonly string[], ready: RegExp): Promise<Ser
   });
   return {
     url: url.startsWith('http') ? url : `http://${url}`,
+    pid: child.pid ?? 0,
     stop: () =>
       new Promise((resolve) => {
         child.once('exit', () => resolve());
@@ -197,6 +206,29 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
+/** User and system time of a process so far, ms. */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** By server and load: shares of a core. */
+const busy = new Map<string, { readonly server: number; readonly client: number }[]>();
+async function measure(key: string, server: Server, load: Load): Promise<number> {
+  const [startedAt, ofServer, ofClient] = [performance.now(), cpuMs(server.pid), cpuMs(process.pid)];
+  const figure = await load.run(server.url);
+  const took = performance.now() - startedAt;
+  const shares = { server: (cpuMs(server.pid) - ofServer) / took, client: (cpuMs(process.pid) - ofClient) / took };
+  busy.set(key, [...(busy.get(key) ?? []), shares]);
+  return figure;
+}
+
+function busyIn(server: string, load: string): string {
+  const shares = busy.get(`${server} ${load}`) ?? [];
+  const percent = (of: 'server' | 'client'): string => `${(100 * median(shares.map((each) => each[of]))).toFixed(0)} %`;
+  return `${percent('server')}, ${percent('client')}`;
+}
+
 const figures = new Map<string, number[]>();
 for (let run = 0; run < Number(options.runs); run++) {
   for (const [name, start] of Object.entries(SERVERS)) {
@@ -204,8 +236,8 @@ for (let run = 0; run < Number(options.runs); run++) {
     const server = await start(directory);
     try {
       for (const load of LOADS) {
-        const figure = await load.run(server.url);
         const key = `${name} ${load.name}`;
+        const figure = await measure(key, server, load);
         figures.set(key, [...(figures.get(key) ?? []), figure]);
         process.stderr.write(`${key}: ${figure.toFixed(1)} ${load.unit}\n`);
       }
@@ -220,9 +252,17 @@ const rows = LOADS.map(({ name, unit, isTime }) => {
   const [ours, theirs] = ['millrace', 'reference'].map((server) => median(figures.get(`${server} ${name}`) ?? []));
   const ratio = isTime === true ? (theirs ?? 0) / (ours ?? 1) : (ours ?? 0) / (theirs ?? 1);
   const digits = isTime === true ? 2 : 0;
-  return `| ${name} | ${ours?.toFixed(digits)} ${unit} | ${theirs?.toFixed(digits)} ${unit} | ${ratio.toFixed(1)} |`;
+  return `| ${name} | ${ours?.toFixed(digits)} ${unit} | ${theirs?.toFixed(digits)} ${unit} | ${ratio.toFixed(1)} | ${busyIn('millrace', name)} | ${busyIn('reference', name)} |`;
 });
-const table = ['| | Millrace | reference, file store | times faster |', '|---|---|---|---|', ...rows].join('\n');
+const heads = [
+  '',
+  'Millrace',
+  'reference, file store',
+  'times faster',
+  'busy: Millrace, client',
+  'busy: reference, client',
+];
+const table = [`| ${heads.join(' | ')} |`, `|${'---|'.repeat(heads.length)}`, ...rows].join('\n');
 process.stdout.write(`${table}\n`);
 if (options.write) {
   const when = new Date().toISOString().slice(0, 10);
