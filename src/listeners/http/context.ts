@@ -2,6 +2,7 @@
 import type { Logger } from '../../base/logger.ts';
 import type { Broker } from '../../broker/broker.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import type { ConnectionOrder } from './connection-order.ts';
 import type { HttpCounters } from './counters.ts';
 import type { ReadingRoom } from './reading.ts';
 import type { HttpSettings } from './settings.ts';
@@ -26,4 +27,6 @@ export interface HttpContext {
   /** Request bodies that are being received or answered. */
   readonly bodies: ByteBudget;
   isStopping(): boolean;
+  /** Of the records that one connection sends ahead, whichever way they go. */
+  readonly order: ConnectionOrder;
 }

@@ -18,6 +18,7 @@ import { type Logger, silentLogger } from '../../base/logger.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { parseJsonBodies, parseRecordBodies } from './body-parsers.ts';
 import { ByteBudget } from './byte-budget.ts';
+import { ConnectionOrder } from './connection-order.ts';
 import type { HttpContext, MetricsSource } from './context.ts';
 import { applyCors } from './cors.ts';
 import { HttpCounters } from './counters.ts';
@@ -118,6 +119,7 @@ export class HttpListener {
       room: new ReadingRoom(options.broker, settings, counters),
       bodies: new ByteBudget(settings.maxBodiesBytes),
       isStopping: () => state.stopping,
+      order: new ConnectionOrder(),
     };
     counters.bodies = context.bodies;
     counters.answers = context.room.budget;

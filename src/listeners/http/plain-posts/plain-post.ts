@@ -6,7 +6,7 @@ import type { Topic } from '../../../broker/topic.ts';
 import type { HttpContext } from '../context.ts';
 import { fromForeign, logDefect, problemHeaders, problemOf } from '../problem.ts';
 import { bodyText, jsonRecords, type ProducedRecord, singleJsonRecord } from '../record-input.ts';
-import { answerTo, answerToSingle, stageRecords } from '../record-stage.ts';
+import { answerTo, answerToSingle, type StagedWrites, stageRecords } from '../record-stage.ts';
 import { RequestBatches } from '../request-batches.ts';
 import { TOPICS_PATH } from '../topic-path.ts';
 import { countWritten } from '../write-answer.ts';
@@ -103,7 +103,8 @@ export class PlainPost {
     const records = (): Iterable<ProducedRecord> => jsonRecords(text, format);
     try {
       const call = { records, partition, eachOffset: false };
-      const staged = await stageRecords(this.#context, topicName, call, { degree });
+      const stage = (): Promise<StagedWrites> => stageRecords(this.#context, topicName, call, { degree });
+      const staged = await this.#context.order.run(this.#request.socket, stage);
       this.#answer(await answerTo(staged));
     } catch (error) {
       this.#refuse(error);

@@ -277,3 +277,24 @@ test('an idle connection is closed after its time', OPTIONS, async () => {
   assert.equal((await talk.ask(post())).status, 200);
   await until(() => talk.socket.destroyed || talk.socket.readableEnded);
 });
+
+test('what is sent ahead keeps its order, whichever way it goes', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  const many = JSON.stringify(Array.from({ length: 5_000 }, () => ({ value: 1 })));
+  // Several turns of the event loop, and a topic that has to be made.
+  for (const [topic, headers] of [
+    ['by-node', BY_ROUTE],
+    ['plain', ''],
+  ] as const) {
+    const target = `/v1/topics/${topic}/records`;
+    using talk = await Talk.open(kit);
+    talk.socket.write(post({ target, body: many, headers }) + post({ target }) + post({ target, headers: BY_ROUTE }));
+    const offsets: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const { body } = await talk.next();
+      offsets.push((body['partitions'] as { baseOffset: number }[])[0]?.baseOffset ?? -1);
+    }
+    assert.deepEqual(offsets, [0, 5_000, 5_001], topic);
+  }
+  await kit.idle();
+});

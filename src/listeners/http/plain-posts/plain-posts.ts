@@ -43,6 +43,8 @@ export class PlainPosts {
     const context = this.#context;
     const { quotas, governor } = context.broker;
     // Then requests have to be looked at in ways that only the hooks of the listener know.
+    // Sent ahead, behind one that is not answered: the route keeps the order.
+    if (response.socket === null) return false;
     if (request.method !== 'POST' || quotas.active || governor.slows || context.isStopping()) return false;
     const head = this.#headOf(request);
     if (head === undefined || !context.bodies.tryTake(head.bodyBytes)) return false;

@@ -3,7 +3,6 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
 import { PARENT_HEADER } from '../../../model/record-position.ts';
 import { foldTopicName } from '../../../model/topic-name.ts';
-import { ConnectionOrder } from '../connection-order.ts';
 import type { HttpContext } from '../context.ts';
 import { lineRecords, sizedRecords } from '../delimited-input.ts';
 import { parentOf, withParent } from '../parent-header.ts';
@@ -29,12 +28,11 @@ type ProduceRequest = FastifyRequest<{ Params: TopicParams; Querystring: Produce
 export function produceRoutes(app: FastifyInstance, context: HttpContext): void {
   const schema = { params: TopicParams, querystring: ProduceQuery };
   const options = { schema, config: { quota: 'producer' } } as const;
-  const order = new ConnectionOrder();
   app.post(`${TOPICS_PATH}/:name/records`, options, async (request: ProduceRequest, reply) => {
     const startedAt = context.broker.clock.monotonic();
     const call = callOf(request);
     const stage = stager(context, request, call);
-    const staged = await order.run(request.raw.socket, stage);
+    const staged = await context.order.run(request.raw.socket, stage);
     const answer = await answerTo(staged);
     countWritten(context, startedAt, answer.count);
     if (staged.condition?.replayed !== undefined) reply.header(REPLAYED_HEADER, 'true');
