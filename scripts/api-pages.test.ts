@@ -40,7 +40,7 @@ test('pages have each export, its signature without its body, and no inner parts
   assert.match(page, /### Consumer\n/);
   assert.match(
     page,
-    /- `async transactor\(this: Client<'exactly-once'>, options: TransactorOptions\): Promise<Transactor>`/,
+    /- `async transactor\(this: Client<'exactly-once'>, options: TransactorOptions, abort: AbortOptions = \{\}\): Promise<Transactor>`/,
   );
   assert.doesNotMatch(page, /@internal|openConditionalWriter\(\): Promise<ConditionalWriter>`\n\n {2}@|#open/);
   assert.match(pages.get('README.md') ?? '', /\[`millrace\/process`\]\(millrace-process\.md\)/);

@@ -54,7 +54,7 @@ function prose(doc: string): string {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s+/g, ' ');
+  return text.replaceAll(/\s+/g, ' ').replaceAll('( ', '(').replaceAll(', )', ')');
 }
 
 function indent(text: string): string {
