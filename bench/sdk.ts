@@ -5,7 +5,7 @@
  *   node bench/sdk.ts [--runs 5] [--only kafka|stdio|ss|redis|embedded]
  */
 import { execFile } from 'node:child_process';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -27,6 +27,8 @@ const BATCH = 1000;
 const BATCHES = 60;
 const COUNT = BATCH * BATCHES;
 const MIB = 1024 * 1024;
+/** Of a `.ss` file: value, header and checksum. */
+const RECORD_BYTES = 1057;
 let topics = 0;
 
 const CASES: Readonly<Record<string, () => Promise<void>>> = { kafka, stdio, ss, redis, embedded };
@@ -169,32 +171,38 @@ async function ss(): Promise<void> {
   const block = Buffer.alloc(512 * 1024, 'x');
   const total = COUNT * 4;
   let written = '';
+  const sdkWrite = async (): Promise<number> => {
+    written = file();
+    await using client = await connect(`file://${written}/t`);
+    await using producer = await client.producer({ value: raw(), acks: 'leader' });
+    await producer.send({ value: VALUE });
+    return await rate(total, async () => {
+      await submitAll(producer, total, VALUE);
+    });
+  };
+  await pair(
+    '.ss write, 1 KB, page cache, against bare writes of 1 KB each',
+    async () => await rate(total, async () => await Promise.resolve(writeOneByOne(file(), total))),
+    sdkWrite,
+  );
   await pair(
     '.ss write, 1 KB, page cache, against the same bytes in 512 KiB writes',
     async () => {
       const handle = await open(file(), 'w');
       const result = await rate(total, async () => {
-        for (let left = total * 1057; left > 0; left -= block.length) await handle.write(block);
+        for (let left = total * RECORD_BYTES; left > 0; left -= block.length) await handle.write(block);
       });
       await handle.close();
       return result;
     },
-    async () => {
-      written = file();
-      await using client = await connect(`file://${written}/t`);
-      await using producer = await client.producer({ value: raw(), acks: 'leader' });
-      await producer.send({ value: VALUE });
-      return await rate(total, async () => {
-        await submitAll(producer, total, VALUE);
-      });
-    },
+    sdkWrite,
   );
   await pair(
     '.ss write, 1 KB, acks=all, against the same bytes in 512 KiB writes, each synced',
     async () => {
       const handle = await open(file(), 'w');
       const result = await rate(COUNT, async () => {
-        for (let left = COUNT * 1057; left > 0; left -= block.length) {
+        for (let left = COUNT * RECORD_BYTES; left > 0; left -= block.length) {
           await handle.write(block);
           await handle.datasync();
         }
@@ -220,6 +228,11 @@ async function ss(): Promise<void> {
       if (seen !== total + 1) throw new Error(`read ${seen} records`);
     });
   };
+  await pair(
+    '.ss read, 1 KB, page cache, against bare reads of 1 KB each, into memory of its own',
+    async () => await rate(total, async () => await Promise.resolve(readOneByOne(written))),
+    sdkRead,
+  );
   // What bare reading costs depends on what becomes of the bytes: one buffer stays in the processor's cache, and nobody can keep it.
   await pair(
     '.ss read, 1 KB, page cache, against 64 KiB pieces of createReadStream, which can be kept',
@@ -237,6 +250,20 @@ async function ss(): Promise<void> {
     async () => await rate(total, async () => await readBlocks(written, () => one)),
     sdkRead,
   );
+}
+
+/** One system call a record, with nothing between: what files give at that size. */
+function writeOneByOne(file: string, count: number): void {
+  const record = Buffer.alloc(RECORD_BYTES, 'x');
+  const descriptor = openSync(file, 'w');
+  for (let i = 0; i < count; i++) writeSync(descriptor, record);
+  closeSync(descriptor);
+}
+
+function readOneByOne(file: string): void {
+  const descriptor = openSync(file, 'r');
+  while (readSync(descriptor, Buffer.allocUnsafe(RECORD_BYTES)) > 0);
+  closeSync(descriptor);
 }
 
 async function readAsStream(file: string): Promise<void> {
