@@ -42,9 +42,9 @@ export class PlainPosts {
   #serves(request: IncomingMessage, response: ServerResponse): boolean {
     const context = this.#context;
     const { quotas, governor } = context.broker;
-    // Then requests have to be looked at in ways that only the hooks of the listener know.
     // Sent ahead, behind one that is not answered: the route keeps the order.
     if (response.socket === null) return false;
+    // Then requests have to be looked at in ways that only the hooks of the listener know.
     if (request.method !== 'POST' || quotas.active || governor.slows || context.isStopping()) return false;
     const head = this.#headOf(request);
     if (head === undefined || !context.bodies.tryTake(head.bodyBytes)) return false;
