@@ -24,7 +24,7 @@ const BUSY_CODES = new Set([5, 6]);
  * @throws MillraceError JOURNAL_LOCKED when another process, or this one, holds it; JOURNAL_IO when it cannot be tried.
  */
 export async function lockDirectory(directory: string): Promise<DiskLock> {
-  const database = open(directory);
+  const database = await open(directory);
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
   } catch (error) {
@@ -43,9 +43,9 @@ export async function lockDirectory(directory: string): Promise<DiskLock> {
   };
 }
 
-function open(directory: string): DatabaseSync {
+async function open(directory: string): Promise<DatabaseSync> {
   try {
-    makeDirectories(directory);
+    await makeDirectories(directory);
     const { DatabaseSync: Database } = loadSqlite();
     return new Database(lockPath(directory));
   } catch (error) {

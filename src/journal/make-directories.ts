@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -10,21 +10,25 @@ import { dirname } from 'node:path';
  * @param mode of the new ones, before the umask.
  * @throws what the system says, with `path`: EEXIST where a file is in the way, ENOENT where none can be made.
  */
-export function makeDirectories(path: string, mode = 0o750): void {
+export async function makeDirectories(path: string, mode = 0o750): Promise<void> {
   try {
-    mkdirSync(path, { mode });
+    await mkdir(path, { mode });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const parent = dirname(path);
-    if (code === 'ENOENT' && parent !== path && !existsSync(parent)) {
-      makeDirectories(parent, mode);
-      makeDirectories(path, mode);
+    if (code === 'ENOENT' && parent !== path && !(await isDirectory(parent))) {
+      await makeDirectories(parent, mode);
+      await makeDirectories(path, mode);
       return;
     }
-    if (!isDirectory(path)) throw error;
+    if (!(await isDirectory(path))) throw error;
   }
 }
 
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
 }

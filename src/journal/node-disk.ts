@@ -34,8 +34,8 @@ export class NodeDisk implements Disk {
     }
   }
 
-  async makeDirectory(path: string): Promise<void> {
-    makeDirectories(path);
+  makeDirectory(path: string): Promise<void> {
+    return makeDirectories(path);
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -31,3 +31,9 @@ test('a file where a directory should be is refused with the key', async () => {
     return true;
   });
 });
+
+// Node's recursive mkdir tried for ever there.
+test('a place that takes no directories is refused', { skip: process.platform !== 'linux' }, async () => {
+  const store = new DirectoryStore('/proc/millrace/objects', systemClock);
+  await assert.rejects(store.put('a/b', new Uint8Array(1)), { code: 'TIER_UNAVAILABLE' });
+});

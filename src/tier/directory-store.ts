@@ -4,13 +4,16 @@
  * on POSIX file systems. Keys become paths.
  */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { link, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import type { Clock } from '../base/clock.ts';
+import { makeDirectories } from '../journal/make-directories.ts';
 import type { ByteRange, ObjectInfo, ObjectStore } from '../store/object-store.ts';
 import { tierError } from './tier-errors.ts';
 
 const TEMPORARY = '.tmp-';
+/** Before the umask: a share may have other readers. */
+const DIRECTORY_MODE = 0o777;
 
 export class DirectoryStore implements ObjectStore {
   readonly url: string;
@@ -28,7 +31,7 @@ export class DirectoryStore implements ObjectStore {
     const folder = dirname(path);
     const temporary = join(folder, `${TEMPORARY}${randomUUID()}`);
     return await this.#guarded(key, async () => {
-      await mkdir(folder, { recursive: true });
+      await makeDirectories(folder, DIRECTORY_MODE);
       try {
         await writeSynced(temporary, body);
         if (options.ifAbsent === true) await link(temporary, path);
