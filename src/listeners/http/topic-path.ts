@@ -4,6 +4,8 @@
  */
 
 export const TOPICS_PATH = '/v1/topics';
+/** The route of records, as the router and the metrics name it. */
+export const RECORDS_ROUTE = `${TOPICS_PATH}/:name/records`;
 const PREFIX = `${TOPICS_PATH}/`;
 
 /**

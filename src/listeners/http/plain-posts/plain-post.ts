@@ -8,11 +8,10 @@ import { fromForeign, logDefect, problemHeaders, problemOf } from '../problem.ts
 import { bodyText, jsonRecords, type ProducedRecord, singleJsonRecord } from '../record-input.ts';
 import { answerTo, answerToSingle, type StagedWrites, stageRecords } from '../record-stage.ts';
 import { RequestBatches } from '../request-batches.ts';
-import { TOPICS_PATH } from '../topic-path.ts';
+import { RECORDS_ROUTE } from '../topic-path.ts';
 import { countWritten } from '../write-answer.ts';
 import type { PlainHead } from './plain-head.ts';
 
-const ROUTE = `${TOPICS_PATH}/:name/records`;
 const JSON_ANSWER = 'application/json; charset=utf-8';
 
 /** One plain POST, from its head to its answer. Its body is charged already, and given back when the answer is closed. */
@@ -52,7 +51,7 @@ export class PlainPost {
     response.on('close', () => {
       counters.inFlight -= 1;
       bodies.give(bodyBytes);
-      counters.answered('POST', ROUTE, response.statusCode);
+      counters.answered('POST', RECORDS_ROUTE, response.statusCode);
     });
     // An `end` comes only after the whole body; a client that leaves before it closes the answer.
     this.#request.on('data', this.#onData).on('end', this.#onEnd);

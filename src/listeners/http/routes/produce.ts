@@ -11,7 +11,7 @@ import { bodyText, jsonRecords, ndjsonRecords, type ProducedRecord } from '../re
 import { lineEndingOf, mediaOf, RECORD_MEDIA_TYPES, type RecordMedia } from '../record-media.ts';
 import { answerTo, type StagedWrites, stageBatch, stageRecords } from '../record-stage.ts';
 import { ProduceQuery, TopicParams } from '../schemas.ts';
-import { TOPICS_PATH } from '../topic-path.ts';
+import { RECORDS_ROUTE } from '../topic-path.ts';
 import { countWritten, REPLAYED_HEADER } from '../write-answer.ts';
 import { expectedEnds, keyedRequest } from '../write-headers.ts';
 
@@ -28,7 +28,7 @@ type ProduceRequest = FastifyRequest<{ Params: TopicParams; Querystring: Produce
 export function produceRoutes(app: FastifyInstance, context: HttpContext): void {
   const schema = { params: TopicParams, querystring: ProduceQuery };
   const options = { schema, config: { quota: 'producer' } } as const;
-  app.post(`${TOPICS_PATH}/:name/records`, options, async (request: ProduceRequest, reply) => {
+  app.post(RECORDS_ROUTE, options, async (request: ProduceRequest, reply) => {
     const startedAt = context.broker.clock.monotonic();
     const call = callOf(request);
     const stage = stager(context, request, call);

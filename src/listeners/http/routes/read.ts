@@ -12,18 +12,17 @@ import { answerRead } from '../read-answer.ts';
 import { followRead } from '../read-follow.ts';
 import type { ReadRequest } from '../read-request.ts';
 import { DeleteRecordsQuery, type ReadQuery, readQuery, TopicParams } from '../schemas.ts';
-import { TOPICS_PATH } from '../topic-path.ts';
+import { RECORDS_ROUTE } from '../topic-path.ts';
 
 /** Positions as an event's id has them: `0:18,1:7`. */
 const OFFSETS = new RegExp(OFFSETS_FORM);
-const PATH = `${TOPICS_PATH}/:name/records`;
 
 export function readRoutes(app: FastifyInstance, context: HttpContext): void {
   const { broker, settings } = context;
   const turns = new GroupTurns();
 
   const schema = { params: TopicParams, querystring: readQuery(settings) };
-  app.get(PATH, { schema, config: { quota: 'consumer' } }, async (request: ReadRequest, reply) => {
+  app.get(RECORDS_ROUTE, { schema, config: { quota: 'consumer' } }, async (request: ReadRequest, reply) => {
     const query = resumed(request);
     checkReadQuery(query);
     const topic = findTopic(broker, request.params.name);
@@ -33,7 +32,7 @@ export function readRoutes(app: FastifyInstance, context: HttpContext): void {
 
   const deleteSchema = { params: TopicParams, querystring: DeleteRecordsQuery };
   app.delete<{ Params: TopicParams; Querystring: DeleteRecordsQuery }>(
-    PATH,
+    RECORDS_ROUTE,
     { schema: deleteSchema },
     async (request, reply) => {
       const { query } = request;
