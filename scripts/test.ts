@@ -103,15 +103,20 @@ interface Outcome {
 function runTests(files: readonly string[], timeoutMs: number): Outcome {
   const first = runOnce(files, timeoutMs);
   const { failures } = first.counts;
-  const again = files.filter((file) => failures.some((failure) => failure.includes(`${path.sep}${file} › `)));
-  const isKnown = failures.every((failure) => again.some((file) => failure.includes(`${path.sep}${file} › `)));
-  if (first.passed || !isKnown || again.length === 0 || again.length > MAX_FILES_AGAIN) return first;
+  const again = files.filter((file) => failures.some((failure) => isIn(failure, file)));
+  const areKnown = failures.every((failure) => again.some((file) => isIn(failure, file)));
+  if (first.passed || !areKnown || again.length === 0 || again.length > MAX_FILES_AGAIN) return first;
   say(`\nThese failed and run once more: ${again.join(', ')}`);
   const second = runOnce(again, timeoutMs);
   if (!second.passed) return { ...second, counts: add(first.counts, second.counts) };
   const { passed, failed, cancelled } = first.counts;
   const counts = { ...first.counts, passed: passed + failed + cancelled, failed: 0, cancelled: 0, failures: [] };
   return { passed: true, counts, notes: failures.map((failure) => `passed only when run once more: ${failure}`) };
+}
+
+/** @param failure path and name. */
+function isIn(failure: string, file: string): boolean {
+  return failure.includes(`${path.sep}${file} › `);
 }
 
 function runOnce(files: readonly string[], timeoutMs: number): Outcome {
