@@ -1,12 +1,15 @@
 /** A broker on a directory of its own, and short words for what tests do with it. */
+import assert from 'node:assert/strict';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { MillraceError } from '../../src/base/errors.ts';
 import { Broker } from '../../src/broker/broker.ts';
+import { rollJournal } from '../../src/broker/chunks/roll-journal.ts';
 import { FetchItem, type FetchRequest, releaseFetch } from '../../src/broker/fetch.ts';
 import { ProduceItem } from '../../src/broker/produce.ts';
 import type { BrokerSettings } from '../../src/broker/settings.ts';
 import type { Topic } from '../../src/broker/topic.ts';
 import type { Degree } from '../../src/journal/journal.ts';
+import type { LocalJournal } from '../../src/journal/local-journal.ts';
 import { NodeDisk } from '../../src/journal/node-disk.ts';
 import { BatchBuilder, type ProducerFields } from '../../src/model/batch-builder.ts';
 import { batchSizeBytes } from '../../src/model/record-batch.ts';
@@ -30,6 +33,11 @@ export function openBroker(directory: string, options: OpenOptions = {}): Promis
     clock: options.clock ?? systemClock,
     settings: { ...(options.clock === undefined ? NO_SWEEPS : {}), ...options.settings },
   });
+}
+
+/** Closes the active journal file, and resolves when a checkpoint holds all that is in it. */
+export async function checkpointNow({ checkpointer, journal }: Broker): Promise<void> {
+  assert.ok(await checkpointer.checkpointThrough(await rollJournal(journal as LocalJournal)));
 }
 
 /** One batch with these values; keys are left out. */

@@ -7,17 +7,15 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fetchOnce, openBroker, produce, splitBatches } from '../../../test/kit/broker-kit.ts';
+import { checkpointNow, fetchOnce, openBroker, produce, splitBatches } from '../../../test/kit/broker-kit.ts';
 import { copyAsKilled } from '../../../test/kit/killed-copy.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { messageBatch, placesOf } from '../../../test/kit/message-batch.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import { TempDirectory } from '../../../test/kit/temp-directory.ts';
-import type { LocalJournal } from '../../journal/local-journal.ts';
 import type { CodecName } from '../../model/record-batch.ts';
 import { isControl, lastOffset } from '../../model/record-batch.ts';
 import type { Broker } from '../broker.ts';
-import { rollJournal } from '../chunks/roll-journal.ts';
 
 const DEADLINE = { timeout: 120_000 };
 const WINDOW_MS = 60_000;
@@ -130,9 +128,7 @@ for (const seed of [1, 2, 3]) {
       if (dice < 10) clock.advance(random.below(20_000));
       else if (dice < 16 && model.pending.size > 0) await endTransaction(random.below(2) === 0);
       else if (dice < 20) {
-        if (restarts % 2 === 0) {
-          assert.ok(await broker.checkpointer.checkpointThrough(await rollJournal(broker.journal as LocalJournal)));
-        }
+        if (restarts % 2 === 0) await checkpointNow(broker);
         checkpoints = Math.max(checkpoints, broker.checkpointer.lastCheckpoint);
         const [from, copy] = [String(copies), String(copies + 1)].map((name) => join(directory.path, name));
         copyAsKilled(from as string, copy as string);

@@ -7,15 +7,13 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { batchOf, openBroker, splitBatches } from '../../../test/kit/broker-kit.ts';
+import { batchOf, checkpointNow, openBroker, splitBatches } from '../../../test/kit/broker-kit.ts';
 import { committedRecords } from '../../../test/kit/committed-reader.ts';
 import { copyAsKilled } from '../../../test/kit/killed-copy.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import { TempDirectory } from '../../../test/kit/temp-directory.ts';
-import type { LocalJournal } from '../../journal/local-journal.ts';
 import { lastOffset } from '../../model/record-batch.ts';
 import type { Broker } from '../broker.ts';
-import { rollJournal } from '../chunks/roll-journal.ts';
 import { FetchItem, type FetchRequest, releaseFetch } from '../fetch.ts';
 import { ProduceItem } from '../produce.ts';
 
@@ -117,9 +115,7 @@ test('over files, checkpoints and restarts, consumers see what was committed and
       await end(broker, who, committed);
       if (committed) for (const index of [0, 1]) expected[index]?.push(...(values[which]?.[index] ?? []));
     }
-    if (round % 2 === 0) {
-      assert.ok(await broker.checkpointer.checkpointThrough(await rollJournal(broker.journal as LocalJournal)));
-    }
+    if (round % 2 === 0) await checkpointNow(broker);
     checkpoints = Math.max(checkpoints, broker.checkpointer.lastCheckpoint);
     const copy = join(directory.path, String(round));
     const from = join(directory.path, String(round - 1));
