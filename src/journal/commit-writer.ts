@@ -15,7 +15,7 @@ import { MillraceError } from '../base/errors.ts';
 import { type ActiveFile, describe, emptyFile, NextFile } from './active-file.ts';
 import type { Disk } from './disk.ts';
 import { encodeFileHeader } from './file-header.ts';
-import type { CommitNumber, JournalFile } from './journal.ts';
+import type { CommitNumber, JournalFile, SyncPolicy } from './journal.ts';
 import { ioFailed, syncFailed, writeFailed } from './journal-errors.ts';
 import type { ClosedCommit } from './open-commit.ts';
 import { journalPath } from './paths.ts';
@@ -43,6 +43,13 @@ const MAX_WRITE_PIECES = 1000;
 /** Closed files that wait for their sync, before the writer waits for it too. Only without sync per commit. */
 const MAX_UNSYNCED_FILES = 2;
 
+/**
+ * The same where nobody is promised a sync, so that a burst runs at the speed of memory and not of the disk: so many files
+ * wait for each other, for so long. They are synced nevertheless, since a checkpoint must not be ahead of its journal.
+ */
+const MAX_LAZY_FILES = 8;
+const LAZY_SYNC_MS = 2000;
+
 export class CommitWriter {
   readonly #hooks: WriterHooks;
   readonly #clock: Clock;
@@ -50,6 +57,8 @@ export class CommitWriter {
   readonly #directory: string;
   /** Sync after each write, as soon as no other sync runs. */
   readonly #syncAlways: boolean;
+  /** No sync but that of closed files, which can wait. */
+  readonly #lazy: boolean;
   readonly #maxBlockingWriteBytes: number;
   readonly #maxBlockingSyncBytes: number;
   readonly #syncTimes: SyncTimes;
@@ -62,7 +71,7 @@ export class CommitWriter {
   #writtenCommit: CommitNumber;
   #durableCommit: CommitNumber;
   #error: MillraceError | undefined;
-  /** A sync that waits its delay. */
+  /** A sync that waits its delay; never while one runs. */
   #paced: Timer | undefined;
   /** Resolvers that wait for the end of the running write or sync. */
   #idleWaiters: (() => void)[] = [];
@@ -72,7 +81,7 @@ export class CommitWriter {
     directory: string;
     hooks: WriterHooks;
     clock: Clock;
-    syncAlways: boolean;
+    sync: SyncPolicy;
     /** Blocking the loop for the copy is cheaper than a trip through the thread pool up to about here. */
     maxBlockingWriteBytes: number;
     /** Likewise for the sync after a write of so many bytes, while the disk is quick. */
@@ -85,7 +94,8 @@ export class CommitWriter {
     this.#hooks = options.hooks;
     this.#clock = options.clock;
     this.#directory = options.directory;
-    this.#syncAlways = options.syncAlways;
+    this.#syncAlways = options.sync === 'always';
+    this.#lazy = options.sync === 'never';
     this.#maxBlockingWriteBytes = options.maxBlockingWriteBytes;
     this.#maxBlockingSyncBytes = options.maxBlockingSyncBytes;
     this.#syncTimes = new SyncTimes(options.clock);
@@ -133,6 +143,7 @@ export class CommitWriter {
   /** Closes the files. Call `drain` before. */
   async close(): Promise<void> {
     await this.drain(false);
+    this.#paced?.cancel();
     this.#releaseQueue();
     const files = [...this.#closing, this.#active];
     await this.#next.close();
@@ -271,7 +282,8 @@ export class CommitWriter {
 
   async #roll(first: ClosedCommit): Promise<void> {
     try {
-      while (this.#closing.length >= MAX_UNSYNCED_FILES && this.#error === undefined) await this.#syncEnd();
+      const maxFiles = this.#lazy ? MAX_LAZY_FILES : MAX_UNSYNCED_FILES;
+      while (this.#closing.length >= maxFiles && this.#error === undefined) await this.#syncEnd();
       const next = await this.#next.take(first.file);
       if (this.#active.firstCommit !== undefined) this.#closing.push(this.#active);
       this.#active = next;
@@ -280,9 +292,14 @@ export class CommitWriter {
       return;
     }
     this.#writing = false;
-    this.#startSync(this.#syncAlways);
+    this.#syncClosing();
     this.#pump();
     this.#wake();
+  }
+
+  #syncClosing(): void {
+    if (!this.#lazy || this.#closing.length >= MAX_LAZY_FILES) this.#startSync(this.#syncAlways);
+    else if (!this.#syncing) this.#paced ??= this.#clock.schedule(LAZY_SYNC_MS, () => this.#startSync(false));
   }
 
   /** With sync after each write: begins one, at once or a little later, where it then takes more writes along. */
@@ -333,7 +350,7 @@ export class CommitWriter {
     this.#hooks.durable(this.#durableCommit, false);
     for (const file of closing) this.#hooks.rolled(describe(file));
     // More may have been written, or rolled, while the sync ran.
-    if (this.#closing.length > 0) this.#startSync(this.#syncAlways);
+    if (this.#closing.length > 0) this.#syncClosing();
     else this.#syncSoon();
     this.#wake();
     for (const file of closing) await file.handle.close().catch(() => {});

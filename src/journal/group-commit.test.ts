@@ -190,15 +190,32 @@ test('interval: published after the write, synced when the clock says so', limit
   await journal.close();
 });
 
-test('never: synced at a roll and at the end only', limit, async () => {
-  const { journal, fold, disk, rolled } = await open({ sync: 'never', fileBytes: 1000 });
-  for (let index = 0; index < 3; index++) {
+test('never: closed files are synced two seconds later, eight at a time, and all at the end', limit, async () => {
+  const { journal, fold, disk, clock, rolled } = await open({ sync: 'never', fileEntries: 2 });
+  const append = async (): Promise<void> => {
     await transact(journal, 'durable', appendBatch(fold, 0, 1, new Uint8Array(100))).promise;
-  }
+  };
+  // Each third entry begins a file.
+  for (let index = 0; index < 5; index++) await append();
+  clock.advance(1999);
+  await turns(5);
   assert.equal(disk.count('sync'), 0);
-  while (rolled.length === 0) await transact(journal, 'durable', appendBatch(fold, 0, 1, new Uint8Array(100))).promise;
-  assert.equal(disk.count('sync'), 1);
+  assert.equal(rolled.length, 0);
+  clock.advance(1);
+  while (rolled.length < 2) await turns(1);
+  assert.equal(disk.count('sync'), 2);
+  for (let index = 0; index < 14; index++) await append();
+  assert.equal(disk.count('sync'), 2);
+  // The eighth closed file that waits.
+  await append();
+  while (rolled.length < 10) await turns(1);
+  assert.equal(disk.count('sync'), 10);
+  await append();
+  await append();
+  assert.equal(clock.pendingTimers, 1);
   await journal.close();
+  assert.equal(clock.pendingTimers, 0);
+  assert.equal(rolled.length, 11);
 });
 
 test('a roll tells size, commits and checksum of the closed file; entries roll as well as bytes', limit, async () => {

@@ -153,7 +153,7 @@ export class LocalJournal implements Journal {
     this.#writer = new CommitWriter({
       disk: options.disk,
       directory: options.directory,
-      syncAlways: options.sync === 'always',
+      sync: options.sync,
       maxBlockingWriteBytes: options.maxBlockingWriteBytes ?? 64 * 1024,
       maxBlockingSyncBytes: options.maxBlockingSyncBytes ?? 0,
       active: recovered.active,
