@@ -11,8 +11,11 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { parseArgs, promisify } from 'node:util';
 import { Consumer, Producer } from '@platformatic/kafka';
+import type { Broker } from '../src/broker/broker.ts';
 import { ProduceItem } from '../src/broker/produce.ts';
+import type { Topic } from '../src/broker/topic.ts';
 import { BatchBuilder } from '../src/model/batch-builder.ts';
+import type { BuiltBatch } from '../src/model/record-batch.ts';
 import { connect, raw, type Consumer as SdkConsumer, type Producer as SdkProducer, string } from '../src/sdk/index.ts';
 import { openBroker } from '../src/server/index.ts';
 import { MillraceProcess } from '../test/kit/millrace-process.ts';
@@ -345,44 +348,49 @@ async function redisBenchmark(port: number, requests: number, pipeline: number, 
   return Number(stdout.trimEnd().split('\n').at(-1)?.split(',')[1]?.replaceAll('"', ''));
 }
 
-/** Batches of a broker in this process, without a network, against appends of the same bytes to a file. */
+/**
+ * Batches of a broker in this process, without a network, against appends of the same bytes to a file. Each run leaves
+ * nothing behind: a page of memory that was never touched costs a virtual machine three times what is written into it, and
+ * whose turn it was when the touched ones ran out would decide.
+ */
 async function embedded(): Promise<void> {
-  await using broker = await openBroker({ settings: { sync: 'never' } });
-  const topic = await broker.broker.topics.create({ name: 'bench', partitions: 1, config: {} });
   const builder = new BatchBuilder({ maxBytes: 4 * 1024 * 1024 });
-  for (let i = 0; i < BATCH; i++) builder.add({ key: null, value: VALUE, timestamp: 1_764_000_000_000 });
-  const batch = Uint8Array.from(builder.build());
-  using directory = new TempDirectory();
-  let files = 0;
+  for (let i = 0; i < BATCH; i++) builder.add({ key: null, value: VALUE, timestamp: Date.now() });
+  const batch = builder.build();
   const batches = 600;
   await pair(
     'embedded broker, in-process append of batches of 1,000 x 1 KB, written, against appends to the page cache',
     async () => {
-      const handle = await open(path.join(directory.path, `bare-${files++}`), 'w');
-      const result = await rate(batches * BATCH, async () => {
+      using directory = new TempDirectory();
+      await using handle = await open(path.join(directory.path, 'bare'), 'w');
+      return await rate(batches * BATCH, async () => {
         for (let i = 0; i < batches; i++) await handle.write(batch);
       });
-      await handle.close();
-      return result;
     },
     async () => {
-      const flight = { count: 0 };
-      let wake: (() => void) | undefined;
-      return await rate(batches * BATCH, async () => {
-        for (let i = 0; i < batches; i++) {
-          const item = new ProduceItem(topic, topic.partitions[0], batch);
-          flight.count += 1;
-          const settled = (error: unknown): void => {
-            if (error !== undefined || item.error !== undefined) throw new Error(`not appended: ${item.error}`);
-            flight.count -= 1;
-            wake?.();
-          };
-          // Borrowed for the call, and copied: the program keeps its batch.
-          void broker.broker.produce({ degree: 'written', items: [item], lease: undefined, settled });
-          while (flight.count >= 8) await new Promise<void>((resolve) => (wake = resolve));
-        }
-        while (flight.count > 0) await new Promise<void>((resolve) => (wake = resolve));
-      });
+      await using broker = await openBroker({ settings: { sync: 'never' } });
+      const topic = await broker.broker.topics.create({ name: 'bench', partitions: 1, config: {} });
+      // Its buffers, too, are there in a broker that has run for a while.
+      await appendAll(broker.broker, topic, batch, 100);
+      return await rate(batches * BATCH, async () => await appendAll(broker.broker, topic, batch, batches));
     },
   );
+}
+
+/** Eight in flight. The batch is borrowed for the call, and copied: the program keeps it. */
+async function appendAll(broker: Broker, topic: Topic, batch: BuiltBatch, count: number): Promise<void> {
+  const flight = { count: 0 };
+  let wake: (() => void) | undefined;
+  for (let i = 0; i < count; i++) {
+    const item = ProduceItem.ofBuilt(topic, topic.partitions[0], batch);
+    flight.count += 1;
+    const settled = (error: unknown): void => {
+      if (error !== undefined || item.error !== undefined) throw new Error(`not appended: ${item.error}`);
+      flight.count -= 1;
+      wake?.();
+    };
+    void broker.produce({ degree: 'written', items: [item], lease: undefined, settled });
+    while (flight.count >= 8) await new Promise<void>((resolve) => (wake = resolve));
+  }
+  while (flight.count > 0) await new Promise<void>((resolve) => (wake = resolve));
 }

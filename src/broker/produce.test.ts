@@ -6,7 +6,8 @@ import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { History } from '../../test/kit/history.ts';
 import type { MillraceError } from '../base/errors.ts';
 import type { Degree } from '../journal/journal.ts';
-import { isLogAppendTime, maxTimestamp, validateBatch } from '../model/record-batch.ts';
+import { encodeBatch } from '../model/batch-builder.ts';
+import { type BuiltBatch, isLogAppendTime, maxTimestamp, validateBatch } from '../model/record-batch.ts';
 import { ProduceItem } from './produce.ts';
 
 const DEADLINE = { timeout: 60_000 };
@@ -46,6 +47,36 @@ test('items are judged one by one: the good ones are stored, each bad one says w
   assert.deepEqual([first?.highWatermark, second?.highWatermark], [3, 1]);
   const { requests, batches, records, refused } = history.paths.counters;
   assert.deepEqual([requests, batches, records, refused], [1, 3, 4, 4]);
+  await history.journal.close();
+});
+
+test('of a batch that was built here all but the checksum is judged', DEADLINE, async () => {
+  const history = await History.open(new FakeDisk());
+  const topic = await history.topics.create({ name: 't', config: { 'max.message.bytes': '200' } });
+  const [partition] = topic.partitions;
+  const built = (value: string, producerEpoch = 0): BuiltBatch =>
+    encodeBatch([{ value, timestamp: history.clock.now() }], {
+      producer: { producerId: 4, producerEpoch, baseSequence: 0 },
+    });
+  const items = [built('y'.repeat(300)), built('x', -1), built('x')].map((batch) =>
+    ProduceItem.ofBuilt(topic, partition, batch),
+  );
+  // @ts-expect-error bytes of unknown origin are none.
+  ProduceItem.ofBuilt(topic, partition, new Uint8Array(100));
+  await send(history, items);
+  assert.deepEqual(
+    items.map(({ error, baseOffset }) => error ?? baseOffset),
+    ['MODEL_BATCH_TOO_LARGE', 'MODEL_BATCH_INVALID', 0],
+  );
+  // The same bytes from elsewhere are damaged, and not asked here: the sum was most of the work.
+  const damaged = encodeBatch([{ value: 'x', timestamp: history.clock.now() }]);
+  (damaged[65] as number) ^= 1;
+  const judged = [new ProduceItem(topic, partition, damaged.slice()), ProduceItem.ofBuilt(topic, partition, damaged)];
+  await send(history, judged);
+  assert.deepEqual(
+    judged.map(({ error }) => error),
+    ['MODEL_BATCH_CORRUPT', undefined],
+  );
   await history.journal.close();
 });
 

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { asMillraceError, type ErrorCode, type MillraceError } from '../base/errors.ts';
 import type { CommitBuilder, Degree, Journal, Transaction } from '../journal/journal.ts';
 import {
+  type BuiltBatch,
   baseSequence,
   baseTimestamp,
   CODEC,
@@ -21,6 +22,7 @@ import {
   stampBatch,
   stampLogAppendTime,
   validateBatch,
+  validateBuiltBatch,
 } from '../model/record-batch.ts';
 import { findKeyless, findRecordFault, recordBytes } from '../model/record-codec.ts';
 import type { Partition } from '../store/partition.ts';
@@ -72,6 +74,8 @@ export class ProduceItem {
   readonly partition: Partition | undefined;
   /** Exactly one batch. Offsets are written into it in place. Replaced where the topic stores another codec. */
   batch: Uint8Array;
+  /** The batch as it came, where this process built it: its checksum is not computed again. */
+  #built: BuiltBatch | undefined;
   /** Where the topic remembers message ids: what the batch brings of them. */
   messageIds: BatchIds | undefined;
   /**
@@ -93,6 +97,17 @@ export class ProduceItem {
     this.topic = topic;
     this.partition = partition;
     this.batch = batch;
+  }
+
+  /** Of a batch that this process built. */
+  static ofBuilt(topic: Topic | undefined, partition: Partition | undefined, batch: BuiltBatch): ProduceItem {
+    const item = new ProduceItem(topic, partition, batch);
+    item.#built = batch;
+    return item;
+  }
+
+  get built(): BuiltBatch | undefined {
+    return this.#built;
   }
 }
 
@@ -230,9 +245,10 @@ export class ProducePath {
   /** What can be judged by the batch alone; the checksum is most of the work. */
   #check(item: ProduceItem, now: number): void {
     if (item.error !== undefined) return;
-    const { topic, partition, batch } = item;
+    const { topic, partition, batch, built } = item;
     if (topic === undefined || partition === undefined) item.error = 'BROKER_PARTITION_NOT_FOUND';
-    else item.error = validateBatch(batch, topic.limits.maxBatchBytes);
+    else if (built === undefined) item.error = validateBatch(batch, topic.limits.maxBatchBytes);
+    else item.error = validateBuiltBatch(built, topic.limits.maxBatchBytes);
     if (item.error !== undefined) return;
     const { limits } = topic as Topic;
     if (limits.compaction !== undefined && codec(batch, 0) === CODEC.none) {

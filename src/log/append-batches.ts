@@ -102,6 +102,6 @@ export class AppendBatches {
 
 function finish(topic: Topic, partition: number, target: Target): void {
   if (target.builder.recordCount === 0) return;
-  target.items.push(new ProduceItem(topic, topic.partitions[partition], target.builder.build()));
+  target.items.push(ProduceItem.ofBuilt(topic, topic.partitions[partition], target.builder.build()));
   target.count = 0;
 }

@@ -56,6 +56,27 @@ describe('millrace/log', OPTIONS, () => {
     );
   });
 
+  it('keeps large batches, which it does not copy, between small ones', async () => {
+    using directory = new TempDirectory();
+    const expected = Array.from({ length: 6 }, (_, i) => String(i).repeat(i % 2 === 0 ? 1 : 300_000));
+    {
+      await using log = await openLog({ dir: directory.path });
+      await log.createTopic('large');
+      const value = Buffer.from(expected[1] as string);
+      const appended = [
+        log.append('large', { value: expected[0] as string }),
+        log.append('large', { value }),
+        ...expected.slice(2).map((text) => log.append('large', { value: text })),
+      ];
+      // The records were copied into their batch by then: a program may use its memory again.
+      value.fill(0);
+      await Promise.all(appended);
+      assert.deepEqual(await values(log.read('large')), expected);
+    }
+    await using again = await openLog({ dir: directory.path });
+    assert.deepEqual(await values(again.read('large')), expected);
+  });
+
   it('follows: what is there, what comes, until the signal', async () => {
     await withLog(async (log) => {
       await log.createTopic('t');

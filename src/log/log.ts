@@ -1,4 +1,5 @@
 /** A log in a directory, without a network: docs/log.md. */
+import { Lease } from '../base/buffer-pool.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { ProduceItem } from '../broker/produce.ts';
@@ -140,12 +141,14 @@ export class Log implements AsyncDisposable {
 
   async #write(batches: AppendBatches, { until = 'durable' }: AppendOptions): Promise<RecordPlace[]> {
     const items = batches.finish();
-    if (items.length === 0) return [];
+    const [first] = items;
+    if (first === undefined) return [];
     await new Promise<void>((resolve, reject) => {
       void this.#broker.produce({
         degree: until,
         items,
-        lease: undefined,
+        // Nobody else knows the batch, so it need not be copied. Several would need a lease each.
+        lease: items.length === 1 ? new Lease(first.batch) : undefined,
         allOrNone: true,
         settled: (error) => (error === undefined ? resolve() : reject(error)),
       });

@@ -16,6 +16,7 @@ import {
   BATCH_HEADER_BYTES,
   BATCH_LENGTH_POSITION,
   BATCH_MAGIC,
+  type BuiltBatch,
   CODEC,
   type CodecName,
   CRC_POSITION,
@@ -122,13 +123,13 @@ export class BatchBuilder {
    * Finishes the batch and empties the builder.
    * @returns the batch, owned by the caller: base offset and leader epoch 0, as a producer sends it.
    */
-  build(producer?: ProducerFields): Uint8Array {
+  build(producer?: ProducerFields): BuiltBatch {
     if (this.#count === 0) throw new TypeError('A batch needs at least one record.');
     const stored = this.#bytes.subarray(BATCH_HEADER_BYTES, this.#end);
     const records = this.#codec === CODEC.none ? stored : compress(this.#codec, stored);
     const batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length);
     batch.set(records, BATCH_HEADER_BYTES);
-    writeBatchHeader(batch, {
+    const built = writeBatchHeader(batch, {
       attributes: this.#codec | (producer?.transactional === true ? TRANSACTIONAL_BIT : 0),
       recordCount: this.#count,
       baseTimestamp: this.#baseTimestamp,
@@ -136,7 +137,7 @@ export class BatchBuilder {
       producer,
     });
     this.reset();
-    return batch;
+    return built;
   }
 
   /** Forgets what was added. */
@@ -179,7 +180,7 @@ export class BatchBuilder {
 export function encodeBatch(
   records: Iterable<RecordInput>,
   options: BatchBuilderOptions & { readonly producer?: ProducerFields } = {},
-): Uint8Array {
+): BuiltBatch {
   const builder = new BatchBuilder(options);
   for (const record of records) {
     if (builder.add(record)) continue;
@@ -197,7 +198,7 @@ export function encodeBatch(
  * A batch of one large value without key or headers: the value is copied once, where a builder copies it twice.
  * @returns the batch, owned by the caller.
  */
-export function encodeValueBatch(value: Uint8Array, timestamp: number): Uint8Array {
+export function encodeValueBatch(value: Uint8Array, timestamp: number): BuiltBatch {
   // Attributes, both deltas, a null key, and the count of headers take a byte each.
   const bodySize = 5 + varintSize(value.length) + value.length;
   const size = BATCH_HEADER_BYTES + varintSize(bodySize) + bodySize;
@@ -210,8 +211,7 @@ export function encodeValueBatch(value: Uint8Array, timestamp: number): Uint8Arr
   at = writeField(batch, at, value);
   writeVarint(batch, at, 0);
   const header = { attributes: CODEC.none, recordCount: 1, baseTimestamp: timestamp, maxTimestamp: timestamp };
-  writeBatchHeader(batch, { ...header, producer: undefined });
-  return batch;
+  return writeBatchHeader(batch, { ...header, producer: undefined });
 }
 
 interface BatchHeaderFields {
@@ -223,7 +223,7 @@ interface BatchHeaderFields {
 }
 
 /** In front of records that are there already: the checksum is over them. */
-function writeBatchHeader(batch: Buffer, fields: BatchHeaderFields): void {
+function writeBatchHeader(batch: Buffer, fields: BatchHeaderFields): BuiltBatch {
   const { producer } = fields;
   writeInt64(batch, BASE_OFFSET_POSITION, 0);
   writeUint32(batch, BATCH_LENGTH_POSITION, batch.length - LOG_OVERHEAD_BYTES);
@@ -238,6 +238,7 @@ function writeBatchHeader(batch: Buffer, fields: BatchHeaderFields): void {
   writeUint32(batch, BASE_SEQUENCE_POSITION, producer?.baseSequence ?? -1);
   writeUint32(batch, RECORD_COUNT_POSITION, fields.recordCount);
   writeUint32(batch, CRC_POSITION, computeCrc(batch, 0, batch.length));
+  return batch as Uint8Array as BuiltBatch;
 }
 
 function fieldSize(field: Field): number {

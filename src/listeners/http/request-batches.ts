@@ -5,12 +5,13 @@ import { ProduceItem } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import { partitionOfKey } from '../../model/murmur2.ts';
+import type { BuiltBatch } from '../../model/record-batch.ts';
 import { partitionOf } from './position.ts';
 import type { ProducedRecord } from './record-input.ts';
 
 interface PartitionBatches {
   readonly builder: BatchBuilder;
-  readonly batches: Uint8Array[];
+  readonly batches: BuiltBatch[];
   count: number;
 }
 
@@ -70,7 +71,7 @@ export class RequestBatches {
     const builder = takeBuilder(maxBatchBytes);
     try {
       builder.add({ key, value, headers, timestamp });
-      return new ProduceItem(topic, topic.partitions[index], builder.build());
+      return ProduceItem.ofBuilt(topic, topic.partitions[index], builder.build());
     } finally {
       giveBuilder(builder, maxBatchBytes);
     }
@@ -102,7 +103,7 @@ export class RequestBatches {
   finish(): { readonly index: number; readonly count: number; readonly items: readonly ProduceItem[] }[] {
     const result = [...this.#partitions].map(([index, { builder, batches, count }]) => {
       batches.push(builder.build());
-      const items = batches.map((batch) => new ProduceItem(this.#topic, this.#topic.partitions[index], batch));
+      const items = batches.map((batch) => ProduceItem.ofBuilt(this.#topic, this.#topic.partitions[index], batch));
       return { index, count, items };
     });
     this.release();
