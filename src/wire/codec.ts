@@ -1,52 +1,17 @@
 /**
  * Whole messages: header and body together. Encoders yield complete frames, ready for a socket (int32 size, header,
- * body); decoders take what follows a frame's size, as a frame reader hands it out.
+ * body); decoders take what follows a frame's size, as a frame reader hands it out. Requests of whatever kind: decode-request.ts.
  */
-import { MillraceError } from '../base/errors.ts';
-import type { Api, RequestOf, ResponseOf } from './api.ts';
-import { type AnyApi, apiOf } from './apis.ts';
-import {
-  type RequestHeader,
-  readRequestHeader,
-  readResponseHeader,
-  writeRequestHeader,
-  writeResponseHeader,
-} from './header.ts';
+import type { Api, ResponseOf } from './api.ts';
+import { readResponseHeader, writeRequestStart, writeResponseHeader } from './header.ts';
 import { MAX_RESPONSE_ELEMENTS, Reader } from './reader.ts';
 import type { Decoded, Encodable } from './schema.ts';
 import { Writer } from './writer.ts';
-
-/** A request, told apart by `name`: `switch (request.name) { case 'Metadata': request.body.topics ... }`. */
-export type DecodedRequest = {
-  [A in AnyApi as A['name']]: {
-    readonly name: A['name'];
-    readonly api: A;
-    readonly header: RequestHeader;
-    readonly body: RequestOf<A>;
-  };
-}[AnyApi['name']];
 
 /** What an encoder needs beside the body. */
 export interface RequestOptions {
   readonly correlationId: number;
   readonly clientId?: string | null;
-}
-
-/**
- * Decodes one request.
- *
- * @param message what follows the frame's size; byte fields of the result are views into it. Surplus bytes at its end
- *   are ignored.
- * @throws MillraceError WIRE_UNSUPPORTED_VERSION for an API or version without a table, WIRE_TRUNCATED or
- *   WIRE_MALFORMED with the field's path and position in `details`.
- */
-export function decodeRequest(message: Uint8Array): DecodedRequest {
-  const reader = new Reader(message);
-  const header = readRequestHeader(reader);
-  const api = apiOf(header.apiKey);
-  if (api === undefined) throw unknownApi(header);
-  const body: unknown = (api as Api).request.read(reader, header.apiVersion);
-  return { name: api.name, api, header, body } as DecodedRequest;
 }
 
 /**
@@ -98,7 +63,8 @@ export function writeRequest<A extends Api>(
 ): void {
   const { correlationId, clientId = null } = options;
   writeFrame(writer, () => {
-    writeRequestHeader(writer, { apiKey: api.key, apiVersion: version, correlationId, clientId });
+    const header = { apiKey: api.key, apiVersion: version, correlationId, clientId };
+    writeRequestStart(writer, header, version >= api.flexible);
     api.request.write(writer, version, body);
   });
 }
@@ -107,7 +73,8 @@ export function writeRequest<A extends Api>(
  * Decodes the response to a request of this API and version.
  *
  * @param message what follows the frame's size; byte fields of the result are views into it.
- * @throws MillraceError as `decodeRequest`.
+ * @throws MillraceError WIRE_UNSUPPORTED_VERSION, WIRE_TRUNCATED or WIRE_MALFORMED, with the field's path and position in
+ *   `details`.
  */
 export function decodeResponse<A extends Api>(
   api: A,
@@ -145,10 +112,4 @@ function withScratch(write: (writer: Writer) => void): Buffer {
   } finally {
     if (scratch.buffer.length > SCRATCH_BYTES) scratch.detach(SCRATCH_BYTES);
   }
-}
-
-function unknownApi(header: RequestHeader): MillraceError {
-  return new MillraceError('WIRE_UNSUPPORTED_VERSION', `There is no API with key ${header.apiKey} here.`, {
-    details: { apiKey: header.apiKey, version: header.apiVersion },
-  });
 }

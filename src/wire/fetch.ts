@@ -39,7 +39,7 @@ import { countPartitions, countTopics, writeCount, writeName } from './produce.t
 import { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
-const FLEXIBLE_VERSION = 12;
+export const FETCH_FLEXIBLE_VERSION = 12;
 /** From here on topics have ids instead of names. */
 export const FETCH_BY_ID_VERSION = 13;
 const NO_BYTES = Buffer.alloc(0);
@@ -78,7 +78,7 @@ export class FetchCursor {
   reset(bytes: Buffer, start: number, end: number, version: number): void {
     const reader = this.#reader.reset(bytes, start, end);
     this.#version = version;
-    this.#flexible = version >= FLEXIBLE_VERSION;
+    this.#flexible = version >= FETCH_FLEXIBLE_VERSION;
     if (version <= 14) reader.int32();
     this.maxWaitMs = reader.int32();
     this.minBytes = reader.int32();
@@ -211,7 +211,7 @@ export function writeFetchResponse(
 ): void {
   const { writer } = target;
   const { outcomes } = answer;
-  const flexible = version >= FLEXIBLE_VERSION;
+  const flexible = version >= FETCH_FLEXIBLE_VERSION;
   const start = writer.position;
   writer.int32(0);
   writer.int32(correlationId);

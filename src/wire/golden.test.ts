@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { Api } from './api.ts';
-import { decodeRequest, encodeRequest } from './codec.ts';
+import { encodeRequest } from './codec.ts';
+import { decodeRequest } from './decode-request.ts';
 
 const FOLDER = new URL('../../test/golden/kafka/', import.meta.url);
 

@@ -16,7 +16,7 @@
  * Example, Heartbeat v0 with correlation id 7 and client "a": 000c 0000 00000007 0001 61.
  */
 import type { Api } from './api.ts';
-import { API_KEYS, apiOf } from './apis.ts';
+import { API_KEYS } from './api-keys.ts';
 import type { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
@@ -27,30 +27,31 @@ export interface RequestHeader {
   readonly clientId: string | null;
 }
 
-/**
- * Reads a request header and leaves the reader at the body.
- *
- * Keys and versions that we have no table for are no error here: the caller decides (ApiVersions is answered in
- * version 0, other connections are closed), and their headers are read no further than the client id, which stands
- * in the same place in all.
- */
-export function readRequestHeader(reader: Reader): RequestHeader {
+/** Reads what all request headers have, which ends with the client id. */
+export function readRequestStart(reader: Reader): RequestHeader {
   const apiKey = reader.int16();
   const apiVersion = reader.int16();
   const correlationId = reader.int32();
   const clientId = reader.nullableString();
-  const api = apiOf(apiKey);
-  if (api !== undefined && apiVersion >= api.flexible && apiVersion <= api.maxVersion) reader.skipTags();
   return { apiKey, apiVersion, correlationId, clientId };
 }
 
-export function writeRequestHeader(writer: Writer, header: RequestHeader): void {
+/** Leaves the reader at the body of a request whose start was read. Of a version without a table nothing more is read. */
+export function skipRequestTags(
+  reader: Reader,
+  { flexible, maxVersion }: Pick<Api, 'flexible' | 'maxVersion'>,
+  version: number,
+): void {
+  if (version >= flexible && version <= maxVersion) reader.skipTags();
+}
+
+/** @param isFlexible whether this version of the API is. */
+export function writeRequestStart(writer: Writer, header: RequestHeader, isFlexible: boolean): void {
   writer.int16(header.apiKey);
   writer.int16(header.apiVersion);
   writer.int32(header.correlationId);
   writer.nullableString(header.clientId);
-  const api = apiOf(header.apiKey);
-  if (api !== undefined && header.apiVersion >= api.flexible) writer.noTags();
+  if (isFlexible) writer.noTags();
 }
 
 /** Returns the correlation id and leaves the reader at the body. */

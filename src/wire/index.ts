@@ -7,10 +7,9 @@
  * ```
  */
 export { type Api, type ApiTable, api, Message, NEVER, type RequestOf, type ResponseOf } from './api.ts';
-export { type AnyApi, API_KEYS, APIS, type ApiName, apiOf, hasVersion } from './apis.ts';
+export { API_KEYS } from './api-keys.ts';
+export { type AnyApi, APIS, type ApiName, apiOf, hasVersion } from './apis.ts';
 export {
-  type DecodedRequest,
-  decodeRequest,
   decodeResponse,
   encodeRequest,
   encodeResponse,
@@ -18,14 +17,9 @@ export {
   writeRequest,
   writeResponse,
 } from './codec.ts';
+export { type DecodedRequest, decodeRequest } from './decode-request.ts';
 export { ERROR_CODES, errorName, isRetriable, type KafkaErrorCode, type KafkaErrorName } from './error-codes.ts';
-export {
-  type RequestHeader,
-  readRequestHeader,
-  readResponseHeader,
-  writeRequestHeader,
-  writeResponseHeader,
-} from './header.ts';
+export { type RequestHeader, readResponseHeader, writeResponseHeader } from './header.ts';
 export {
   type AddOffsetsToTxnRequest,
   type AddOffsetsToTxnResponse,
@@ -152,5 +146,6 @@ export {
   txnOffsetCommit,
 } from './messages/txn-offset-commit.ts';
 export { MAX_ELEMENTS, MAX_RESPONSE_ELEMENTS, Reader, ZERO_UUID } from './reader.ts';
+export { readRequestHeader, writeRequestHeader } from './request-header.ts';
 export { type Decoded, type Encodable, type Field, type FieldOptions, type Fields, NO_OPERATIONS } from './schema.ts';
 export { uvarintSize, Writer } from './writer.ts';

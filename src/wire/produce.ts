@@ -26,7 +26,7 @@
 import { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
-const FLEXIBLE_VERSION = 9;
+export const PRODUCE_FLEXIBLE_VERSION = 9;
 /** From here on topics have ids instead of names. */
 export const PRODUCE_BY_ID_VERSION = 13;
 const ID_BYTES = 16;
@@ -65,7 +65,7 @@ export class ProduceCursor {
   /** @throws WIRE_TRUNCATED, WIRE_MALFORMED; so does `next`. */
   reset(bytes: Buffer, start: number, end: number, version: number): void {
     const reader = this.#reader.reset(bytes, start, end);
-    this.#flexible = version >= FLEXIBLE_VERSION;
+    this.#flexible = version >= PRODUCE_FLEXIBLE_VERSION;
     this.#byId = version >= PRODUCE_BY_ID_VERSION;
     this.transactional = this.#skipNullableString();
     this.acks = reader.int16();
@@ -165,7 +165,7 @@ export function writeProduceResponse(
   outcomes: readonly ProduceOutcome[],
   throttleTimeMs = 0,
 ): void {
-  const flexible = version >= FLEXIBLE_VERSION;
+  const flexible = version >= PRODUCE_FLEXIBLE_VERSION;
   const start = writer.position;
   writer.int32(0);
   writer.int32(correlationId);

@@ -2,7 +2,8 @@
 // those tables are understood by the hand-written checks and the Fetch parser.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeRequest, encodeResponse } from '../../wire/codec.ts';
+import { encodeResponse } from '../../wire/codec.ts';
+import { decodeRequest } from '../../wire/decode-request.ts';
 import { fetch } from '../../wire/messages/fetch.ts';
 import { produce } from '../../wire/messages/produce.ts';
 import { encodeBatch } from './batch.ts';

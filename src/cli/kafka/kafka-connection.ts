@@ -1,6 +1,8 @@
 /** One connection to a broker's Kafka address, for commands that need what HTTP does not have: one request at a time. */
 import { MillraceError } from '../../base/errors.ts';
-import { type Api, type Decoded, decodeResponse, type Encodable, encodeRequest } from '../../wire/index.ts';
+import type { Api } from '../../wire/api.ts';
+import { decodeResponse, encodeRequest } from '../../wire/codec.ts';
+import type { Decoded, Encodable } from '../../wire/schema.ts';
 import { FrameSplitter } from '../bench/frame-splitter.ts';
 import { type Address, connectRaw, type RawSocket } from '../bench/raw-socket.ts';
 

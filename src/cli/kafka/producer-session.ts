@@ -6,20 +6,14 @@
  * and coordinates everything, so the address given is the one that is used.
  */
 import { type ErrorCode, MillraceError } from '../../base/errors.ts';
-import {
-  type Api,
-  addPartitionsToTxn,
-  type Decoded,
-  type Encodable,
-  ERROR_CODES,
-  endTxn,
-  errorName,
-  initProducerId,
-  isRetriable,
-  type KafkaErrorName,
-  metadata,
-  produce,
-} from '../../wire/index.ts';
+import type { Api } from '../../wire/api.ts';
+import { ERROR_CODES, errorName, isRetriable, type KafkaErrorName } from '../../wire/error-codes.ts';
+import { addPartitionsToTxn } from '../../wire/messages/add-partitions-to-txn.ts';
+import { endTxn } from '../../wire/messages/end-txn.ts';
+import { initProducerId } from '../../wire/messages/init-producer-id.ts';
+import { metadata } from '../../wire/messages/metadata.ts';
+import { produce } from '../../wire/messages/produce.ts';
+import type { Decoded, Encodable } from '../../wire/schema.ts';
 import type { Address } from '../bench/raw-socket.ts';
 import { KafkaConnection } from './kafka-connection.ts';
 
