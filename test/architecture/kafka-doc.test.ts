@@ -10,8 +10,8 @@ import { ROOT } from './source-tree.ts';
 test('docs/kafka.md lists exactly the APIs of src/listeners/kafka/registry.ts, in their order', () => {
   const text = readFileSync(path.join(ROOT, 'docs/kafka.md'), 'utf8');
   const listed = [...text.matchAll(/^\| (\d+) \| ([A-Za-z]+) \| ([\d-]+) \|/gm)].map((row) => row.slice(1).join(' '));
-  const served = SERVED_APIS.map(({ api, advertisedMinVersion: first, maxVersion: last }) => {
-    return `${api.key} ${api.name} ${first === last ? first : `${first}-${last}`}`;
+  const served = SERVED_APIS.map(({ key, name, advertisedMinVersion: first, maxVersion: last }) => {
+    return `${key} ${name} ${first === last ? first : `${first}-${last}`}`;
   });
   assert.deepEqual(listed, served);
 });

@@ -12,7 +12,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SERVED_APIS } from '../../src/listeners/kafka/registry.ts';
-import { type Api, decodeResponse, ERROR_CODES, encodeRequest, errorName } from '../../src/wire/index.ts';
+import { type Api, apiOf, decodeResponse, ERROR_CODES, encodeRequest, errorName } from '../../src/wire/index.ts';
 import { arbitraryMessage, type Overrides } from '../kit/arbitrary-message.ts';
 import { batchOf } from '../kit/broker-kit.ts';
 import { KafkaKit, RawClient } from '../kit/kafka-kit.ts';
@@ -99,7 +99,9 @@ class Sweep {
 
   async round(): Promise<void> {
     this.result.kinds = 0;
-    for (const { api, minVersion, maxVersion } of SERVED_APIS) {
+    for (const { key, minVersion, maxVersion } of SERVED_APIS) {
+      const api = apiOf(key);
+      assert.ok(api !== undefined);
       for (let version = minVersion; version <= maxVersion; version++) {
         this.result.kinds += 1;
         const frame = this.#frameOf(api, version);

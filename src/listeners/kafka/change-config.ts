@@ -2,7 +2,7 @@
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
 import type { ConfigChange } from '../../broker/topic-config.ts';
-import { ERROR_CODES } from '../../wire/index.ts';
+import { ERROR_CODES } from '../../wire/error-codes.ts';
 import { TOPIC_RESOURCE } from './config-source.ts';
 import { isNew } from './distinct.ts';
 import { kafkaError } from './error-codes.ts';

@@ -16,6 +16,7 @@
  * | OUTGOING | the socket does not take our answers | it has taken them |
  * | CONGESTED | the journal has too much to write, and a Produce came | the journal is relieved |
  * | LANDING | a large frame finds no room | another frame gave memory back |
+ * | LOADING | the first request of its API came | the handler is loaded, and the request is offered again |
  * | RECOMPRESSING | a Produce waits for its batches in another codec | it has its place in the journal |
  * | THROTTLED | its client used more than its quota (KIP-219), or the disk holds producers back | the time is up |
  * | CLOSING | the listener stops, or an error was found | never |
@@ -26,25 +27,20 @@ import { readInt16, readInt32 } from '../../base/bytes.ts';
 import type { Timer } from '../../base/clock.ts';
 import type { ConnectedClient } from '../../base/connected-client.ts';
 import { asMillraceError, type ErrorDetails, MillraceError } from '../../base/errors.ts';
+import { API_KEYS, apiNameOf } from '../../wire/api-keys.ts';
+import { ERROR_CODES } from '../../wire/error-codes.ts';
+import { FETCH_FLEXIBLE_VERSION } from '../../wire/fetch.ts';
 import { FrameReader, type FrameSink } from '../../wire/frame-reader.ts';
-import {
-  API_KEYS,
-  type ApiVersionsRequest,
-  apiOf,
-  apiVersions,
-  ERROR_CODES,
-  Reader,
-  type RequestHeader,
-  readRequestHeader,
-} from '../../wire/index.ts';
-import { PRODUCE_BY_ID_VERSION } from '../../wire/produce.ts';
+import { type RequestHeader, readRequestStart, skipRequestTags } from '../../wire/header.ts';
+import type { ApiVersionsRequest } from '../../wire/messages/api-versions.ts';
+import { PRODUCE_BY_ID_VERSION, PRODUCE_FLEXIBLE_VERSION } from '../../wire/produce.ts';
+import { Reader } from '../../wire/reader.ts';
 import type { ListenerContext } from './context.ts';
 import { CallExchange, type Exchange } from './exchange.ts';
 import { FetchExchange } from './fetch-exchange.ts';
 import type { Call, Endpoint, Handler } from './handler.ts';
-import { versionTable } from './handlers/api-versions.ts';
 import { ProduceExchange } from './produce-exchange.ts';
-import { handlerOf, SERVED_APIS, SERVED_FETCH, SERVED_PRODUCE } from './registry.ts';
+import { type HandledApi, handledApi, SERVED_FETCH, SERVED_PRODUCE, VERSION_TABLE } from './registry.ts';
 
 const HOLD = {
   BUSY: 1,
@@ -55,6 +51,7 @@ const HOLD = {
   CLOSING: 32,
   RECOMPRESSING: 64,
   THROTTLED: 128,
+  LOADING: 256,
 } as const;
 
 /** apiKey, apiVersion, correlationId. */
@@ -170,7 +167,7 @@ export class Connection implements FrameSink, ConnectedClient {
         `A request of API ${apiKey} has ${end - start} bytes; at most ${settings.maxControlFrameBytes} are accepted.`,
       );
     } else if (apiKey === API_KEYS.Fetch) this.#fetch(bytes, start, end, version);
-    else this.#call(bytes, start, end, version, apiKey);
+    else if (!this.#call(bytes, start, end, version, apiKey)) return false;
     metrics.requests[apiKey] = (metrics.requests[apiKey] ?? 0) + 1;
     this.requests += 1;
     return true;
@@ -264,7 +261,7 @@ export class Connection implements FrameSink, ConnectedClient {
     if (version < SERVED_PRODUCE.minVersion || version > SERVED_PRODUCE.maxVersion)
       throw this.#unknown(API_KEYS.Produce, version);
     const { broker, produceCursor, settings } = this.#context;
-    const bodyStart = this.#bodyStart(bytes, start, end, version >= SERVED_PRODUCE.api.flexible);
+    const bodyStart = this.#bodyStart(bytes, start, end, version >= PRODUCE_FLEXIBLE_VERSION);
     produceCursor.reset(bytes, bodyStart, end, version);
     const exchange = new ProduceExchange(this, version, readInt32(bytes, start + 4), produceCursor.acks, lease);
     const { topicCache, topicsById } = this.#context;
@@ -308,7 +305,7 @@ export class Connection implements FrameSink, ConnectedClient {
     if (version < SERVED_FETCH.minVersion || version > SERVED_FETCH.maxVersion)
       throw this.#unknown(API_KEYS.Fetch, version);
     const { broker, fetchCursor, topicCache, fetchSessions, metrics, settings } = this.#context;
-    const bodyStart = this.#bodyStart(bytes, start, end, version >= SERVED_FETCH.api.flexible);
+    const bodyStart = this.#bodyStart(bytes, start, end, version >= FETCH_FLEXIBLE_VERSION);
     fetchCursor.reset(bytes, bodyStart, end, version);
     let room = Math.max(MIN_FETCH_BYTES, settings.maxFetchedBytes - metrics.fetchedBytes);
     const clientId = broker.quotas.active ? this.#clientIdIn(bytes) : undefined;
@@ -334,18 +331,33 @@ export class Connection implements FrameSink, ConnectedClient {
     return reader.position;
   }
 
-  #call(bytes: Buffer, start: number, end: number, version: number, apiKey: number): void {
-    const handler = handlerOf(apiKey);
-    if (handler === undefined) throw this.#unknown(apiKey, version);
-    const reader = new Reader(bytes, start, end);
-    const header = readRequestHeader(reader);
-    if (version < handler.minVersion || version > handler.maxVersion) {
-      if (apiKey !== API_KEYS.ApiVersions) throw this.#unknown(apiKey, version);
-      this.#refuseVersion(header.correlationId);
-      return;
+  /** False: the handler is being loaded, and the frame will be offered again. */
+  #call(bytes: Buffer, start: number, end: number, version: number, apiKey: number): boolean {
+    const api = handledApi(apiKey);
+    if (api === undefined) throw this.#unknown(apiKey, version);
+    const { handler } = api;
+    if (handler === undefined) {
+      this.#load(api);
+      return false;
     }
-    const request = handler.api.request.read(reader, version);
-    this.#answer(handler, request, header);
+    const reader = new Reader(bytes, start, end);
+    const header = readRequestStart(reader);
+    if (version < api.minVersion || version > api.maxVersion) {
+      if (apiKey !== API_KEYS.ApiVersions) throw this.#unknown(apiKey, version);
+      this.#refuseVersion(handler, header.correlationId);
+      return true;
+    }
+    skipRequestTags(reader, handler.api, version);
+    this.#answer(handler, handler.api.request.read(reader, version), header);
+    return true;
+  }
+
+  #load(api: HandledApi): void {
+    this.#hold(HOLD.LOADING);
+    api.load().then(
+      () => this.#release(HOLD.LOADING),
+      (error: unknown) => this.#defect(error),
+    );
   }
 
   #answer(handler: Handler, request: unknown, header: RequestHeader): void {
@@ -383,11 +395,11 @@ export class Connection implements FrameSink, ConnectedClient {
   }
 
   /** A client that asks in a newer way than we know is told in version 0 what we know (KIP-511). */
-  #refuseVersion(correlationId: number): void {
-    const exchange = new CallExchange(apiVersions, 0, correlationId);
+  #refuseVersion({ api }: Handler, correlationId: number): void {
+    const exchange = new CallExchange(api, 0, correlationId);
     this.#append(exchange);
     this.#hold(HOLD.BUSY);
-    this.#answered(exchange, { errorCode: ERROR_CODES.UNSUPPORTED_VERSION, apiKeys: versionTable(SERVED_APIS) });
+    this.#answered(exchange, { errorCode: ERROR_CODES.UNSUPPORTED_VERSION, apiKeys: VERSION_TABLE });
   }
 
   #append(exchange: Exchange): void {
@@ -528,7 +540,7 @@ export class Connection implements FrameSink, ConnectedClient {
   }
 
   #unknown(apiKey: number, version: number): MillraceError {
-    const name = apiOf(apiKey)?.name ?? 'unknown';
+    const name = apiNameOf(apiKey) ?? 'unknown';
     return new MillraceError('WIRE_UNSUPPORTED_VERSION', `API ${apiKey} (${name}) version ${version} is not served.`, {
       details: { apiKey, version },
     });

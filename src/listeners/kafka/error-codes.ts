@@ -4,7 +4,7 @@
  * for codes that cannot reach this listener.
  */
 import type { ErrorCode } from '../../base/errors.ts';
-import { ERROR_CODES, type KafkaErrorName } from '../../wire/index.ts';
+import { ERROR_CODES, type KafkaErrorName } from '../../wire/error-codes.ts';
 
 export const KAFKA_ERRORS = {
   WIRE_TRUNCATED: 'INVALID_REQUEST',

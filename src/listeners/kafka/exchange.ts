@@ -1,5 +1,5 @@
-import type { Api, ResponseOf } from '../../wire/index.ts';
-import { writeResponse } from '../../wire/index.ts';
+import type { Api, ResponseOf } from '../../wire/api.ts';
+import { writeResponse } from '../../wire/codec.ts';
 import type { Output } from './output.ts';
 
 /** One request and its place in the order of answers of its connection. */

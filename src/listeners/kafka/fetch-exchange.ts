@@ -15,8 +15,8 @@ import {
 import type { Topic } from '../../broker/topic.ts';
 import type { Topics } from '../../broker/topics.ts';
 import type { Partition } from '../../store/partition.ts';
+import { ERROR_CODES } from '../../wire/error-codes.ts';
 import { FETCH_BY_ID_VERSION, type FetchCursor, type FetchOutcome, writeFetchResponse } from '../../wire/fetch.ts';
-import { ERROR_CODES } from '../../wire/index.ts';
 import { kafkaError } from './error-codes.ts';
 import { Exchange } from './exchange.ts';
 import type { FetchSession, SessionEntry, SessionFetch, TopicRef } from './fetch-session.ts';

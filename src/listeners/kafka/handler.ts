@@ -1,6 +1,6 @@
-/** What a handler file exports: which versions of an API it serves, and how. */
+/** What a handler file exports: the API it serves, and how. The versions that are served stand in registry.ts. */
 import type { Broker } from '../../broker/broker.ts';
-import type { Api, RequestOf, ResponseOf } from '../../wire/index.ts';
+import type { Api, RequestOf, ResponseOf } from '../../wire/api.ts';
 
 /** Host and port as clients shall connect to them. */
 export interface Endpoint {
@@ -20,16 +20,8 @@ export interface Call {
   readonly endpoint: Endpoint;
 }
 
-/** The ranges that ApiVersions lists, inclusive. */
-export interface ServedApi {
+export interface Handler {
   readonly api: Api;
-  readonly minVersion: number;
-  readonly maxVersion: number;
-  /** Listed in place of `minVersion`, where clients judge us by it. */
-  readonly advertisedMinVersion: number;
-}
-
-export interface Handler extends ServedApi {
   /**
    * Answers a decoded request. Byte fields of the request are borrowed until the first `await`.
    *
@@ -38,18 +30,9 @@ export interface Handler extends ServedApi {
   readonly answer: (request: unknown, call: Call) => unknown;
 }
 
-/** @param versions first and last, inclusive. */
 export function handler<A extends Api>(
   api: A,
-  versions: readonly [number, number],
   answer: (request: RequestOf<A>, call: Call) => ResponseOf<A> | Promise<ResponseOf<A>>,
 ): Handler {
-  const [minVersion, maxVersion] = versions;
-  return {
-    api,
-    minVersion,
-    maxVersion,
-    advertisedMinVersion: minVersion,
-    answer: answer as (request: unknown, call: Call) => unknown,
-  };
+  return { api, answer: answer as (request: unknown, call: Call) => unknown };
 }

@@ -1,6 +1,6 @@
 /** What a client's idea of the leader epoch means here, where leadership never changes (KIP-320). */
 import { LEADER_EPOCH } from '../../broker/produce.ts';
-import { ERROR_CODES } from '../../wire/index.ts';
+import { ERROR_CODES } from '../../wire/error-codes.ts';
 
 /** The client does not know, and does not ask. */
 const NO_EPOCH = -1;

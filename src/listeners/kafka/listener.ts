@@ -8,8 +8,8 @@ import type { ConnectedClient } from '../../base/connected-client.ts';
 import { type Logger, silentLogger } from '../../base/logger.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { FetchCursor } from '../../wire/fetch.ts';
-import { Reader } from '../../wire/index.ts';
 import { ProduceCursor } from '../../wire/produce.ts';
+import { Reader } from '../../wire/reader.ts';
 import { adoptSocket } from './adopt-socket.ts';
 import { Connection } from './connection.ts';
 import type { ListenerContext } from './context.ts';
@@ -54,7 +54,7 @@ const SWEEPS_PER_TIMEOUT = 4;
 const BACKLOG = 1024;
 
 export class KafkaListener {
-  readonly metrics: KafkaMetrics = newMetrics(SERVED_APIS.map(({ api }) => api.key));
+  readonly metrics: KafkaMetrics = newMetrics(SERVED_APIS.map(({ key }) => key));
   readonly settings: KafkaListenerSettings;
   readonly #clock: Clock;
   readonly #logger: Logger;

@@ -2,7 +2,7 @@
  * Bit sets of what a client may do (KIP-430): bit n stands for operation n of Kafka's AclOperation. Without access rules
  * everything is allowed that a resource has.
  */
-import { NO_OPERATIONS } from '../../wire/index.ts';
+import { NO_OPERATIONS } from '../../wire/schema.ts';
 
 const READ = 1 << 3;
 const WRITE = 1 << 4;

@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import { asBuffer } from '../../base/bytes.ts';
 import type { SliceTarget } from '../../wire/fetch.ts';
-import { Writer } from '../../wire/index.ts';
+import { Writer } from '../../wire/writer.ts';
 
 const BUFFER_BYTES = 64 * 1024;
 /** A buffer that one large answer has grown is not kept. */

@@ -45,7 +45,7 @@ export const KAFKA_METRICS: readonly MetricDefinition<KafkaMetrics>[] = [
     unit: 'requests',
     help: 'Requests received, by API; those never used are left out.',
     read: (kafka) =>
-      SERVED_APIS.map(({ api }) => ({ labels: { api: api.name }, value: kafka.requests[api.key] ?? 0 })).filter(
+      SERVED_APIS.map(({ key, name }) => ({ labels: { api: name }, value: kafka.requests[key] ?? 0 })).filter(
         ({ value }) => value > 0,
       ),
   },

@@ -65,7 +65,7 @@ test('every metric has a value while a broker works', { timeout: 60_000 }, async
     const http = new HttpCounters();
     http.answered('GET', '/v1/topics/:name', 200);
     http.answered('GET', '/v1/topics/:name', 200);
-    const kafka = newMetrics(SERVED_APIS.map(({ api }) => api.key));
+    const kafka = newMetrics(SERVED_APIS.map(({ key }) => key));
     kafka.requests[1] = 4;
     const sources = {
       broker,

@@ -5,7 +5,8 @@
 import type { ErrorCode } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import type { ProducerIdentity } from '../../../broker/transactions/api.ts';
-import { addPartitionsToTxn, ERROR_CODES } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { addPartitionsToTxn } from '../../../wire/messages/add-partitions-to-txn.ts';
 import { groupTopicName } from '../group-topic.ts';
 import { handler } from '../handler.ts';
 import { KNOWN_SINCE, transactionError } from '../transaction-facts.ts';
@@ -14,7 +15,7 @@ const SEVERAL_VERSION = 4;
 
 type Asked = readonly { readonly name: string; readonly partitions: readonly number[] }[];
 
-export const handleAddPartitionsToTxn = handler(addPartitionsToTxn, [0, 5], async (request, { broker, version }) => {
+export const handle = handler(addPartitionsToTxn, async (request, { broker, version }) => {
   if (version < SEVERAL_VERSION) {
     const who = {
       transactionalId: request.v3AndBelowTransactionalId,

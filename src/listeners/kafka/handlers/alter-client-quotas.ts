@@ -3,12 +3,12 @@ import { asMillraceError, MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import type { QuotaChange } from '../../../broker/quotas/quotas.ts';
 import type { QuotaEntity } from '../../../broker/quotas/quotas-state.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
 import {
   type AlterClientQuotasRequest,
   type AlterClientQuotasResponse,
   alterClientQuotas,
-  ERROR_CODES,
-} from '../../../wire/index.ts';
+} from '../../../wire/messages/alter-client-quotas.ts';
 import { isNew } from '../distinct.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
@@ -17,7 +17,7 @@ import { CLIENT_ID, IDLE_QUOTA_KEYS, QUOTA_KEYS } from '../quota-keys.ts';
 type Asked = AlterClientQuotasRequest['entries'][number];
 type Answer = AlterClientQuotasResponse['entries'][number];
 
-export const handleAlterClientQuotas = handler(alterClientQuotas, [0, 1], async (request, { broker }) => {
+export const handle = handler(alterClientQuotas, async (request, { broker }) => {
   const { validateOnly } = request;
   const seen = new Set<string>();
   const repeated = new Set(request.entries.filter((entry) => !isNew(seen, JSON.stringify(entry.entity))));

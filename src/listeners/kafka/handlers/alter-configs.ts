@@ -1,9 +1,9 @@
 /** AlterConfigs 0-2: what is named is set, everything else of the resource goes back to its default. */
-import { alterConfigs } from '../../../wire/index.ts';
+import { alterConfigs } from '../../../wire/messages/alter-configs.ts';
 import { changeConfig, refusalOf, repeatedResources } from '../change-config.ts';
 import { handler } from '../handler.ts';
 
-export const handleAlterConfigs = handler(alterConfigs, [0, 2], async (request, { broker }) => {
+export const handle = handler(alterConfigs, async (request, { broker }) => {
   const { validateOnly, resources } = request;
   const repeated = repeatedResources(resources);
   const responses = await Promise.all(

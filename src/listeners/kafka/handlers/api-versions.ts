@@ -1,6 +1,8 @@
 /** ApiVersions 0-4: the table of what is served. A version we do not know is answered by the connection, in version 0. */
-import { apiVersions, ERROR_CODES } from '../../../wire/index.ts';
-import { type Handler, handler, type ServedApi } from '../handler.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { apiVersions } from '../../../wire/messages/api-versions.ts';
+import { handler } from '../handler.ts';
+import { VERSION_TABLE } from '../registry.ts';
 
 /** KIP-511. */
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/;
@@ -15,25 +17,13 @@ const FINALIZED = {
   ],
 };
 
-/** @param others what is served beside ApiVersions itself. */
-export function apiVersionsHandler(others: readonly ServedApi[]): Handler {
-  const self = handler(apiVersions, [0, 4], (request, call) => {
-    const { clientSoftwareName: name, clientSoftwareVersion: version } = request;
-    const isNamed = call.version >= 3;
-    if (isNamed && !(SOFTWARE_NAME.test(name) && SOFTWARE_NAME.test(version))) {
-      return { errorCode: ERROR_CODES.INVALID_REQUEST, apiKeys: [] };
-    }
-    // Before version 4 a supported feature could not begin at 0 (KIP-1022), and is left out.
-    const supportedFeatures = call.version >= 4 ? SUPPORTED_FEATURES : [];
-    return { errorCode: ERROR_CODES.NONE, apiKeys, supportedFeatures, ...FINALIZED };
-  });
-  const apiKeys = versionTable([...others, self]);
-  return self;
-}
-
-/** What ApiVersions lists, in order of the keys. */
-export function versionTable(served: readonly ServedApi[]) {
-  return served
-    .map((each) => ({ apiKey: each.api.key, minVersion: each.advertisedMinVersion, maxVersion: each.maxVersion }))
-    .sort((a, b) => a.apiKey - b.apiKey);
-}
+export const handle = handler(apiVersions, (request, call) => {
+  const { clientSoftwareName: name, clientSoftwareVersion: version } = request;
+  const isNamed = call.version >= 3;
+  if (isNamed && !(SOFTWARE_NAME.test(name) && SOFTWARE_NAME.test(version))) {
+    return { errorCode: ERROR_CODES.INVALID_REQUEST, apiKeys: [] };
+  }
+  // Before version 4 a supported feature could not begin at 0 (KIP-1022), and is left out.
+  const supportedFeatures = call.version >= 4 ? SUPPORTED_FEATURES : [];
+  return { errorCode: ERROR_CODES.NONE, apiKeys: VERSION_TABLE, supportedFeatures, ...FINALIZED };
+});

@@ -1,6 +1,10 @@
 /** ConsumerGroupDescribe 0-1: groups of the new protocol; others are not found. */
 import type { ConsumerGroupDescription, DescribedTopic } from '../../../broker/groups/consumer/api.ts';
-import { type ConsumerGroupDescribeResponse, consumerGroupDescribe, ERROR_CODES } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import {
+  type ConsumerGroupDescribeResponse,
+  consumerGroupDescribe,
+} from '../../../wire/messages/consumer-group-describe.ts';
 import { distinct } from '../distinct.ts';
 import { GROUP_STATES } from '../group-states.ts';
 import { handler } from '../handler.ts';
@@ -11,7 +15,7 @@ type Answer = ConsumerGroupDescribeResponse['groups'][number];
 /** All are: classic members are not let into such groups. */
 const CONSUMER_MEMBER = 1;
 
-export const handleConsumerGroupDescribe = handler(consumerGroupDescribe, [0, 1], (request, { broker, version }) => {
+export const handle = handler(consumerGroupDescribe, (request, { broker, version }) => {
   const authorizedOperations = operations(request.includeAuthorizedOperations, GROUP_OPERATIONS);
   const groups = distinct(request.groupIds, (groupId) => groupId).map((groupId): Answer => {
     const group = broker.groups.describeConsumer(groupId);

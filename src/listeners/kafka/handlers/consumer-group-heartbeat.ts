@@ -1,6 +1,9 @@
 /** ConsumerGroupHeartbeat 0-1: durable before it is answered. */
 import { partitionSet } from '../../../broker/groups/consumer/partition-set.ts';
-import { type ConsumerGroupHeartbeatRequest, consumerGroupHeartbeat } from '../../../wire/index.ts';
+import {
+  type ConsumerGroupHeartbeatRequest,
+  consumerGroupHeartbeat,
+} from '../../../wire/messages/consumer-group-heartbeat.ts';
 import { kafkaError } from '../error-codes.ts';
 import { groupTopicName } from '../group-topic.ts';
 import { type Call, handler } from '../handler.ts';
@@ -8,7 +11,7 @@ import { type Call, handler } from '../handler.ts';
 /** From here on clients make their member ids themselves (KIP-1082). */
 const OWN_MEMBER_ID_VERSION = 1;
 
-export const handleConsumerGroupHeartbeat = handler(consumerGroupHeartbeat, [0, 1], async (request, call) => {
+export const handle = handler(consumerGroupHeartbeat, async (request, call) => {
   const answer = await call.broker.groups.consumerHeartbeat(toHeartbeat(request, call));
   if (answer.error !== undefined) {
     return { errorCode: kafkaError(answer.error), errorMessage: answer.message, assignment: null };

@@ -1,12 +1,12 @@
 /** CreatePartitions 0-3: `count` is the new total. Assignments, where given, name this broker for each new partition. */
 import { asMillraceError, MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
 import {
   type CreatePartitionsRequest,
   type CreatePartitionsResponse,
   createPartitions,
-  ERROR_CODES,
-} from '../../../wire/index.ts';
+} from '../../../wire/messages/create-partitions.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
 import { findTopic } from '../topic-lookup.ts';
@@ -14,7 +14,7 @@ import { findTopic } from '../topic-lookup.ts';
 type Asked = CreatePartitionsRequest['topics'][number];
 type Answer = CreatePartitionsResponse['results'][number];
 
-export const handleCreatePartitions = handler(createPartitions, [0, 3], async (request, { broker }) => {
+export const handle = handler(createPartitions, async (request, { broker }) => {
   const { validateOnly } = request;
   const results = await Promise.all(request.topics.map((asked) => addPartitions(asked, broker, validateOnly)));
   return { results };

@@ -2,7 +2,12 @@
 import { asMillraceError, MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import { tryFoldTopicName } from '../../../model/topic-name.ts';
-import { type CreateTopicsRequest, type CreateTopicsResponse, createTopics, ERROR_CODES } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import {
+  type CreateTopicsRequest,
+  type CreateTopicsResponse,
+  createTopics,
+} from '../../../wire/messages/create-topics.ts';
 import { configSource } from '../config-source.ts';
 import { isNew } from '../distinct.ts';
 import { kafkaError } from '../error-codes.ts';
@@ -11,7 +16,7 @@ import { handler } from '../handler.ts';
 type Asked = CreateTopicsRequest['topics'][number];
 type Answer = CreateTopicsResponse['topics'][number];
 
-export const handleCreateTopics = handler(createTopics, [2, 7], async (request, { broker }) => {
+export const handle = handler(createTopics, async (request, { broker }) => {
   const names = request.topics.map(({ name }) => tryFoldTopicName(name) ?? name);
   const repeated = repeatedOf(names);
   const topics = await Promise.all(

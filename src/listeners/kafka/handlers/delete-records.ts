@@ -1,14 +1,15 @@
 /** DeleteRecords 0-2: moves log starts forward; durable before it is answered. */
 import { asMillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
-import { type DeleteRecordsResponse, deleteRecords, ERROR_CODES } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { type DeleteRecordsResponse, deleteRecords } from '../../../wire/messages/delete-records.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
 import { findPartition } from '../topic-lookup.ts';
 
 type Answer = DeleteRecordsResponse['topics'][number]['partitions'][number];
 
-export const handleDeleteRecords = handler(deleteRecords, [0, 2], async (request, { broker }) => {
+export const handle = handler(deleteRecords, async (request, { broker }) => {
   const topics = await Promise.all(
     request.topics.map(async ({ name, partitions }) => ({
       name,

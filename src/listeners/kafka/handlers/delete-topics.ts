@@ -1,14 +1,16 @@
 /** DeleteTopics 1-6: by name, from version 6 on also by id. */
 import { asMillraceError, MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
-import { type DeleteTopicsResponse, deleteTopics, ERROR_CODES, ZERO_UUID } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { type DeleteTopicsResponse, deleteTopics } from '../../../wire/messages/delete-topics.ts';
+import { ZERO_UUID } from '../../../wire/reader.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
 import { findTopic } from '../topic-lookup.ts';
 
 type Answer = DeleteTopicsResponse['responses'][number];
 
-export const handleDeleteTopics = handler(deleteTopics, [1, 6], async (request, { broker, version }) => {
+export const handle = handler(deleteTopics, async (request, { broker, version }) => {
   const asked = version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: ZERO_UUID }));
   const responses = await Promise.all(asked.map(({ name, topicId }) => deleteOne(name, topicId, broker)));
   return { responses };

@@ -1,12 +1,12 @@
 /** DescribeClientQuotas 0-1: quotas of client ids; there are no users here, and no limits on addresses. */
 import type { Quotas } from '../../../broker/quotas/quotas.ts';
 import type { ClientQuota, QuotaEntity } from '../../../broker/quotas/quotas-state.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
 import {
   type DescribeClientQuotasRequest,
   type DescribeClientQuotasResponse,
   describeClientQuotas,
-  ERROR_CODES,
-} from '../../../wire/index.ts';
+} from '../../../wire/messages/describe-client-quotas.ts';
 import { handler } from '../handler.ts';
 import { CLIENT_ID, ENTITY_TYPES, QUOTA_KEYS } from '../quota-keys.ts';
 
@@ -17,7 +17,7 @@ const EXACT = 0;
 const DEFAULT = 1;
 const ANY = 2;
 
-export const handleDescribeClientQuotas = handler(describeClientQuotas, [0, 1], (request, { broker }) => {
+export const handle = handler(describeClientQuotas, (request, { broker }) => {
   const { components, strict } = request;
   const refusal = refusalOf(components);
   if (refusal !== undefined) return { ...refusal, entries: null };

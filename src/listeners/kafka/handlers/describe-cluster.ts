@@ -1,11 +1,12 @@
 /** DescribeCluster 0-2: one broker, which is also the controller. */
-import { describeCluster, ERROR_CODES } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { describeCluster } from '../../../wire/messages/describe-cluster.ts';
 import { handler } from '../handler.ts';
 import { CLUSTER_OPERATIONS, operations } from '../operations.ts';
 
 const BROKERS = 1;
 
-export const handleDescribeCluster = handler(describeCluster, [0, 2], (request, { broker, endpoint }) => {
+export const handle = handler(describeCluster, (request, { broker, endpoint }) => {
   const { clusterId, brokerId } = broker;
   const { endpointType } = request;
   if (endpointType !== BROKERS) {

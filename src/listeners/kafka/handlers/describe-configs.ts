@@ -3,12 +3,12 @@ import { asMillraceError, MillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import { describeBrokerConfig } from '../../../broker/broker-config.ts';
 import type { ConfigEntry } from '../../../broker/config-entry.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
 import {
   type DescribeConfigsRequest,
   type DescribeConfigsResponse,
   describeConfigs,
-  ERROR_CODES,
-} from '../../../wire/index.ts';
+} from '../../../wire/messages/describe-configs.ts';
 import { BROKER_RESOURCE, configSource, configType, TOPIC_RESOURCE } from '../config-source.ts';
 import { distinct } from '../distinct.ts';
 import { kafkaError } from '../error-codes.ts';
@@ -18,7 +18,7 @@ import { findTopic } from '../topic-lookup.ts';
 type Asked = DescribeConfigsRequest['resources'][number];
 type Result = DescribeConfigsResponse['results'][number];
 
-export const handleDescribeConfigs = handler(describeConfigs, [1, 4], (request, { broker }) => ({
+export const handle = handler(describeConfigs, (request, { broker }) => ({
   results: distinct(request.resources, resourceKey).map((asked) => describe(asked, request, broker)),
 }));
 

@@ -3,7 +3,8 @@
  * protocol, which ConsumerGroupDescribe describes.
  */
 import type { GroupDescription } from '../../../broker/groups/api.ts';
-import { type DescribeGroupsResponse, describeGroups, ERROR_CODES } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { type DescribeGroupsResponse, describeGroups } from '../../../wire/messages/describe-groups.ts';
 import { distinct } from '../distinct.ts';
 import { GROUP_STATES } from '../group-states.ts';
 import { handler } from '../handler.ts';
@@ -13,7 +14,7 @@ type Answer = DescribeGroupsResponse['groups'][number];
 
 const NOT_FOUND_VERSION = 6;
 
-export const handleDescribeGroups = handler(describeGroups, [0, 6], (request, { broker, version }) => {
+export const handle = handler(describeGroups, (request, { broker, version }) => {
   const authorizedOperations = operations(request.includeAuthorizedOperations, GROUP_OPERATIONS);
   const groups = distinct(request.groups, (groupId) => groupId).map((groupId) => {
     const group = broker.groups.describe(groupId);

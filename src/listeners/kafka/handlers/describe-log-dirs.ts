@@ -4,12 +4,12 @@
  */
 import { asMillraceError } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
 import {
   type DescribeLogDirsRequest,
   type DescribeLogDirsResponse,
   describeLogDirs,
-  ERROR_CODES,
-} from '../../../wire/index.ts';
+} from '../../../wire/messages/describe-log-dirs.ts';
 import { distinct } from '../distinct.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
@@ -24,7 +24,7 @@ interface Wanted {
   readonly indexes: ReadonlySet<number> | undefined;
 }
 
-export const handleDescribeLogDirs = handler(describeLogDirs, [1, 4], async (request, { broker }) => {
+export const handle = handler(describeLogDirs, async (request, { broker }) => {
   const logDir = broker.directory;
   try {
     return { errorCode: ERROR_CODES.NONE, results: [await describe(request, broker)] };

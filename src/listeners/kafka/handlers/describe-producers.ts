@@ -1,6 +1,7 @@
 /** DescribeProducers 0: who wrote to a partition with a producer id, and since when a transaction is open (KIP-664). */
 import type { Partition } from '../../../store/partition.ts';
-import { describeProducers, ERROR_CODES } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { describeProducers } from '../../../wire/messages/describe-producers.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
 import { findPartition } from '../topic-lookup.ts';
@@ -8,7 +9,7 @@ import { findPartition } from '../topic-lookup.ts';
 /** One coordinator, always the same. */
 const COORDINATOR_EPOCH = 0;
 
-export const handleDescribeProducers = handler(describeProducers, [0, 0], (request, { broker }) => ({
+export const handle = handler(describeProducers, (request, { broker }) => ({
   topics: request.topics.map(({ name, partitionIndexes }) => ({
     name,
     partitions: partitionIndexes.map((partitionIndex) => {

@@ -6,13 +6,13 @@ import type { Broker } from '../../../broker/broker.ts';
 import { LEADER_EPOCH } from '../../../broker/produce.ts';
 import type { Topic } from '../../../broker/topic.ts';
 import { tryFoldTopicName } from '../../../model/topic-name.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
 import {
   type DescribeTopicPartitionsRequest,
   type DescribeTopicPartitionsResponse,
   describeTopicPartitions,
-  ERROR_CODES,
-  ZERO_UUID,
-} from '../../../wire/index.ts';
+} from '../../../wire/messages/describe-topic-partitions.ts';
+import { ZERO_UUID } from '../../../wire/reader.ts';
 import { distinct } from '../distinct.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
@@ -24,7 +24,7 @@ type Cursor = NonNullable<DescribeTopicPartitionsRequest['cursor']>;
 /** `max.request.partition.size.limit`: partitions of one page, Kafka's default. */
 const MAX_PAGE = 2000;
 
-export const handleDescribeTopicPartitions = handler(describeTopicPartitions, [0, 0], (request, { broker }) => {
+export const handle = handler(describeTopicPartitions, (request, { broker }) => {
   const asked = distinct(request.topics, ({ name }) => name).map(({ name }) => name);
   const { cursor } = request;
   const all = asked.length === 0;

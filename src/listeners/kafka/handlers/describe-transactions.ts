@@ -1,11 +1,12 @@
 /** DescribeTransactions 0 (KIP-664). */
 import type { Broker } from '../../../broker/broker.ts';
-import { describeTransactions, ERROR_CODES } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { describeTransactions } from '../../../wire/messages/describe-transactions.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
 import { TRANSACTION_STATES } from '../transaction-facts.ts';
 
-export const handleDescribeTransactions = handler(describeTransactions, [0, 0], (request, { broker }) => ({
+export const handle = handler(describeTransactions, (request, { broker }) => ({
   transactionStates: request.transactionalIds.map((transactionalId) => describe(transactionalId, broker)),
 }));
 

@@ -1,6 +1,11 @@
 /** ElectLeaders 0-2: every partition has its one possible leader, so no election is ever needed. */
 import type { Broker } from '../../../broker/broker.ts';
-import { type ElectLeadersRequest, type ElectLeadersResponse, ERROR_CODES, electLeaders } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import {
+  type ElectLeadersRequest,
+  type ElectLeadersResponse,
+  electLeaders,
+} from '../../../wire/messages/elect-leaders.ts';
 import { distinct } from '../distinct.ts';
 import { handler } from '../handler.ts';
 import { findTopic } from '../topic-lookup.ts';
@@ -10,7 +15,7 @@ type Asked = NonNullable<ElectLeadersRequest['topicPartitions']>[number];
 
 const UNCLEAN = 1;
 
-export const handleElectLeaders = handler(electLeaders, [0, 2], ({ electionType, topicPartitions }, { broker }) => {
+export const handle = handler(electLeaders, ({ electionType, topicPartitions }, { broker }) => {
   if (electionType < 0 || electionType > UNCLEAN) {
     return { errorCode: ERROR_CODES.INVALID_REQUEST, replicaElectionResults: [] };
   }

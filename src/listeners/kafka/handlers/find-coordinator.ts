@@ -1,5 +1,6 @@
 /** FindCoordinator 0-6: always this broker, for groups and transactions. Share groups are refused in words. */
-import { ERROR_CODES, findCoordinator } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { findCoordinator } from '../../../wire/messages/find-coordinator.ts';
 import { type Call, handler } from '../handler.ts';
 
 const GROUP = 0;
@@ -13,7 +14,7 @@ interface Coordinator {
   readonly errorMessage: string | null;
 }
 
-export const handleFindCoordinator = handler(findCoordinator, [0, 6], (request, call) => {
+export const handle = handler(findCoordinator, (request, call) => {
   const coordinator = find(request.keyType, call);
   if (call.version < 4) return coordinator;
   return { coordinators: request.coordinatorKeys.map((key) => ({ key, ...coordinator })) };

@@ -1,6 +1,9 @@
 /** IncrementalAlterConfigs 0-1: sets and deletes single settings, and changes elements of those that are lists. */
 import type { ConfigChange } from '../../../broker/topic-config.ts';
-import { type IncrementalAlterConfigsRequest, incrementalAlterConfigs } from '../../../wire/index.ts';
+import {
+  type IncrementalAlterConfigsRequest,
+  incrementalAlterConfigs,
+} from '../../../wire/messages/incremental-alter-configs.ts';
 import { changeConfig, refusalOf, repeatedResources } from '../change-config.ts';
 import { handler } from '../handler.ts';
 
@@ -9,7 +12,7 @@ type AskedChange = IncrementalAlterConfigsRequest['resources'][number]['configs'
 /** By operation number (KIP-339). */
 const OPERATIONS: readonly ConfigChange['op'][] = ['set', 'delete', 'append', 'subtract'];
 
-export const handleIncrementalAlterConfigs = handler(incrementalAlterConfigs, [0, 1], async (request, { broker }) => {
+export const handle = handler(incrementalAlterConfigs, async (request, { broker }) => {
   const { validateOnly, resources } = request;
   const repeated = repeatedResources(resources);
   const responses = await Promise.all(

@@ -3,11 +3,12 @@
  * next epoch, which fences whoever had it before. A transaction left open is aborted, and the client asked to try again.
  */
 import { asMillraceError, type ErrorCode } from '../../../base/errors.ts';
-import { ERROR_CODES, initProducerId } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { initProducerId } from '../../../wire/messages/init-producer-id.ts';
 import { handler } from '../handler.ts';
 import { KNOWN_SINCE, transactionError } from '../transaction-facts.ts';
 
-export const handleInitProducerId = handler(initProducerId, [0, 5], async (request, { broker, version }) => {
+export const handle = handler(initProducerId, async (request, { broker, version }) => {
   const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request;
   const refused = (code: ErrorCode) => ({
     errorCode: transactionError(code, version, KNOWN_SINCE.initProducerId),

@@ -1,7 +1,6 @@
 /** JoinGroup 0-9: parks until the group's next generation is formed. */
-
 import type { JoinAnswer } from '../../../broker/groups/api.ts';
-import { type JoinGroupRequest, joinGroup } from '../../../wire/index.ts';
+import { type JoinGroupRequest, joinGroup } from '../../../wire/messages/join-group.ts';
 import { kafkaError } from '../error-codes.ts';
 import { type Call, handler } from '../handler.ts';
 
@@ -9,7 +8,7 @@ const MEMBER_ID_REQUIRED_VERSION = 4;
 const NULL_PROTOCOL_VERSION = 7;
 const SKIP_ASSIGNMENT_VERSION = 9;
 
-export const handleJoinGroup = handler(joinGroup, [0, 9], async (request, call) => {
+export const handle = handler(joinGroup, async (request, call) => {
   const answer = await join(request, call);
   if (answer.error !== undefined) {
     return {

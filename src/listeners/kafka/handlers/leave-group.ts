@@ -1,11 +1,11 @@
 /** LeaveGroup 0-5: one member up to version 2, several from 3 on. */
-import { leaveGroup } from '../../../wire/index.ts';
+import { leaveGroup } from '../../../wire/messages/leave-group.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
 
 const SEVERAL_MEMBERS_VERSION = 3;
 
-export const handleLeaveGroup = handler(leaveGroup, [0, 5], async (request, { broker, version }) => {
+export const handle = handler(leaveGroup, async (request, { broker, version }) => {
   const { groupId } = request;
   const isSingle = version < SEVERAL_MEMBERS_VERSION;
   const members = isSingle

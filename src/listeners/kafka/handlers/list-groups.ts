@@ -1,9 +1,10 @@
 /** ListGroups 0-5: by state and by type (classic, or consumer for the protocol of KIP-848). */
-import { ERROR_CODES, listGroups } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { listGroups } from '../../../wire/messages/list-groups.ts';
 import { GROUP_STATES } from '../group-states.ts';
 import { handler } from '../handler.ts';
 
-export const handleListGroups = handler(listGroups, [0, 5], (request, { broker }) => {
+export const handle = handler(listGroups, (request, { broker }) => {
   const states = lowerCase(request.statesFilter);
   const types = lowerCase(request.typesFilter);
   const groups = broker.groups.list().map(({ groupId, type, protocolType, phase }) => ({

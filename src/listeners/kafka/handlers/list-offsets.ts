@@ -6,7 +6,8 @@ import { asMillraceError, type ErrorCode } from '../../../base/errors.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import { LEADER_EPOCH } from '../../../broker/produce.ts';
 import type { Partition } from '../../../store/partition.ts';
-import { ERROR_CODES, type ListOffsetsRequest, type ListOffsetsResponse, listOffsets } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { type ListOffsetsRequest, type ListOffsetsResponse, listOffsets } from '../../../wire/messages/list-offsets.ts';
 import { kafkaError } from '../error-codes.ts';
 import { handler } from '../handler.ts';
 import { leaderEpochError } from '../leader-epoch.ts';
@@ -30,7 +31,7 @@ const SINCE: Readonly<Record<number, number>> = {
   [EARLIEST_PENDING_UPLOAD]: 11,
 };
 
-export const handleListOffsets = handler(listOffsets, [1, 11], async (request, { broker, version }) => {
+export const handle = handler(listOffsets, async (request, { broker, version }) => {
   const readCommitted = request.isolationLevel === 1;
   const topics = [];
   for (const { name, partitions } of request.topics) {

@@ -4,13 +4,14 @@
  */
 import { RegexError } from '../../../broker/groups/consumer/regex-program.ts';
 import { TopicRegex } from '../../../broker/groups/consumer/topic-regex.ts';
-import { ERROR_CODES, listTransactions } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { listTransactions } from '../../../wire/messages/list-transactions.ts';
 import { handler } from '../handler.ts';
 import { TRANSACTION_STATES, UNSEEN_STATES } from '../transaction-facts.ts';
 
 const KNOWN_STATES: ReadonlySet<string> = new Set([...Object.values(TRANSACTION_STATES), ...UNSEEN_STATES]);
 
-export const handleListTransactions = handler(listTransactions, [0, 2], (request, { broker }) => {
+export const handle = handler(listTransactions, (request, { broker }) => {
   const { stateFilters, producerIdFilters, durationFilter, transactionalIdPattern } = request;
   const pattern = parsePattern(transactionalIdPattern);
   if (pattern === 'invalid') {

@@ -7,7 +7,9 @@ import type { Broker } from '../../../broker/broker.ts';
 import { LEADER_EPOCH } from '../../../broker/produce.ts';
 import type { Topic } from '../../../broker/topic.ts';
 import { tryFoldTopicName } from '../../../model/topic-name.ts';
-import { ERROR_CODES, type MetadataRequest, type MetadataResponse, metadata, ZERO_UUID } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { type MetadataRequest, type MetadataResponse, metadata } from '../../../wire/messages/metadata.ts';
+import { ZERO_UUID } from '../../../wire/reader.ts';
 import { distinct } from '../distinct.ts';
 import { kafkaError } from '../error-codes.ts';
 import { type Call, handler } from '../handler.ts';
@@ -20,7 +22,7 @@ const NO_PARTITIONS: TopicAnswer['partitions'] = [];
 /** Creations of one request that wait for the journal together; more only fill its queue. */
 const CREATE_AT_ONCE = 256;
 
-export const handleMetadata = handler(metadata, [0, 13], (request, call) => {
+export const handle = handler(metadata, (request, call) => {
   const { broker, version, endpoint } = call;
   const view = new TopicView(broker, operations(request.includeTopicAuthorizedOperations, TOPIC_OPERATIONS));
   const topics = findTopics(request, call, view);

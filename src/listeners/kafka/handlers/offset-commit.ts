@@ -2,7 +2,7 @@
  * OffsetCommit 2-10: durable before it is answered. From 9 on the generation may be a member epoch, from 10 on topics are
  * named by their ids (KIP-848).
  */
-import { type OffsetCommitRequest, offsetCommit } from '../../../wire/index.ts';
+import { type OffsetCommitRequest, offsetCommit } from '../../../wire/messages/offset-commit.ts';
 import { kafkaError } from '../error-codes.ts';
 import { groupTopicName } from '../group-topic.ts';
 import { type Call, handler } from '../handler.ts';
@@ -13,7 +13,7 @@ type Asked = AskedTopic['partitions'][number];
 const MEMBER_EPOCH_VERSION = 9;
 const TOPIC_ID_VERSION = 10;
 
-export const handleOffsetCommit = handler(offsetCommit, [2, 10], async (request, call) => {
+export const handle = handler(offsetCommit, async (request, call) => {
   const known: { readonly asked: AskedTopic; readonly topic: string }[] = [];
   const unknown: AskedTopic[] = [];
   for (const asked of request.topics) {

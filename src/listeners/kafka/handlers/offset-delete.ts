@@ -1,10 +1,10 @@
 /** OffsetDelete 0: committed offsets of topics that no live member consumes. */
-import { offsetDelete } from '../../../wire/index.ts';
+import { offsetDelete } from '../../../wire/messages/offset-delete.ts';
 import { kafkaError } from '../error-codes.ts';
 import { groupTopicName } from '../group-topic.ts';
 import { handler } from '../handler.ts';
 
-export const handleOffsetDelete = handler(offsetDelete, [0, 0], async (request, { broker }) => {
+export const handle = handler(offsetDelete, async (request, { broker }) => {
   const answer = await broker.groups.deleteOffsets({
     groupId: request.groupId,
     topics: request.topics.map(({ name, partitions }) => ({

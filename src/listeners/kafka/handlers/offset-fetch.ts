@@ -3,7 +3,7 @@
  * named by their ids (KIP-848). With `requireStable`, offsets that an open transaction may still change are refused.
  */
 import type { OffsetFetchAnswer } from '../../../broker/groups/api.ts';
-import { type OffsetFetchRequest, offsetFetch } from '../../../wire/index.ts';
+import { type OffsetFetchRequest, offsetFetch } from '../../../wire/messages/offset-fetch.ts';
 import { kafkaError } from '../error-codes.ts';
 import { groupTopicName } from '../group-topic.ts';
 import { type Call, handler } from '../handler.ts';
@@ -30,7 +30,7 @@ interface AskedGroup {
 const SEVERAL_GROUPS_VERSION = 8;
 const TOPIC_ID_VERSION = 10;
 
-export const handleOffsetFetch = handler(offsetFetch, [1, 10], async (request, call) => {
+export const handle = handler(offsetFetch, async (request, call) => {
   if (call.version < SEVERAL_GROUPS_VERSION) {
     const { groupId, topics } = request;
     const asked = { groupId, memberId: null, memberEpoch: -1, topics };

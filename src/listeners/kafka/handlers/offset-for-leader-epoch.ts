@@ -2,14 +2,14 @@
  * OffsetForLeaderEpoch 2-4: leadership never changed, so epoch 0 ends where the partition ends. The end is the high
  * watermark: what lies behind it may still be lost in a crash, and a reader never saw it.
  */
-
 import { LEADER_EPOCH } from '../../../broker/produce.ts';
-import { ERROR_CODES, offsetForLeaderEpoch } from '../../../wire/index.ts';
+import { ERROR_CODES } from '../../../wire/error-codes.ts';
+import { offsetForLeaderEpoch } from '../../../wire/messages/offset-for-leader-epoch.ts';
 import { handler } from '../handler.ts';
 import { leaderEpochError } from '../leader-epoch.ts';
 import { findTopic } from '../topic-lookup.ts';
 
-export const handleOffsetForLeaderEpoch = handler(offsetForLeaderEpoch, [2, 4], (request, { broker }) => ({
+export const handle = handler(offsetForLeaderEpoch, (request, { broker }) => ({
   topics: request.topics.map(({ topic: name, partitions }) => {
     const topic = findTopic(broker, name);
     return {

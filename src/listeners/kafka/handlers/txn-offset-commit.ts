@@ -2,7 +2,7 @@
  * TxnOffsetCommit 0-5: offsets that become the group's when the transaction commits, and never when it aborts. With
  * version 5 the group joins the transaction by this, with no AddOffsetsToTxn before (KIP-890).
  */
-import { type TxnOffsetCommitRequest, txnOffsetCommit } from '../../../wire/index.ts';
+import { type TxnOffsetCommitRequest, txnOffsetCommit } from '../../../wire/messages/txn-offset-commit.ts';
 import { groupTopicName } from '../group-topic.ts';
 import { handler } from '../handler.ts';
 import { KNOWN_SINCE, transactionError } from '../transaction-facts.ts';
@@ -11,7 +11,7 @@ const JOINS_VERSION = 5;
 
 type Asked = TxnOffsetCommitRequest['topics'][number]['partitions'][number];
 
-export const handleTxnOffsetCommit = handler(txnOffsetCommit, [0, 5], async (request, { broker, version }) => {
+export const handle = handler(txnOffsetCommit, async (request, { broker, version }) => {
   const answer = await broker.transactions.commitOffsets({
     transactionalId: request.transactionalId,
     producerId: request.producerId,
