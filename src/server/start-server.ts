@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import { assert } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { Broker } from '../broker/broker.ts';
+import type { MasterKeys } from '../journal/encryption/master-keys.ts';
 import { NodeDisk } from '../journal/node-disk.ts';
 import { HttpCounters } from '../listeners/http/counters.ts';
 import { HttpListener } from '../listeners/http/listener.ts';
@@ -19,12 +20,10 @@ import { WebSocketListener } from '../listeners/ws/listener.ts';
 import { type Address, formatAddress, listenError } from './address.ts';
 import { type CloseStep, closeAll } from './close-all.ts';
 import type { ServerConfig } from './config.ts';
-import { readMasterKeys } from './encryption/master-key-source.ts';
 import { MeteredDisk } from './metered-disk.ts';
-import { bindAllMetrics } from './metrics/metric-tables.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { packageVersion } from './package-version.ts';
-import { tierStarter } from './tier/start-tier.ts';
+import type { TierStarter } from './tier/start-tier.ts';
 
 /** What whoever waits for the start need not wait for. */
 const METRICS_LOAD_DELAY_MS = 600;
@@ -59,8 +58,8 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
   const steps: CloseStep[] = [];
   try {
     const disk = new MeteredDisk(new NodeDisk(), clock);
-    const startTier = tierStarter({ directory, store: config.broker.tierStore });
-    const masterKeys = await readMasterKeys(config.broker.encryptionKeySource, process.env);
+    const startTier = await tierOf(directory, config.broker.tierStore);
+    const masterKeys = await masterKeysOf(config.broker.encryptionKeySource);
     const settings = config.broker;
     const broker = await Broker.open({ directory, disk, clock, logger, settings, startTier, masterKeys });
     steps.unshift({ name: 'broker', close: () => broker.close() });
@@ -81,7 +80,7 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
       http: counters,
       webSocket: webSockets,
     };
-    const metrics = new Metrics().add(bindAllMetrics(sources));
+    const metrics = new Metrics(async () => (await import('./metrics/metric-tables.ts')).bindAllMetrics(sources));
     const http = await listen('--http', [config.http], () =>
       HttpListener.start({
         broker,
@@ -114,6 +113,19 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     await closeAfterFailedStart(steps, logger);
     throw error;
   }
+}
+
+/** What only few brokers use is loaded where it is. */
+async function tierOf(directory: string, store: string): Promise<TierStarter | undefined> {
+  if (store === '') return undefined;
+  const { tierStarter } = await import('./tier/start-tier.ts');
+  return tierStarter({ directory, store });
+}
+
+async function masterKeysOf(source: string): Promise<MasterKeys | undefined> {
+  if (source === '') return undefined;
+  const { readMasterKeys } = await import('./encryption/master-key-source.ts');
+  return await readMasterKeys(source, process.env);
 }
 
 async function listen<T>(setting: string, addresses: readonly Address[], start: () => Promise<T>): Promise<T> {

@@ -9,14 +9,14 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { HttpListener } from '../http/listener.ts';
 import { PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { quotaClientOf } from '../http/quota.ts';
 import { isValidatorLoaded, loadValidator } from '../http/validator.ts';
-import { WebSocketConnection } from './connection.ts';
+import type { WebSocketConnection } from './connection.ts';
 import type { WebSocketContext } from './context.ts';
 import { WebSocketCounters } from './counters.ts';
 import { WEB_SOCKET_DEFAULTS, type WebSocketSettings } from './settings.ts';
@@ -33,7 +33,7 @@ export interface WebSocketListenerOptions {
 
 export class WebSocketListener {
   readonly counters: WebSocketCounters;
-  readonly #server: WebSocketServer;
+  #server: WebSocketServer | undefined;
   readonly #context: WebSocketContext;
   readonly #connections = new Set<WebSocketConnection>();
   #stopped: Promise<void> | undefined;
@@ -47,13 +47,6 @@ export class WebSocketListener {
     const settings: WebSocketSettings = { ...WEB_SOCKET_DEFAULTS, ...options.settings };
     this.counters = options.counters ?? new WebSocketCounters();
     this.#context = { http: http.context, clock: options.clock, settings, counters: this.counters };
-    this.#server = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      // What is compressed costs a core and memory of its own; records are compressed in their batches.
-      perMessageDeflate: false,
-      maxPayload: settings.maxMessageBytes,
-    });
     http.server.on('upgrade', (request, socket, head) => {
       this.#upgrade(request, socket, head).catch(() => socket.destroy());
     });
@@ -82,6 +75,8 @@ export class WebSocketListener {
     socket.on('error', () => undefined);
     // Messages are checked where there is nothing to wait for; right after a start the validator may not be there yet.
     if (!isValidatorLoaded()) await loadValidator();
+    // The library and all that a connection needs come with the first one, too.
+    const { openWebSockets, WebSocketConnection: Connection } = await import('./accepted.ts');
     const url = new URL(request.url ?? '/', 'http://localhost');
     const refusal = this.#refusal(request, url.pathname);
     if (refusal !== undefined) {
@@ -93,13 +88,13 @@ export class WebSocketListener {
     const named = url.searchParams.get('clientId') ?? undefined;
     this.#context.http.counters.sockets.get(request.socket)?.upgraded(request, named);
     const quotaClient = named ?? quotaClientOf(request);
+    this.#server ??= openWebSockets(this.#context.settings);
     this.#server.handleUpgrade(request, socket, head, (webSocket) =>
-      this.#opened(webSocket, url.searchParams, quotaClient),
+      this.#opened(new Connection(webSocket, this.#context, quotaClient), webSocket, url.searchParams),
     );
   }
 
-  #opened(socket: WebSocket, query: URLSearchParams, quotaClient: string): void {
-    const connection = new WebSocketConnection(socket, this.#context, quotaClient);
+  #opened(connection: WebSocketConnection, socket: WebSocket, query: URLSearchParams): void {
     this.#connections.add(connection);
     this.counters.connections += 1;
     socket.once('close', () => {

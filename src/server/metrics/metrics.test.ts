@@ -76,7 +76,7 @@ test('every metric has a value while a broker works', { timeout: 60_000 }, async
       http,
       webSocket: new WebSocketCounters(),
     };
-    const metrics = new Metrics().add(bindAllMetrics(sources));
+    const metrics = new Metrics(() => Promise.resolve(bindAllMetrics(sources)));
     const topic = await broker.topics.create({ name: 'metered', partitions: 2 });
     await produce(broker, topic, 0, batchOf(['a', 'b', 'c']));
     const anew = { producerId: -1, producerEpoch: -1 };

@@ -54,17 +54,12 @@ export function bindMetrics<S>(definitions: readonly MetricDefinition<S>[], sour
 
 /** All metrics of one server in one registry of its own, so that several servers in a process do not meet. */
 export class Metrics {
-  readonly #metrics = new Map<string, BoundMetric>();
+  readonly #bound: () => Promise<readonly BoundMetric[]>;
   #registry: Promise<Registry> | undefined;
 
-  /** Before the registry is made. */
-  add(metrics: readonly BoundMetric[]): this {
-    assert(this.#registry === undefined, 'metrics are added before they are read');
-    for (const metric of metrics) {
-      assert(!this.#metrics.has(metric.name), `a metric has one source: ${metric.name}`);
-      this.#metrics.set(metric.name, metric);
-    }
-    return this;
+  /** @param bound asked once, when the registry is made. Names are unique. */
+  constructor(bound: () => Promise<readonly BoundMetric[]>) {
+    this.#bound = bound;
   }
 
   /**
@@ -72,7 +67,7 @@ export class Metrics {
    * here. Its library takes 30 ms to load, so that a start does it when it is done, and `render` at the latest.
    */
   load(): Promise<Registry> {
-    return (this.#registry ??= makeRegistry([...this.#metrics.values()]));
+    return (this.#registry ??= makeRegistry(this.#bound));
   }
 
   /** Prometheus text format 0.0.4. */
@@ -82,12 +77,13 @@ export class Metrics {
   }
 }
 
-async function makeRegistry(metrics: readonly BoundMetric[]): Promise<Registry> {
+async function makeRegistry(bound: () => Promise<readonly BoundMetric[]>): Promise<Registry> {
   const { collectDefaultMetrics, Registry } = await import('@prometheus-io/client');
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  for (const metric of metrics) {
+  for (const metric of await bound()) {
     const { name, help, type } = metric;
+    assert(registry.getSingleMetric(name) === undefined, `a metric has one source: ${name}`);
     // The registry takes anything that answers `get`; its types name only its own classes.
     const readable = { name, help, type, get: () => Promise.resolve({ name, help, type, values: metric.values() }) };
     registry.registerMetric(readable as unknown as Metric<string>);

@@ -16,13 +16,11 @@ export interface TierPlace {
   readonly store: string;
 }
 
-/**
- * How the broker starts its tier worker; undefined where `tier.store` is empty.
- *
- * @throws CONFIG_INVALID where it is no place of an object store.
- */
-export function tierStarter(place: TierPlace): ((keys: readonly DataKey[] | undefined) => TierWorker) | undefined {
-  if (place.store === '') return undefined;
+/** How the broker starts its tier worker. @param keys undefined: nothing is encrypted. */
+export type TierStarter = (keys: readonly DataKey[] | undefined) => TierWorker;
+
+/** @throws CONFIG_INVALID where `tier.store` is no place of an object store. */
+export function tierStarter(place: TierPlace): TierStarter {
   openStore(place.store, systemClock, process.env);
   return (keys) => {
     const start: TierWorkerStart = { ...place, keys };
