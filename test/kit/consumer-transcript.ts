@@ -140,7 +140,8 @@ class Conversation {
       requireMemberId: !parts.isVersion0,
       ...parts,
     };
-    void this.#world.coordinator.consumerHeartbeat(request).then((answer) => this.#answered(name, member, answer));
+    const answer = this.#world.coordinator.consumerHeartbeat(request);
+    void Promise.resolve(answer).then((told) => this.#answered(name, member, told));
   }
 
   #answered(name: string, asked: Member, answer: ConsumerHeartbeatAnswer): void {

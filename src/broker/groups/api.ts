@@ -334,8 +334,8 @@ export interface Groups {
   commitOffsets(request: OffsetCommitRequest): Promise<OffsetCommitAnswer>;
   fetchOffsets(request: OffsetFetchRequest): Promise<OffsetFetchAnswer>;
   deleteOffsets(request: DeleteOffsetsRequest): Promise<DeleteOffsetsAnswer>;
-  /** One heartbeat of a member of the new protocol; durable when it is answered. */
-  consumerHeartbeat(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer>;
+  /** One heartbeat of a member of the new protocol; durable when it is answered: at once, where nothing follows from it. */
+  consumerHeartbeat(request: ConsumerHeartbeatRequest): ConsumerHeartbeatAnswer | Promise<ConsumerHeartbeatAnswer>;
   /** Of the moment, for people: a phase is not a promise. Undefined: no such classic group. */
   describe(groupId: string): GroupDescription | undefined;
   /** The same for groups of the new protocol. */

@@ -189,9 +189,13 @@ export class GroupCoordinator implements Groups, TransactionalGroups {
     return { error: undefined, members: answers };
   }
 
-  async consumerHeartbeat(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer> {
+  consumerHeartbeat(request: ConsumerHeartbeatRequest): ConsumerHeartbeatAnswer | Promise<ConsumerHeartbeatAnswer> {
     const refusal = this.#refuse(request.groupId) ?? this.#refuseChangeOfType(request);
     if (refusal !== undefined) return { error: refusal, message: CONSUMER_REFUSALS[refusal] ?? refusal };
+    return this.#consumers.steady(request) ?? this.#tryHeartbeat(request);
+  }
+
+  async #tryHeartbeat(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer> {
     const answer = await this.#tryJournal('heartbeat', () => this.#consumers.heartbeat(request));
     const unavailable = 'BROKER_COORDINATOR_UNAVAILABLE';
     return answer?.value ?? { error: unavailable, message: CONSUMER_REFUSALS[unavailable] ?? '' };

@@ -84,6 +84,7 @@ export class ConsumerGroup {
   /** Topic id to owner by partition: whoever has it assigned, or has not given it up yet. */
   readonly #owners = new Map<string, (string | undefined)[]>();
   #sizeBytes = 0;
+  #regexCount = 0;
 
   /** @param epoch of the classic group of this id that was there before, so that no number is used twice. */
   constructor(groupId: string, epoch: number) {
@@ -99,6 +100,11 @@ export class ConsumerGroup {
   /** Approximate memory. */
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /** Members that are subscribed by a regular expression. */
+  get regexCount(): number {
+    return this.#regexCount;
   }
 
   /** In order of joining. */
@@ -146,6 +152,7 @@ export class ConsumerGroup {
     const member = this.#members.get(memberId);
     if (member === undefined) return;
     this.#sizeBytes -= memberBytes(member, this.target(memberId));
+    if (member.regex !== null) this.#regexCount -= 1;
     this.#release(member);
     this.#members.delete(memberId);
     this.#targets.delete(memberId);
@@ -158,6 +165,7 @@ export class ConsumerGroup {
     const before = this.#members.get(memberId);
     if (before !== undefined) {
       this.#sizeBytes -= memberBytes(before, this.target(memberId));
+      if (before.regex !== null) this.#regexCount -= 1;
       this.#release(before);
       if (before.instanceId !== null) this.#byInstance.delete(before.instanceId);
     }
@@ -170,6 +178,7 @@ export class ConsumerGroup {
     if (target !== undefined) this.#targets.set(memberId, target);
     this.#take(member);
     this.#sizeBytes += memberBytes(member, this.target(memberId));
+    if (member.regex !== null) this.#regexCount += 1;
   }
 
   #take({ memberId, assigned, revoking }: ConsumerMember): void {

@@ -13,9 +13,13 @@ import { it } from 'node:test';
 import { GroupWorld, topicIdOf } from '../../../../test/kit/group-transcript.ts';
 import * as fc from '../../../../test/kit/properties.ts';
 import type { ConsumerHeartbeatAnswer, ConsumerHeartbeatRequest } from './api.ts';
+import { decideHeartbeat, isSteady } from './decide-heartbeat.ts';
 import { filterPartitions, hasPartition, isSubset, NO_PARTITIONS, type PartitionSet, unite } from './partition-set.ts';
 
 const TOPICS = ['t', 'u', 'v'];
+
+/** Of all runs. */
+let steadyBeats = 0;
 
 type Step =
   | { readonly kind: 'beat'; readonly client: number; readonly revokes: boolean; readonly lost: boolean }
@@ -35,6 +39,8 @@ class Client {
   owned: PartitionSet = NO_PARTITIONS;
   /** What it was told to have. */
   told: PartitionSet = NO_PARTITIONS;
+  /** What it last said that it owns: said again only when it has changed. */
+  said: PartitionSet | undefined;
   topics: readonly string[] = ['t'];
   joined = false;
   /** The next heartbeat says everything: the answer to the last was lost, or it has not joined. */
@@ -55,6 +61,7 @@ class Client {
     this.epoch = 0;
     this.owned = NO_PARTITIONS;
     this.told = NO_PARTITIONS;
+    this.said = undefined;
     this.unsure = true;
   }
 }
@@ -132,9 +139,11 @@ class Simulation {
       topics: everything ? client.topics : null,
       regex: null,
       assignor: null,
-      owned: isJoin ? NO_PARTITIONS : says,
+      owned: isJoin ? NO_PARTITIONS : !everything && client.said === says ? null : says,
       requireMemberId: true,
     };
+    client.said = says;
+    this.#checkSteady(request);
     const { memberId } = client;
     let answered = false;
     const told = (answer: ConsumerHeartbeatAnswer): void => {
@@ -142,13 +151,32 @@ class Simulation {
       answered = true;
       this.#told(client, answer);
     };
-    void this.world.coordinator.consumerHeartbeat(request).then(told);
+    void Promise.resolve(this.world.coordinator.consumerHeartbeat(request)).then(told);
     await turns();
     if (!answered && this.world.journal.mode === 'manual') {
       this.world.journal.flush();
       await turns();
     }
     if (!answered) client.unsure = true;
+  }
+
+  /** What is answered without a look at the rest of the group is what the look would have come to. */
+  #checkSteady(request: ConsumerHeartbeatRequest): void {
+    const group = this.#group;
+    if (group === undefined || !isSteady(group, request)) return;
+    steadyBeats += 1;
+    const { answer, change } = decideHeartbeat(group, request, {
+      topics: { find: () => assert.fail('looks for topics'), matches: () => assert.fail('looks for topics') },
+      topicsChanged: false,
+      now: 1,
+      maxSize: 100,
+      maxRebalanceTimeoutMs: 60_000,
+      heartbeatIntervalMs: 5_000,
+      waitingIntervalMs: 500,
+    });
+    const { memberId, epoch } = request;
+    assert.equal(change, undefined);
+    assert.deepEqual(answer, { error: undefined, memberId, epoch, intervalMs: 5_000, assigned: undefined });
   }
 
   #told(client: Client, answer: ConsumerHeartbeatAnswer): void {
@@ -278,4 +306,5 @@ it('no two members consume a partition, and the group settles', { timeout: 120_0
     }),
     { numRuns: 150 },
   );
+  assert.ok(steadyBeats > 0, 'no heartbeat was steady');
 });

@@ -23,7 +23,14 @@ import type {
 } from './api.ts';
 import { encodeGroupChange } from './consumer-commands.ts';
 import { ConsumerGroup, type GroupChange, subscriptionBytes } from './consumer-group.ts';
-import { type Decision, decideHeartbeat, decideRemoval, refuseRequest, type TopicView } from './decide-heartbeat.ts';
+import {
+  type Decision,
+  decideHeartbeat,
+  decideRemoval,
+  isSteady,
+  refuseRequest,
+  type TopicView,
+} from './decide-heartbeat.ts';
 import type { PartitionSet } from './partition-set.ts';
 import { RegexMatches, type TopicNames } from './regex-matches.ts';
 import { RegexError } from './regex-program.ts';
@@ -94,6 +101,22 @@ export class ConsumerGroups {
     }
   }
 
+  /**
+   * The answer to a heartbeat from which nothing follows; undefined: `heartbeat` must be asked. Members send nearly nothing
+   * else, so it is found without a promise, and without a look at the other members.
+   */
+  steady(request: ConsumerHeartbeatRequest): ConsumerHeartbeatAnswer | undefined {
+    const { groupId, memberId, epoch } = request;
+    const group = this.#group(groupId);
+    if (group === undefined || group.regexCount > 0 || this.#undurable.has(groupId)) return undefined;
+    if (this.#seenTopics.get(groupId) !== this.#options.topics.version || this.#options.isClassic(groupId)) {
+      return undefined;
+    }
+    if (!isSteady(group, request)) return undefined;
+    this.#renew(groupId, memberId);
+    return { error: undefined, memberId, epoch, intervalMs: this.#intervalMs(), assigned: undefined };
+  }
+
   /** @throws what the journal refuses with; whether the heartbeat counted may then be unknown. */
   async heartbeat(asked: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer> {
     const refusal = refuseRequest(asked) ?? this.#refuseSize(asked);
@@ -106,7 +129,9 @@ export class ConsumerGroups {
       return { error: 'BROKER_TOPIC_REGEX_INVALID', message: `SubscribedTopicRegex cannot be used: ${error.message}.` };
     }
     const answer = this.#unchanged(request) ?? (await this.#transact(request));
-    if (answer.error === undefined && request.epoch >= 0) this.#renew(request.groupId, answer.memberId);
+    const { groupId, epoch } = request;
+    const isMember = answer.error === undefined && this.#group(groupId)?.member(answer.memberId) !== undefined;
+    if (isMember && epoch >= 0) this.#renew(groupId, answer.memberId);
     return answer;
   }
 
@@ -333,23 +358,22 @@ export class ConsumerGroups {
   }
 
   #renew(groupId: string, memberId: string): void {
-    if (this.#group(groupId)?.member(memberId) === undefined) return;
     this.#obtainTimers(groupId, memberId).session.set(this.#options.settings.consumerSessionTimeoutMs);
   }
 
   #obtainTimers(groupId: string, memberId: string): MemberTimers {
     const { deadlines } = this.#options;
-    const ofGroup = this.#timers.get(groupId) ?? new Map<string, MemberTimers>();
+    const known = this.#timers.get(groupId);
+    const knownTimers = known?.get(memberId);
+    if (knownTimers !== undefined) return knownTimers;
+    const ofGroup = known ?? new Map<string, MemberTimers>();
     this.#timers.set(groupId, ofGroup);
-    let timers = ofGroup.get(memberId);
-    if (timers === undefined) {
-      timers = {
-        session: deadlines.create(() => this.#expire(groupId, memberId, 'a session ended')),
-        revocation: deadlines.create(() => this.#expire(groupId, memberId, 'partitions were not given up in time')),
-      };
-      ofGroup.set(memberId, timers);
-      this.#memberCount += 1;
-    }
+    const timers = {
+      session: deadlines.create(() => this.#expire(groupId, memberId, 'a session ended')),
+      revocation: deadlines.create(() => this.#expire(groupId, memberId, 'partitions were not given up in time')),
+    };
+    ofGroup.set(memberId, timers);
+    this.#memberCount += 1;
     return timers;
   }
 

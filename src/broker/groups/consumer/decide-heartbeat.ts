@@ -89,6 +89,30 @@ export function decideHeartbeat(
   return new Heartbeat(group, request, context, found).decide();
 }
 
+/**
+ * Whether a heartbeat says nothing that the group does not know, of a member that has all it shall have. Nearly all are so:
+ * `decideHeartbeat` would store nothing and tell the member its epoch, so long as the topics are those the group has seen.
+ */
+export function isSteady(group: ConsumerGroup, request: ConsumerHeartbeatRequest): boolean {
+  const member = group.member(request.memberId);
+  if (member === undefined || request.epoch !== member.epoch || !isReconciled(member, group.targetEpoch)) return false;
+  const isSilent = request.owned === null && request.topics === null && request.regex === null;
+  return isSilent && group.epoch === group.targetEpoch && isAsKnown(member, request);
+}
+
+/** What a member may say again with each heartbeat. */
+function isAsKnown(member: ConsumerMember, request: ConsumerHeartbeatRequest): boolean {
+  const { instanceId, rackId, assignor, rebalanceTimeoutMs, clientId, clientHost } = request;
+  return (
+    (instanceId === null || instanceId === member.instanceId) &&
+    (rackId === null || rackId === member.rackId) &&
+    (assignor === null || assignor === member.assignor) &&
+    (rebalanceTimeoutMs < 0 || rebalanceTimeoutMs === member.rebalanceTimeoutMs) &&
+    clientId === member.clientId &&
+    clientHost === member.clientHost
+  );
+}
+
 /** A member goes because it is silent, or does not give up what it shall. */
 export function decideRemoval(group: ConsumerGroup, memberId: string, now: number): GroupChange {
   return {

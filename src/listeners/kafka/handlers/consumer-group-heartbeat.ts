@@ -1,4 +1,5 @@
 /** ConsumerGroupHeartbeat 0-1: durable before it is answered. */
+import type { ConsumerHeartbeatAnswer } from '../../../broker/groups/consumer/api.ts';
 import { partitionSet } from '../../../broker/groups/consumer/partition-set.ts';
 import {
   type ConsumerGroupHeartbeatRequest,
@@ -11,8 +12,12 @@ import { type Call, handler } from '../handler.ts';
 /** From here on clients make their member ids themselves (KIP-1082). */
 const OWN_MEMBER_ID_VERSION = 1;
 
-export const handle = handler(consumerGroupHeartbeat, async (request, call) => {
-  const answer = await call.broker.groups.consumerHeartbeat(toHeartbeat(request, call));
+export const handle = handler(consumerGroupHeartbeat, (request, call) => {
+  const answer = call.broker.groups.consumerHeartbeat(toHeartbeat(request, call));
+  return answer instanceof Promise ? answer.then(toResponse) : toResponse(answer);
+});
+
+function toResponse(answer: ConsumerHeartbeatAnswer) {
   if (answer.error !== undefined) {
     return { errorCode: kafkaError(answer.error), errorMessage: answer.message, assignment: null };
   }
@@ -25,7 +30,7 @@ export const handle = handler(consumerGroupHeartbeat, async (request, call) => {
     heartbeatIntervalMs: intervalMs,
     assignment: assigned === undefined ? null : { topicPartitions },
   };
-});
+}
 
 function toHeartbeat(request: ConsumerGroupHeartbeatRequest, { version, clientId, clientHost }: Call) {
   const { groupId, memberId, instanceId, rackId, rebalanceTimeoutMs } = request;
