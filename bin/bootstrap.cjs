@@ -6,13 +6,12 @@
  *      and the same script runs again under it. Standard streams, signals and the exit code pass through.
  *   3. The program is imported: the sources in a checkout, dist/ in a published package.
  *
- * Plain old CommonJS that parses on Node.js 12 and later: it must run in order to say what is too old.
+ * Plain old CommonJS that parses on Node.js 12 and later: it must run in order to say what is too old. Modules of Node.js
+ * that a usual start does without are loaded where they are needed: each costs every command milliseconds.
  * All messages go to stderr, because stdout belongs to the program.
  */
 'use strict';
 
-const childProcess = require('child_process');
-const crypto = require('crypto');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
@@ -41,7 +40,7 @@ function run(options) {
   const published = !fs.existsSync(path.join(ROOT, 'src'));
   try {
     if (published) requireNewNode();
-    else if (installAll()) return runUnderRuntime(options.script);
+    else if (process.env[WRAPPED] === undefined && installAll()) return runUnderRuntime(options.script);
   } catch (error) {
     return fail(error);
   }
@@ -131,13 +130,16 @@ function installAll() {
 }
 
 function stampFile() {
-  return path.join(ROOT, 'node_modules', '.millrace-stamp');
+  return path.join(ROOT, 'node_modules', '.millrace-installed');
 }
 
-/** Names what node_modules must hold: the lock file, and the platform that optional packages were chosen for. */
+/**
+ * What node_modules must hold: the platform that optional packages were chosen for, and the lock file. All of its text,
+ * because to hash it takes loading the module for that, a hundred times as long as to read and compare it.
+ */
 function wantedStamp() {
-  const lock = fs.readFileSync(path.join(ROOT, 'package-lock.json'));
-  return crypto.createHash('sha256').update(lock).digest('hex') + ' ' + process.platform + ' ' + process.arch;
+  const lock = fs.readFileSync(path.join(ROOT, 'package-lock.json'), 'utf8');
+  return process.platform + ' ' + process.arch + '\n' + lock;
 }
 
 function dependenciesReady() {
@@ -206,7 +208,7 @@ function npm(args, what) {
   const viaNode = script !== undefined && path.basename(script) === 'npm-cli.js';
   const onWindows = process.platform === 'win32';
   const command = viaNode ? process.execPath : onWindows ? 'npm.cmd' : 'npm';
-  const result = childProcess.spawnSync(command, viaNode ? [script].concat(args) : args, {
+  const result = require('child_process').spawnSync(command, viaNode ? [script].concat(args) : args, {
     cwd: ROOT,
     stdio: ['ignore', 2, 2],
     shell: !viaNode && onWindows,
@@ -294,7 +296,7 @@ function runUnderRuntime(script) {
   const env = Object.assign({}, process.env);
   env[WRAPPED] = '1';
   env.PATH = path.dirname(binary) + path.delimiter + (env.PATH || '');
-  const child = childProcess.spawn(binary, [script].concat(process.argv.slice(2)), {
+  const child = require('child_process').spawn(binary, [script].concat(process.argv.slice(2)), {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     detached: process.platform !== 'win32',
     env: env,
