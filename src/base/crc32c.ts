@@ -11,23 +11,22 @@ export type Crc32c = (bytes: Uint8Array, seed?: number) => number;
 
 const POLYNOMIAL = 0x82f63b78;
 
-function buildTables(): Uint32Array {
-  const tables = new Uint32Array(8 * 256);
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-    tables[byte] = crc >>> 0;
+/** Signed, because numbers beyond 2^31 are objects while code is cold: a start needs the tables, and builds them cold. */
+function buildTables(): Int32Array {
+  const tables = new Int32Array(8 * 256);
+  // The CRC of a byte is that of its bits combined; a byte with one bit is one step before that with the next lower.
+  for (let bit = 128, crc = 1; bit > 0; bit >>= 1) {
+    crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
+    for (let above = 0; above < 256; above += 2 * bit) tables[above + bit] = (tables[above] as number) ^ crc;
   }
-  for (let slice = 1; slice < 8; slice++) {
-    for (let byte = 0; byte < 256; byte++) {
-      const before = tables[(slice - 1) * 256 + byte] as number;
-      tables[slice * 256 + byte] = ((before >>> 8) ^ (tables[before & 255] as number)) >>> 0;
-    }
+  for (let i = 0; i < 7 * 256; i++) {
+    const before = tables[i] as number;
+    tables[256 + i] = (before >>> 8) ^ (tables[before & 255] as number);
   }
   return tables;
 }
 
-let tables: Uint32Array | undefined;
+let tables: Int32Array | undefined;
 
 /**
  * The fallback, and the faster one for few bytes (`crc32cRange`): it takes a range (`end` exclusive), so it needs neither

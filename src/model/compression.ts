@@ -6,13 +6,13 @@
  * `src/broker/decompressor`.
  */
 import zlib from 'node:zlib';
-import { lz4Compress } from '@platformatic/wasm-utils';
 import { asBuffer } from '../base/bytes.ts';
 import { MillraceError } from '../base/errors.ts';
 import { decompressedTooLarge } from './expanding-output.ts';
 import { readLz4Frame } from './lz4-frame.ts';
 import { CODEC, type CodecName } from './record-batch.ts';
 import { readSnappy, writeSnappy } from './snappy.ts';
+import { wasmCodecs } from './wasm-codecs.ts';
 
 /** Where decompressing on the event loop begins to be felt by others: about a millisecond. */
 export const INLINE_INPUT_BYTES = 64 * 1024;
@@ -89,7 +89,7 @@ export function compress(codec: number, bytes: Uint8Array, level?: number): Uint
       return writeSnappy(bytes);
     case 'lz4':
       // After its memory has grown, the package's encoder throws for empty input.
-      return bytes.length === 0 ? Buffer.from(EMPTY_LZ4_FRAME) : lz4Compress(asBuffer(bytes));
+      return bytes.length === 0 ? Buffer.from(EMPTY_LZ4_FRAME) : wasmCodecs().lz4Compress(asBuffer(bytes));
     case 'zstd':
       return level === undefined
         ? zlib.zstdCompressSync(bytes)

@@ -18,9 +18,10 @@
  *
  * Source: google/snappy format_description.txt; xerial/snappy-java SnappyOutputStream.
  */
-import { snappyCompress } from '@platformatic/wasm-utils';
+
 import { asBuffer } from '../base/bytes.ts';
 import { decompressedTooLarge, ExpandingOutput, malformed } from './expanding-output.ts';
+import { wasmCodecs } from './wasm-codecs.ts';
 
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const XERIAL_HEADER_BYTES = 16;
@@ -125,6 +126,7 @@ export function writeSnappy(bytes: Uint8Array): Uint8Array {
   header.writeInt32BE(XERIAL_VERSION, 8);
   header.writeInt32BE(XERIAL_VERSION, 12);
   const parts: Buffer[] = [header];
+  const { snappyCompress } = wasmCodecs();
   for (let start = 0; start < source.length; start += XERIAL_CHUNK_BYTES) {
     const block = snappyCompress(source.subarray(start, start + XERIAL_CHUNK_BYTES));
     const size = Buffer.allocUnsafe(4);

@@ -34,7 +34,7 @@ export function byId(topics: Topics): LookUp {
 
 export class TopicCache {
   readonly #lookUp: LookUp;
-  readonly #places: (NamedTopic | undefined)[] = Array.from({ length: PLACES }, () => undefined);
+  readonly #places: (NamedTopic | undefined)[] = new Array<NamedTopic | undefined>(PLACES).fill(undefined);
   /** Most producers name the same topic again and again. */
   #last: NamedTopic | undefined;
 
