@@ -3,13 +3,14 @@
  * transaction, and settling is one pass.
  */
 import type { MillraceError } from '../base/errors.ts';
+import { filledArray } from '../base/filled-array.ts';
 import type { CommitNumber, Transaction } from './journal.ts';
 
 const FIRST_CAPACITY = 1024;
 
 export class SettleQueue {
-  #transactions: (Transaction | undefined)[] = Array.from({ length: FIRST_CAPACITY });
-  #commits: number[] = Array.from({ length: FIRST_CAPACITY }, () => 0);
+  #transactions: (Transaction | undefined)[] = filledArray<Transaction | undefined>(FIRST_CAPACITY, undefined);
+  #commits: number[] = filledArray(FIRST_CAPACITY, 0);
   #mask = FIRST_CAPACITY - 1;
   #first = 0;
   #length = 0;
@@ -42,8 +43,8 @@ export class SettleQueue {
 
   #grow(): void {
     const capacity = (this.#mask + 1) * 2;
-    const transactions = Array.from<Transaction | undefined>({ length: capacity });
-    const commits = Array.from({ length: capacity }, () => 0);
+    const transactions = filledArray<Transaction | undefined>(capacity, undefined);
+    const commits = filledArray(capacity, 0);
     for (let i = 0; i < this.#length; i++) {
       const slot = (this.#first + i) & this.#mask;
       transactions[i] = this.#transactions[slot];

@@ -4,6 +4,7 @@
  * Direct-mapped: each name has one place, a newer name with the same place takes it over. So it is bounded by
  * construction. Only names of topics that exist are kept, and a deleted topic is looked up anew.
  */
+import { filledArray } from '../../base/filled-array.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { Topics } from '../../broker/topics.ts';
 import { tryFoldTopicName } from '../../model/topic-name.ts';
@@ -34,7 +35,7 @@ export function byId(topics: Topics): LookUp {
 
 export class TopicCache {
   readonly #lookUp: LookUp;
-  readonly #places: (NamedTopic | undefined)[] = new Array<NamedTopic | undefined>(PLACES).fill(undefined);
+  readonly #places: (NamedTopic | undefined)[] = filledArray<NamedTopic | undefined>(PLACES, undefined);
   /** Most producers name the same topic again and again. */
   #last: NamedTopic | undefined;
 
