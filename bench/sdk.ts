@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process';
 import { closeSync, createReadStream, openSync, readSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { parseArgs, promisify } from 'node:util';
 import { Consumer, Producer } from '@platformatic/kafka';
 import type { Broker } from '../src/broker/broker.ts';
@@ -52,7 +52,7 @@ function thousand(value: number): string {
   return `${Math.round(value / 1000)} k/s`;
 }
 
-async function submitAll(producer: SdkProducer<Uint8Array>, count: number, value: Uint8Array): Promise<void> {
+async function submitAll<Value>(producer: SdkProducer<Value>, count: number, value: Value): Promise<void> {
   for (let i = 0; i < count; i++) {
     const ticket = producer.submit({ value });
     if (ticket instanceof Promise) await ticket;
@@ -148,23 +148,30 @@ async function stdio(): Promise<void> {
   const piece = Buffer.from(
     '[2026-11-25T10:00:00.000 | t | 12345] {"tick":1,"name":"a line of the usual size"}\n'.repeat(1000),
   );
-  const rates: number[] = [];
-  for (let run = 0; run < RUNS; run++) {
+  const [reads, writes]: [number[], number[]] = [[], []];
+  // The first is for compiled code.
+  for (let run = 0; run <= RUNS; run++) {
     const input = Readable.from(
       Array.from({ length: lines / 1000 }, () => piece),
       { objectMode: false },
     );
-    await using client = await connect('stdio:///t', { library: { input } });
+    const output = new Writable({ write: (_chunk, _encoding, done) => done() });
+    await using client = await connect('stdio:///t', { library: { input, output } });
     await using consumer = await client.consumer({ value: string() });
-    rates.push(
-      await rate(lines, async () => {
-        let seen = 0;
-        for await (const batch of consumer.batches()) seen += batch.records.length;
-        if (seen !== lines) throw new Error(`read ${seen} lines`);
-      }),
-    );
+    const read = await rate(lines, async () => {
+      let seen = 0;
+      for await (const batch of consumer.batches()) seen += batch.records.length;
+      if (seen !== lines) throw new Error(`read ${seen} lines`);
+    });
+    await using producer = await client.producer({ value: string() });
+    const value = '{"tick":1,"name":"a line of the usual size"}';
+    const written = await rate(lines, async () => await submitAll(producer, lines, value));
+    if (run === 0) continue;
+    reads.push(read);
+    writes.push(written);
   }
-  console.log(`stdio, lines of 83 bytes read and decoded: ${thousand(median(rates))}`);
+  console.log(`stdio, lines of 83 bytes read and decoded: ${thousand(median(reads))}`);
+  console.log(`stdio, lines of 83 bytes encoded and written: ${thousand(median(writes))}`);
 }
 
 async function ss(): Promise<void> {

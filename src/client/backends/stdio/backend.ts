@@ -5,7 +5,7 @@ import { MillraceError } from '../../../base/errors.ts';
 import type { BackendLoader, Offsets, Reader, ReaderOptions, WriteBatch, Writer } from '../../backend.ts';
 import type { RawRecord } from '../../record.ts';
 import { type HubReader, StdioHub } from './hub.ts';
-import { formatHeader } from './line.ts';
+import { encodeLines } from './line-output.ts';
 
 const hubs = new WeakMap<Readable, StdioHub>();
 /** Next sequence of each stream and shard that this process writes, per output. */
@@ -90,9 +90,10 @@ function stdioWriter(output: Writable): Writer {
   return {
     partitionCount: async () => 1,
     async write(batches) {
-      const pieces: Uint8Array[] = [];
+      const pieces: Buffer[] = [];
       const outcomes = batches.map((batch) => encode(batch, sequences, pieces));
-      await writeOut(output, Buffer.concat(pieces));
+      const [first] = pieces;
+      if (first !== undefined) await writeOut(output, pieces.length === 1 ? first : Buffer.concat(pieces));
       return outcomes;
     },
     close: async () => undefined,
@@ -103,7 +104,7 @@ function stdioWriter(output: Writable): Writer {
 function encode(
   { topic, partition, records }: WriteBatch,
   sequences: Map<string, bigint>,
-  pieces: Uint8Array[],
+  pieces: Buffer[],
 ): Offsets | Error {
   if (!KEY.test(topic))
     return new MillraceError(
@@ -117,19 +118,12 @@ function encode(
     );
   const name = `${topic}/${partition}`;
   const first = sequences.get(name) ?? 0n;
-  for (const [index, { timestamp, value }] of records.entries()) {
-    pieces.push(Buffer.from(formatHeader(timestamp, topic, first + BigInt(index), partition), 'latin1'));
-    if (value !== null) pieces.push(value);
-    pieces.push(NEW_LINE);
-  }
+  pieces.push(encodeLines(records, topic, first, partition));
   sequences.set(name, first + BigInt(records.length));
   return (index) => first + BigInt(index);
 }
 
-const NEW_LINE = Uint8Array.of(LINE_FEED);
-
 async function writeOut(output: Writable, bytes: Buffer): Promise<void> {
-  if (bytes.length === 0) return;
   await new Promise<void>((resolve, reject) => {
     output.write(bytes, (error) => {
       if (error === null || error === undefined) resolve();

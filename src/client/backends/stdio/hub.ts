@@ -33,7 +33,9 @@ export class StdioHub {
   readonly #readers: HubReader[] = [];
   readonly #counters = new Map<string, Counter>();
   #lastCounter: Counter | undefined;
-  #rest: Buffer = Buffer.alloc(0);
+  /** Of a line that has not ended yet. */
+  #rest: Buffer[] = [];
+  #restBytes = 0;
   #started = false;
   ended = false;
   failure: MillraceError | undefined;
@@ -71,14 +73,11 @@ export class StdioHub {
   }
 
   #take(piece: Buffer): void {
-    const bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
-    let start = 0;
-    for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
-      this.#line(bytes, start, end);
-      start = end + 1;
-    }
-    this.#rest = bytes.subarray(start);
-    if (this.#rest.length > MAX_LINE_BYTES)
+    this.#rest.push(piece);
+    this.#restBytes += piece.length;
+    // Put together once the line ends, or a long one would be copied with each piece of it.
+    if (piece.includes(LINE_FEED)) this.#lines();
+    if (this.#restBytes > MAX_LINE_BYTES)
       this.#fail(
         new MillraceError('CLIENT_DECODE_FAILED', `A line of the input is longer than ${MAX_LINE_BYTES} bytes.`),
       );
@@ -86,9 +85,30 @@ export class StdioHub {
     this.changed.all();
   }
 
-  #line(bytes: Buffer, start: number, end: number): void {
+  /** Whole lines of what is there. */
+  #lines(): void {
+    const bytes = this.#takeRest();
+    const text = bytes.toString('latin1');
+    let start = 0;
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      this.#line(bytes, text, start, end);
+      start = end + 1;
+    }
+    if (start < bytes.length) this.#rest.push(bytes.subarray(start));
+    this.#restBytes = bytes.length - start;
+  }
+
+  #takeRest(): Buffer {
+    const [first] = this.#rest;
+    const bytes = first !== undefined && this.#rest.length === 1 ? first : Buffer.concat(this.#rest);
+    this.#rest = [];
+    this.#restBytes = 0;
+    return bytes;
+  }
+
+  #line(bytes: Buffer, text: string, start: number, end: number): void {
     if (start === end) return;
-    const { header, payload } = parseLine(bytes, start, end);
+    const { header, payload } = parseLine(bytes, text, start, end);
     const topic = header.key ?? BROADCAST;
     const partition = header.shard ?? 0;
     const counter = this.#counter(topic, partition);
@@ -125,15 +145,15 @@ export class StdioHub {
   }
 
   #end(): void {
-    if (this.#rest.length > 0) this.#line(this.#rest, 0, this.#rest.length);
-    this.#rest = Buffer.alloc(0);
+    const bytes = this.#takeRest();
+    this.#line(bytes, bytes.toString('latin1'), 0, bytes.length);
     this.ended = true;
     this.changed.all();
   }
 
   #fail(error: MillraceError): void {
     this.failure = error;
-    this.#rest = Buffer.alloc(0);
+    this.#takeRest();
     this.#input.pause();
     this.changed.all();
   }

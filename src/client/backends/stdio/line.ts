@@ -12,6 +12,8 @@
  * | time | `YYYY-MM-DDTHH:MM:SS`, with or without a fraction, UTC |
  */
 
+import { UsualHeader } from './usual-header.ts';
+
 export interface LineHeader {
   readonly timestamp: number | undefined;
   readonly key: string | undefined;
@@ -21,60 +23,52 @@ export interface LineHeader {
 
 export const BROADCAST = 'broadcast';
 const OPEN = 0x5b;
-const CLOSE = 0x5d;
 const SPACE = 0x20;
 const CARRIAGE_RETURN = 0x0d;
 /** Longer brackets hold no header: a key has 249 characters, the numbers and the time 20 to 30. */
 const MAX_HEADER_CHARS = 400;
-/** In one, because half a million lines a second come through here; a bar must have something behind it. */
+/** Of any header; a bar must have something behind it. */
 const HEADER =
   /^\s*(?:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)\s*(?:\|\s*(?=\S)|$))?(?:([a-zA-Z0-9._-]{1,249})\s*(?:\|\s*(\d{1,20})\s*(?:\|\s*(\d{1,20})\s*)?)?)?$/;
 const NOTHING: LineHeader = { timestamp: undefined, key: undefined, sequence: undefined, shard: undefined };
+const usual = new UsualHeader();
 
-/** @param lineEnd exclusive: where its line feed is. @returns the payload as a view of the bytes. */
+/**
+ * @param text the bytes as latin1, so that positions are the same in both.
+ * @param lineEnd exclusive: where its line feed is.
+ * @returns the header, valid until the next call, and the payload as a view of the bytes.
+ */
 export function parseLine(
   bytes: Buffer,
+  text: string,
   lineStart = 0,
-  lineEnd = bytes.length,
+  lineEnd = text.length,
 ): { header: LineHeader; payload: Uint8Array } {
-  const end = lineEnd > lineStart && bytes[lineEnd - 1] === CARRIAGE_RETURN ? lineEnd - 1 : lineEnd;
-  const close = bytes[lineStart] === OPEN ? bytes.indexOf(CLOSE, lineStart) : -1;
-  const isHeader = close > lineStart && close < end && close - lineStart <= MAX_HEADER_CHARS;
-  const header = isHeader ? parseHeader(bytes.toString('latin1', lineStart + 1, close)) : undefined;
-  if (header === undefined) return { header: NOTHING, payload: viewOf(bytes, lineStart, end) };
-  const start = bytes[close + 1] === SPACE ? close + 2 : close + 1;
-  return { header, payload: viewOf(bytes, Math.min(start, end), end) };
-}
-
-/** Plain: views of a Buffer are Buffers, which take twice as long to make. */
-function viewOf(bytes: Buffer, start: number, end: number): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
-}
-
-/** Lines that come in a row have the same time, more often than not. */
-let lastTime = { text: '', timestamp: Number.NaN };
-
-function parseTime(text: string): number {
-  if (text !== lastTime.text) lastTime = { text, timestamp: Date.parse(`${text}Z`) };
-  return lastTime.timestamp;
+  const end = lineEnd > lineStart && text.charCodeAt(lineEnd - 1) === CARRIAGE_RETURN ? lineEnd - 1 : lineEnd;
+  let header: LineHeader | undefined;
+  let start = lineStart;
+  if (text.charCodeAt(lineStart) === OPEN) {
+    let close = usual.parse(text, lineStart);
+    if (close >= 0) header = usual;
+    else {
+      const opened = bytes.toString('latin1', lineStart + 1, Math.min(end, lineStart + 1 + MAX_HEADER_CHARS));
+      const length = opened.indexOf(']');
+      header = length < 0 ? undefined : parseHeader(opened.slice(0, length));
+      close = lineStart + 1 + length;
+    }
+    if (header !== undefined) start = Math.min(end, text.charCodeAt(close + 1) === SPACE ? close + 2 : close + 1);
+  }
+  // Plain: views of a Buffer are Buffers, which take twice as long to make.
+  const payload = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+  return { header: header ?? NOTHING, payload };
 }
 
 /** Undefined for anything that is no header. */
 export function parseHeader(text: string): LineHeader | undefined {
   const [, time, key, sequence, shardText] = HEADER.exec(text) ?? [];
   if (time === undefined && key === undefined) return undefined;
-  const timestamp = time === undefined ? undefined : parseTime(time);
+  const timestamp = time === undefined ? undefined : Date.parse(`${time}Z`);
   const shard = shardText === undefined ? undefined : Number(shardText);
   if (Number.isNaN(timestamp) || (shard !== undefined && !Number.isSafeInteger(shard))) return undefined;
   return { timestamp, key, sequence: sequence === undefined ? undefined : BigInt(sequence), shard };
-}
-
-/** `YYYY-MM-DDTHH:MM:SS.mmm`, as SeaStreamer prints times. */
-export function formatTime(timestamp: number): string {
-  return new Date(timestamp).toISOString().slice(0, -1);
-}
-
-/** The header of a record, with the space behind it. Shard 0 is left out. */
-export function formatHeader(timestamp: number, key: string, sequence: bigint, shard: number): string {
-  return `[${formatTime(timestamp)} | ${key} | ${sequence}${shard === 0 ? '' : ` | ${shard}`}] `;
 }

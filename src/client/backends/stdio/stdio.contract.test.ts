@@ -8,7 +8,9 @@ import { test } from 'node:test';
 import { clientContract, take } from '../../../../test/kit/client-contract.ts';
 import * as fc from '../../../../test/kit/properties.ts';
 import { connect, raw, string } from '../../../sdk/index.ts';
-import { formatHeader, parseHeader, parseLine } from './line.ts';
+import { parseHeader, parseLine } from './line.ts';
+import { encodeLines } from './line-output.ts';
+import { UsualHeader } from './usual-header.ts';
 
 const NO_STORE = 'a pipe keeps nothing: who comes late has missed it';
 const NO_SEEK = 'a pipe cannot go back';
@@ -52,7 +54,8 @@ clientContract('stdio://', {
 
 /** Header without what is missing, and payload as text. */
 function parsed(text: string): [object, string] {
-  const { header, payload: bytes } = parseLine(Buffer.from(text));
+  const line = Buffer.from(text);
+  const { header, payload: bytes } = parseLine(line, line.toString('latin1'));
   return [
     Object.fromEntries(Object.entries(header).filter(([, value]) => value !== undefined)),
     Buffer.from(bytes).toString(),
@@ -78,30 +81,70 @@ test('the line grammar', () => {
     ['[t | 1 | 2 | 3] p', {}, '[t | 1 | 2 | 3] p'],
     ['[t | 2022-01-02T03:04:05] p', {}, '[t | 2022-01-02T03:04:05] p'],
     ['[2022-13-02T03:04:05] p', {}, '[2022-13-02T03:04:05] p'],
+    ['[2022-01-02T03:04:05.678 | t | 123] p', { timestamp: at + 678, key: 't', sequence: 123n }, 'p'],
+    ['[2022-01-02T03:04:06.000 | t | 124 | 4] p', { timestamp: at + 1000, key: 't', sequence: 124n, shard: 4 }, 'p'],
+    ['[2022-01-02T03:05:05.000 | t2 | 5]\r', { timestamp: at + 60_000, key: 't2', sequence: 5n }, ''],
+    [
+      '[2022-01-02T03:04:05.000 | t | 12345678901234567890] p',
+      { timestamp: at, key: 't', sequence: 12345678901234567890n },
+      'p',
+    ],
+    ['[2022-01-02T03:04:05.000 | t | 1 | x] p', {}, '[2022-01-02T03:04:05.000 | t | 1 | x] p'],
+    ['[2022-01-02T03:04:60.000 | t | 1] p', {}, '[2022-01-02T03:04:60.000 | t | 1] p'],
+    ['[2022-13-02T03:04:05.000 | t | 1] p', {}, '[2022-13-02T03:04:05.000 | t | 1] p'],
+    ['[2022-01-02T03:04:05.000 | t | ] p', {}, '[2022-01-02T03:04:05.000 | t | ] p'],
+    ['[2022-01-02T03:04:05.000 | t | 1', {}, '[2022-01-02T03:04:05.000 | t | 1'],
     ['[unclosed p', {}, '[unclosed p'],
   ];
   for (const [line, header, rest] of cases) assert.deepEqual(parsed(line), [header, rest], line);
 });
 
-test('property: a header that was written is read, and no line breaks the reader', () => {
+test('property: what was written is read, and no line breaks the reader', () => {
+  const key = fc.stringMatching(/^[a-zA-Z0-9._-]{1,20}$/);
+  const sequences = fc.bigInt({ min: 0n, max: 2n ** 63n });
+  const value = fc.uint8Array({ maxLength: 100 }).map((bytes) => bytes.map((byte) => (byte === 10 ? 11 : byte)));
+  const times = fc.array(fc.nat({ max: 4e12 }), { minLength: 1, maxLength: 3 });
+  fc.assert(
+    fc.property(times, key, sequences, fc.nat(), value, (timestamps, name, first, shard, bytes) => {
+      // A carriage return before the line feed belongs to the line end.
+      const own = Uint8Array.from([...bytes, 0x2e]);
+      const records = timestamps.map((timestamp) => ({ key: null, value: own, headers: [], timestamp }));
+      const lines = encodeLines(records, name, first, shard).toString('latin1').split('\n');
+      assert.equal(lines.pop(), '');
+      for (const [index, text] of lines.entries()) {
+        const { header, payload } = parseLine(Buffer.from(text, 'latin1'), text);
+        const { timestamp, key: readKey, sequence, shard: readShard = 0 } = header;
+        const expected = [timestamps[index], name, first + BigInt(index), shard];
+        assert.deepEqual([timestamp, readKey, sequence, readShard], expected);
+        assert.deepEqual(payload, own);
+      }
+    }),
+  );
+  fc.assert(
+    fc.property(fc.uint8Array(), (bytes) => void parseLine(Buffer.from(bytes), Buffer.from(bytes).toString('latin1'))),
+  );
+});
+
+test('property: the usual header is read as the pattern reads it, whatever was read before', () => {
+  const usual = new UsualHeader();
+  const time = fc.nat({ max: 4e12 }).map((ms) => new Date(ms).toISOString().slice(0, -1));
+  const part = fc.oneof(time, fc.constantFrom('t', 'other.key', 't t', '7', '0012', ' 7', '9'.repeat(18), '', 'x|y'));
   fc.assert(
     fc.property(
-      fc.nat({ max: 4e12 }),
-      fc.stringMatching(/^[a-zA-Z0-9._-]{1,20}$/),
-      fc.bigInt({ min: 0n, max: 2n ** 63n }),
-      fc.nat(),
-      (timestamp, key, sequence, shard) => {
-        const text = formatHeader(timestamp, key, sequence, shard);
-        assert.deepEqual(parseHeader(text.slice(1, -2)), {
-          timestamp,
-          key,
-          sequence,
-          shard: shard === 0 ? undefined : shard,
-        });
+      fc.array(part, { minLength: 1, maxLength: 5 }),
+      fc.constantFrom('] p', ']', '', ' ] p'),
+      (parts, end) => {
+        const inner = parts.join(' | ');
+        const close = usual.parse(`ab[${inner}${end}`, 2);
+        if (close < 0) return;
+        assert.equal(close, 3 + inner.length);
+        const { timestamp, key, sequence, shard } = usual;
+        assert.deepEqual({ timestamp, key, sequence, shard }, parseHeader(inner));
       },
     ),
+    { numRuns: 2000 },
   );
-  fc.assert(fc.property(fc.uint8Array(), (bytes) => void parseLine(Buffer.from(bytes))));
+  assert.equal(usual.parse('[2026-11-25T10:00:00.000 | t | 1]', 0), 32, 'what programs write is the usual');
 });
 
 test('sequences: counted from 0, going on behind a given one; no key reaches everybody', {
