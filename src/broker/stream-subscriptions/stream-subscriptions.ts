@@ -3,7 +3,7 @@
  * in a wake stream, when a linked stream has records behind its cursor.
  *
  * ```
- *  records published ─► Watch ─► dirty ─► wake: one commit (generation, lease, wake event) ─► webhook call ─► done? ─► idle
+ *  records published ─► StreamWatch ─► dirty ─► wake: one commit (generation, lease, wake event) ─► webhook call ─► done? ─► idle
  *                                  ▲                                        │ failed: retry later      │
  *                                  └──────── lease over, done, released ◄───┴──────────────────────────┘
  * ```
@@ -18,23 +18,19 @@ import type { Logger } from '../../base/logger.ts';
 import { type CommitBuilder, type Journal, transactOnce } from '../../journal/journal.ts';
 import { encodeBatch } from '../../model/batch-builder.ts';
 import { topicPath } from '../../model/topic-name.ts';
-import type { PartitionWaiter } from '../../store/partition.ts';
 import { type Deadline, Deadlines } from '../groups/deadlines.ts';
 import { COMMAND } from '../state-part.ts';
 import type { Stream } from '../streams/stream.ts';
 import type { StreamHooks, Streams } from '../streams/streams.ts';
-import type { Ack, Claim, LinkView, SubscriptionCounters, SubscriptionSpec, WakeReport, WebhookSender } from './api.ts';
+import type { Claim, LinkView, SubscriptionCounters, SubscriptionSpec, WakeReport, WebhookSender } from './api.ts';
+import { checkThere, claimed, fenced, idle, limit, notFound } from './refusals.ts';
+import { StreamLinks } from './stream-links.ts';
 import { type StreamLink, StreamSubscription, type WakeState } from './stream-subscription.ts';
-import {
-  encodeChange,
-  encodeKeys,
-  encodeSubscribed,
-  encodeUnsubscribed,
-  type SubscriptionKeys,
-} from './subscription-commands.ts';
+import { StreamWatch } from './stream-watch.ts';
+import { encodeChange, encodeSubscribed, encodeUnsubscribed, type SubscriptionKeys } from './subscription-commands.ts';
+import { SubscriptionSecrets } from './subscription-secrets.ts';
 import type { SubscriptionsState } from './subscriptions-state.ts';
-import { checkWakeToken, makeWakeToken } from './wake-token.ts';
-import { type WebhookJwk, WebhookKey } from './webhook-key.ts';
+import type { WebhookJwk } from './webhook-key.ts';
 
 export interface StreamSubscriptionsOptions {
   readonly journal: Journal;
@@ -58,8 +54,6 @@ const MAX_CALL_MS = 30_000;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 const JITTER = 0.2;
-/** Far beyond any lease that is renewed; generations are what fences. */
-const TOKEN_LIFE_MS = 24 * 3_600_000;
 
 /** What a subscription has besides its folded state. */
 interface Runtime {
@@ -80,10 +74,11 @@ export class StreamSubscriptions implements StreamHooks {
   };
   readonly #options: StreamSubscriptionsOptions;
   readonly #deadlines: Deadlines;
+  readonly #links: StreamLinks;
+  readonly #secrets: SubscriptionSecrets;
   readonly #runtimes = new Map<StreamSubscription, Runtime>();
-  readonly #watches = new Map<Stream, Watch>();
+  readonly #watches = new Map<Stream, StreamWatch>();
   readonly #dirty = new Set<StreamSubscription>();
-  #key: WebhookKey | undefined;
   #sender: WebhookSender | undefined;
   #draining = false;
   #stopped = false;
@@ -91,6 +86,8 @@ export class StreamSubscriptions implements StreamHooks {
   constructor(options: StreamSubscriptionsOptions) {
     this.#options = options;
     this.#deadlines = new Deadlines(options.clock);
+    this.#links = new StreamLinks(options.streams);
+    this.#secrets = new SubscriptionSecrets(options);
   }
 
   get size(): number {
@@ -124,12 +121,12 @@ export class StreamSubscriptions implements StreamHooks {
 
   /** Public keys that receivers verify signatures with. Makes one where there is none. */
   async keys(): Promise<readonly WebhookJwk[]> {
-    return [(await this.#webhookKey()).jwk];
+    return [(await this.#secrets.webhookKey()).jwk];
   }
 
   /** Value of `Webhook-Signature`, for who calls out besides subscriptions. */
   async sign(body: string): Promise<string> {
-    return (await this.#webhookKey()).signature(body, this.#options.clock.now());
+    return (await this.#secrets.webhookKey()).signature(body, this.#options.clock.now());
   }
 
   /** @throws BROKER_SUBSCRIPTION_NOT_FOUND. */
@@ -146,7 +143,7 @@ export class StreamSubscriptions implements StreamHooks {
    */
   async create(spec: SubscriptionSpec): Promise<{ subscription: StreamSubscription; created: boolean }> {
     const { state, clock, journal } = this.#options;
-    await this.#webhookKey();
+    await this.#secrets.webhookKey();
     const { streams, ...rest } = spec;
     const config = { ...rest, createdAt: clock.now(), configHash: hashOf(spec) };
     // Compiled first: a pattern that is none must not reach the journal.
@@ -162,7 +159,7 @@ export class StreamSubscriptions implements StreamHooks {
         );
       }
       if (state.size >= MAX_SUBSCRIPTIONS) throw limit(`${MAX_SUBSCRIPTIONS} subscriptions`, MAX_SUBSCRIPTIONS);
-      const links = this.#firstLinks(draft, streams);
+      const links = this.#links.first(draft, streams);
       if (links.length > MAX_LINKS) throw limit(`${MAX_LINKS} streams of one subscription`, MAX_LINKS);
       commit.command(COMMAND.SUBSCRIPTION_CREATED, encodeSubscribed(config, links));
       return true;
@@ -192,7 +189,7 @@ export class StreamSubscriptions implements StreamHooks {
       const subscription = this.get(id);
       const links = [...new Set(names)].map((name): StreamLink => {
         const known = subscription.links.get(name);
-        const ackedOffset = known?.ackedOffset ?? this.#tailOf(name);
+        const ackedOffset = known?.ackedOffset ?? this.#links.tailOf(name);
         return { name, byGlob: known?.byGlob === true, byName: true, ackedOffset };
       });
       if (subscription.links.size + links.length > MAX_LINKS) throw limit(`${MAX_LINKS} streams`, MAX_LINKS);
@@ -212,11 +209,9 @@ export class StreamSubscriptions implements StreamHooks {
     });
   }
 
-  /** Streams of a subscription as they stand; pending ones first where they are more than `max`. */
-  view(subscription: StreamSubscription, max = Number.POSITIVE_INFINITY): LinkView[] {
-    const all = [...subscription.links.values()].map((link) => this.#viewOf(link));
-    if (all.length <= max) return all;
-    return [...all.filter((view) => view.hasPending), ...all.filter((view) => !view.hasPending)].slice(0, max);
+  /** Its streams as they stand. */
+  view(subscription: StreamSubscription): LinkView[] {
+    return this.#links.view(subscription);
   }
 
   /**
@@ -234,13 +229,7 @@ export class StreamSubscriptions implements StreamHooks {
       checkThere(subscription);
       const { wake, config } = subscription;
       if (wake.holder !== undefined) throw claimed(subscription);
-      if (this.#firstPending(subscription) === undefined) {
-        throw new MillraceError(
-          'BROKER_SUBSCRIPTION_IDLE',
-          `Subscription ${JSON.stringify(id)} has nothing to work on now. Wait for its next wake event.`,
-          { details: { subscription: id } },
-        );
-      }
+      if (this.#firstPending(subscription) === undefined) throw idle(subscription);
       const woken = wake.wakeId === undefined ? { ...wake, generation: wake.generation + 1, wakeId: freshId } : wake;
       this.#stageChange(commit, subscription, {
         wake: { ...woken, holder: worker, leaseUntil: now + config.leaseTtlMs },
@@ -248,9 +237,9 @@ export class StreamSubscriptions implements StreamHooks {
     });
     this.#armLease(subscription);
     const { wakeId = freshId, generation } = subscription.wake;
-    const streams = this.view(subscription, MAX_STREAMS_PER_WAKE);
+    const streams = this.#links.view(subscription, MAX_STREAMS_PER_WAKE);
     const { leaseTtlMs } = subscription.config;
-    return { wakeId, generation, token: await this.#token(subscription, generation), streams, leaseTtlMs };
+    return { wakeId, generation, token: await this.#secrets.token(subscription, generation), streams, leaseTtlMs };
   }
 
   /**
@@ -264,14 +253,14 @@ export class StreamSubscriptions implements StreamHooks {
     const { journal, clock } = this.#options;
     const subscription = this.#ofType(id, type);
     const now = clock.now();
-    const generation = await this.#checkToken(subscription, report.token, now);
+    const generation = await this.#secrets.checkToken(subscription, report.token, now);
     await transactOnce(journal, (commit) => {
       checkThere(subscription);
       const { wake } = subscription;
       const isCurrent =
         generation === wake.generation && report.generation === wake.generation && report.wakeId === wake.wakeId;
       if (!isCurrent || (type === 'pull-wake' && wake.holder === undefined)) throw fenced(subscription);
-      const links = report.acks.map((ack) => this.#acked(subscription, ack));
+      const links = report.acks.map((ack) => this.#links.acked(subscription, ack));
       const next: WakeState = report.done
         ? released(wake)
         : { ...wake, leaseUntil: now + subscription.config.leaseTtlMs };
@@ -390,10 +379,10 @@ export class StreamSubscriptions implements StreamHooks {
     if (sender === undefined || webhookUrl === undefined || wakeId === undefined || this.#stopped) return;
     const isCurrent = (): boolean => !this.#stopped && !subscription.deleted && subscription.wake.wakeId === wakeId;
     try {
-      const token = await this.#token(subscription, generation);
-      const key = await this.#webhookKey();
+      const token = await this.#secrets.token(subscription, generation);
+      const key = await this.#secrets.webhookKey();
       if (!isCurrent()) return;
-      const streams = this.view(subscription, MAX_STREAMS_PER_WAKE);
+      const streams = this.#links.view(subscription, MAX_STREAMS_PER_WAKE);
       const body = sender.render({ subscriptionId: subscription.id, wakeId, generation, streams, baseUrl, token });
       const signature = key.signature(body, this.#options.clock.now());
       const timeoutMs = Math.min(leaseTtlMs, MAX_CALL_MS);
@@ -516,50 +505,10 @@ export class StreamSubscriptions implements StreamHooks {
     const { candidates } = this.#runtime(subscription);
     for (const name of candidates) {
       const link = subscription.links.get(name);
-      if (link !== undefined && this.#tailOf(name) > link.ackedOffset) return name;
+      if (link !== undefined && this.#links.tailOf(name) > link.ackedOffset) return name;
       candidates.delete(name);
     }
     return undefined;
-  }
-
-  #tailOf(name: string): number {
-    return this.#options.streams.find(name)?.tailOffset ?? 0;
-  }
-
-  #viewOf({ name, byName, ackedOffset }: StreamLink): LinkView {
-    const tailOffset = this.#tailOf(name);
-    const linkType = byName ? 'explicit' : 'glob';
-    return { name, linkType, ackedOffset, tailOffset, hasPending: tailOffset > ackedOffset };
-  }
-
-  #firstLinks(subscription: StreamSubscription, names: readonly string[]): StreamLink[] {
-    const links = new Map<string, StreamLink>();
-    for (const name of names) links.set(name, { name, byGlob: false, byName: true, ackedOffset: this.#tailOf(name) });
-    for (const { topic, retired, tailOffset } of this.#options.streams.list()) {
-      const { name } = topic;
-      if (retired || !subscription.matches(name)) continue;
-      links.set(name, { name, byGlob: true, byName: links.has(name), ackedOffset: tailOffset });
-    }
-    return [...links.values()];
-  }
-
-  /** @throws BROKER_SUBSCRIPTION_OFFSET_INVALID. */
-  #acked(subscription: StreamSubscription, { name, offset }: Ack): StreamLink {
-    const link = subscription.links.get(name);
-    const why =
-      link === undefined
-        ? 'it is no stream of the subscription'
-        : offset < link.ackedOffset
-          ? 'it is before what was acknowledged'
-          : offset > this.#tailOf(name)
-            ? 'it is beyond the end of the stream'
-            : undefined;
-    if (link !== undefined && why === undefined) return { ...link, ackedOffset: offset };
-    throw new MillraceError(
-      'BROKER_SUBSCRIPTION_OFFSET_INVALID',
-      `Offset ${offset} of ${name} cannot be acknowledged: ${why}. Nothing was.`,
-      { details: { subscription: subscription.id, stream: name, offset } },
-    );
   }
 
   #stageChange(
@@ -575,7 +524,7 @@ export class StreamSubscriptions implements StreamHooks {
     const stream = this.#options.streams.find(name);
     if (stream === undefined || this.#watches.has(stream) || this.#stopped) return;
     if (this.#options.state.linkedTo(name).size === 0) return;
-    const watch = new Watch(
+    const watch = new StreamWatch(
       stream,
       () => {
         if (this.#options.state.linkedTo(name).size > 0) this.#advanced(name);
@@ -600,61 +549,6 @@ export class StreamSubscriptions implements StreamHooks {
       `Subscription ${JSON.stringify(id)} is of type ${subscription.config.type}; this is for ${type}.`,
       { details: { subscription: id } },
     );
-  }
-
-  async #token(subscription: StreamSubscription, generation: number): Promise<string> {
-    const { tokenSecret } = await this.#secrets();
-    const expiresAt = this.#options.clock.now() + TOKEN_LIFE_MS;
-    return makeWakeToken({ subscription: subscription.id, generation, expiresAt }, tokenSecret);
-  }
-
-  /** @returns the generation that it is for. @throws HTTP_TOKEN_INVALID, HTTP_TOKEN_EXPIRED. */
-  async #checkToken(subscription: StreamSubscription, token: string, now: number): Promise<number> {
-    const { tokenSecret } = await this.#secrets();
-    const verdict = checkWakeToken(token, subscription.id, tokenSecret, now);
-    if (verdict.kind === 'valid') return verdict.claim.generation;
-    if (verdict.kind === 'expired') throw new MillraceError('HTTP_TOKEN_EXPIRED', 'The token has expired.');
-    throw new MillraceError(
-      'HTTP_TOKEN_INVALID',
-      'The token is none of this subscription. Use that of the wake or claim.',
-    );
-  }
-
-  async #webhookKey(): Promise<WebhookKey> {
-    this.#key ??= new WebhookKey((await this.#secrets()).privateKey);
-    return this.#key;
-  }
-
-  async #secrets(): Promise<SubscriptionKeys> {
-    const { state, journal } = this.#options;
-    if (state.keys !== undefined) return state.keys;
-    const fresh = this.#options.newKeys();
-    return await transactOnce(journal, (commit) => {
-      if (state.keys === undefined) commit.command(COMMAND.SUBSCRIPTION_KEYS_MADE, encodeKeys(fresh));
-      return state.keys ?? fresh;
-    });
-  }
-}
-
-/** Tells when a stream got records, whoever wrote them. Stays for as long as subscriptions are linked to it. */
-class Watch implements PartitionWaiter {
-  readonly #stream: Stream;
-  readonly advanced: () => void;
-  readonly gone: () => void;
-
-  constructor(stream: Stream, advanced: () => void, gone: () => void) {
-    this.#stream = stream;
-    this.advanced = advanced;
-    this.gone = gone;
-    stream.partition.wait(this);
-  }
-
-  trimmed(): void {
-    // What was deleted is never asked for again.
-  }
-
-  stop(): void {
-    this.#stream.partition.stopWaiting(this);
   }
 }
 
@@ -684,36 +578,4 @@ function hashOf(spec: SubscriptionSpec): string {
     description ?? null,
   ];
   return createHash('sha256').update(JSON.stringify(normal)).digest('hex');
-}
-
-function checkThere(subscription: StreamSubscription): void {
-  if (subscription.deleted) throw notFound(subscription.id);
-}
-
-function notFound(id: string): MillraceError {
-  const shown = id.length > 100 ? `${id.slice(0, 100)}...` : id;
-  return new MillraceError('BROKER_SUBSCRIPTION_NOT_FOUND', `There is no subscription ${JSON.stringify(shown)}.`, {
-    details: { subscription: shown },
-  });
-}
-
-function fenced({ id, wake }: StreamSubscription): MillraceError {
-  return new MillraceError(
-    'BROKER_SUBSCRIPTION_FENCED',
-    `That wake of subscription ${JSON.stringify(id)} is over; the generation is ${wake.generation} now. Stop this work.`,
-    { details: { subscription: id, generation: wake.generation } },
-  );
-}
-
-function claimed({ id, wake }: StreamSubscription): MillraceError {
-  const holder = wake.holder ?? '';
-  return new MillraceError(
-    'BROKER_SUBSCRIPTION_CLAIMED',
-    `Worker ${JSON.stringify(holder)} has claimed subscription ${JSON.stringify(id)}.`,
-    { details: { subscription: id, currentHolder: holder, generation: wake.generation } },
-  );
-}
-
-function limit(what: string, max: number): MillraceError {
-  return new MillraceError('BROKER_LIMIT_REACHED', `The limit of ${what} is reached.`, { details: { max } });
 }
