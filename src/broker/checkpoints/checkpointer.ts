@@ -25,6 +25,7 @@ import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerStart } from './messages.ts';
 import { backlogBytes, dueBytes, urgentBytes } from './seal-amounts.ts';
+import { UnsealedFiles } from './unsealed-files.ts';
 
 /** After this long without a closed file the worker writes a checkpoint and ends. */
 const IDLE_MS = 3_000;
@@ -98,9 +99,7 @@ export class Checkpointer implements FileHoldParty {
   /** Last file that the worker in charge has folded, as far as it said. */
   #lastIndexed = 0;
   readonly #quiet: QuietTime;
-  /** Closed files that no round has taken, with their sizes. */
-  readonly #unsealed = new Map<number, number>();
-  #unsealedBytes = 0;
+  readonly #unsealed = new UnsealedFiles();
   /** The round that runs could not wait for quiet. */
   #pressed = false;
   /** Of the round that runs: what it has written, that nothing refers to yet. */
@@ -152,9 +151,7 @@ export class Checkpointer implements FileHoldParty {
 
   /** A file that an earlier run has closed and folded, and not sealed. */
   addUnsealed(file: number, sizeBytes: number): void {
-    if (this.#unsealed.has(file)) return;
-    this.#unsealed.set(file, sizeBytes);
-    this.#unsealedBytes += sizeBytes;
+    this.#unsealed.add(file, sizeBytes);
   }
 
   /**
@@ -236,7 +233,7 @@ export class Checkpointer implements FileHoldParty {
       case 'checkpointed':
         this.lastCheckpoint = Math.max(this.lastCheckpoint, message.file);
         // Retention may have emptied them before any round came.
-        for (const file of message.removed) this.#dropUnsealed(file);
+        for (const file of message.removed) this.#unsealed.drop(file);
         if (message.removed.length + message.removedOrders.length > 0) {
           this.#options.removed?.(message.removed, message.removedOrders);
         }
@@ -337,7 +334,7 @@ export class Checkpointer implements FileHoldParty {
     say(worker, { kind: 'seal', now: this.#options.clock.now(), nextChunk, all, straight });
     // What comes faster than a round that rests seals it would fill the disk: then it does not rest.
     const limit = urgentBytes(settings);
-    this.#quiet.report((busy) => say(worker, { kind: 'load', busy: busy && this.#unsealedBytes < limit }));
+    this.#quiet.report((busy) => say(worker, { kind: 'load', busy: busy && this.#unsealed.bytes < limit }));
   }
 
   async #store(worker: CheckpointWorker, { chunk, prefix, bytes }: StoreCall): Promise<void> {
@@ -355,20 +352,10 @@ export class Checkpointer implements FileHoldParty {
     const isDone = round.commands.length > 0;
     this.#failures = isDone || round.problems.length === 0 ? 0 : this.#failures + 1;
     for (const problem of round.problems) this.#options.report(problem);
-    this.#noLongerUnsealed(round.through);
+    this.#unsealed.dropThrough(round.through);
     if (!isDone) this.straightStore?.settled();
     this.sealing = isDone ? this.#swapAndRoll(round) : Promise.resolve();
     if (this.waitingFiles === 0) this.#finishWhenIdle();
-  }
-
-  /** Files that were closed during the round are not in it. */
-  #noLongerUnsealed(through: number): void {
-    for (const file of this.#unsealed.keys()) if (file <= through) this.#dropUnsealed(file);
-  }
-
-  #dropUnsealed(file: number): void {
-    this.#unsealedBytes -= this.#unsealed.get(file) ?? 0;
-    this.#unsealed.delete(file);
   }
 
   /**
@@ -382,14 +369,14 @@ export class Checkpointer implements FileHoldParty {
     this.straightStore?.settled();
     this.writingBytes = 0;
     this.onNews?.(isWaitedFor);
-    if (this.#closed || !(isWaitedFor || this.#unsealedBytes >= dueBytes(settings))) return;
+    if (this.#closed || !(isWaitedFor || this.#unsealed.bytes >= dueBytes(settings))) return;
     // A journal that refuses has said so: then nothing more is sealed.
     await roll?.().catch(() => undefined);
   }
 
   /** So much waits that a round cannot wait for quiet. */
   get #isPressing(): boolean {
-    return this.#unsealedBytes >= backlogBytes(this.#options.settings);
+    return this.#unsealed.bytes >= backlogBytes(this.#options.settings);
   }
 
   /** Asks for the checkpoint that somebody waits for, once its file is folded. */
