@@ -3,6 +3,7 @@
  * makes stay below 2^53 (docs/adr/0002-numbers-for-offsets.md); a value from outside that does not fit reads as NaN, so
  * that every comparison with it is false and range checks refuse it.
  */
+import { isUtf8 } from 'node:buffer';
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -56,6 +57,14 @@ export function readUint16(bytes: Uint8Array, position: number): number {
 export function writeUint16(bytes: Uint8Array, position: number, value: number): void {
   bytes[position] = value >>> 8;
   bytes[position + 1] = value;
+}
+
+/** The bytes from `start` to `end`, exclusive, as text; undefined where they are not UTF-8. */
+export function utf8Text(bytes: Uint8Array, start: number, end: number): string | undefined {
+  const text = asBuffer(bytes).toString('utf8', start, end);
+  // What cannot be decoded becomes this character, which may also be meant. To look for it costs nothing in ASCII; a view
+  // of every field to ask beforehand costs more than the text.
+  return text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end)) ? undefined : text;
 }
 
 /** A Buffer over the same memory, for the encodings and the socket; no copy. */

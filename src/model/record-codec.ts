@@ -17,8 +17,7 @@
  * Every count and length is the producer's choice, so each is held against the bytes left before anything follows from
  * it, and nothing is allocated until someone asks for a key, a value or headers. Source: KIP-98, KIP-82 (headers).
  */
-import { isUtf8 } from 'node:buffer';
-import { asBuffer } from '../base/bytes.ts';
+import { asBuffer, utf8Text } from '../base/bytes.ts';
 import { MillraceError } from '../base/errors.ts';
 import { VarintReader } from '../base/varint.ts';
 import { decompress, MAX_DECOMPRESSED_BYTES } from './compression.ts';
@@ -66,12 +65,16 @@ export function openRecords(bytes: Uint8Array, position: number, maxOutputBytes 
  */
 export class RecordCursor {
   readonly #reader: VarintReader;
-  readonly #count: number;
-  readonly #baseOffset: number;
-  readonly #lastOffsetDelta: number;
-  readonly #baseTimestamp: number;
+  #count = 0;
+  #baseOffset = 0;
+  #lastOffsetDelta = 0;
+  #baseTimestamp = 0;
   /** NaN: each record has its own time. */
-  readonly #appendTime: number;
+  #appendTime = Number.NaN;
+  /** Where the records begin in their memory. */
+  #start = 0;
+  /** Exclusive. */
+  #end = 0;
   #index = -1;
   #offsetDelta = -1;
   #timestamp = 0;
@@ -83,26 +86,37 @@ export class RecordCursor {
   #headersPosition = 0;
   /** Where the current record's key begins, with its length. */
   #bodyPosition = 0;
-  /** The records' memory again, for texts; made once per batch, when one is asked for. */
-  #text: Buffer | undefined;
 
   /**
    * @param bytes holds the batch header at `position`; read now, not kept.
    * @param records what `openRecords` or the decompressor gave; borrowed while the cursor lives.
+   * @param start where in `records` they begin: what is not compressed may lie in its batch.
+   * @param end exclusive.
    * @throws MODEL_RECORD_INVALID where the header declares more records than the bytes can hold.
    */
-  constructor(bytes: Uint8Array, position: number, records: Uint8Array) {
+  constructor(bytes: Uint8Array, position: number, records: Uint8Array, start = 0, end = records.length) {
     this.#reader = new VarintReader(records);
+    this.reset(bytes, position, records, start, end);
+  }
+
+  /** Starts over with another batch, as the constructor would: one cursor serves a whole walk. */
+  reset(bytes: Uint8Array, position: number, records: Uint8Array, start: number, end: number): void {
+    this.#reader.bytes = records;
+    this.#reader.position = start;
+    this.#start = start;
+    this.#end = end;
+    this.#index = -1;
+    this.#offsetDelta = -1;
     this.#count = recordCount(bytes, position);
     this.#baseOffset = baseOffset(bytes, position);
     this.#lastOffsetDelta = lastOffsetDelta(bytes, position);
     this.#baseTimestamp = baseTimestamp(bytes, position);
     this.#appendTime = isLogAppendTime(bytes, position) ? maxTimestamp(bytes, position) : Number.NaN;
-    if (this.#count < 0 || this.#count * MIN_RECORD_BYTES > records.length) {
+    if (this.#count < 0 || this.#count * MIN_RECORD_BYTES > end - start) {
       throw new MillraceError(
         'MODEL_RECORD_INVALID',
-        `The batch at offset ${this.#baseOffset} declares ${this.#count} records in ${records.length} bytes.`,
-        { details: { baseOffset: this.#baseOffset, recordCount: this.#count, sizeBytes: records.length } },
+        `The batch at offset ${this.#baseOffset} declares ${this.#count} records in ${end - start} bytes.`,
+        { details: { baseOffset: this.#baseOffset, recordCount: this.#count, sizeBytes: end - start } },
       );
     }
   }
@@ -146,6 +160,31 @@ export class RecordCursor {
     return this.#headerCount;
   }
 
+  /** The records' memory, in which the positions of the fields lie. */
+  get bytes(): Uint8Array {
+    return this.#reader.bytes;
+  }
+
+  /** Where the key begins; -1 without one. */
+  get keyPosition(): number {
+    return this.#keyPosition;
+  }
+
+  /** Exclusive. */
+  get keyEnd(): number {
+    return this.#keyEnd;
+  }
+
+  /** Where the value begins; -1 without one. */
+  get valuePosition(): number {
+    return this.#valuePosition;
+  }
+
+  /** Exclusive. */
+  get valueEnd(): number {
+    return this.#valueEnd;
+  }
+
   get key(): Uint8Array | null {
     return this.hasKey ? this.#reader.bytes.subarray(this.#keyPosition, this.#keyEnd) : null;
   }
@@ -154,30 +193,15 @@ export class RecordCursor {
     return this.hasValue ? this.#reader.bytes.subarray(this.#valuePosition, this.#valueEnd) : null;
   }
 
-  /** The key as text; null: there is none; undefined: it is not UTF-8. */
-  get keyText(): string | null | undefined {
-    return this.hasKey ? this.#textOf(this.#keyPosition, this.#keyEnd) : null;
-  }
-
-  /** As `keyText`. */
+  /** The value as text; null: there is none; undefined: it is not UTF-8. */
   get valueText(): string | null | undefined {
-    return this.hasValue ? this.#textOf(this.#valuePosition, this.#valueEnd) : null;
-  }
-
-  #textOf(position: number, end: number): string | undefined {
-    const { bytes } = this.#reader;
-    this.#text ??= asBuffer(bytes);
-    const text = this.#text.toString('utf8', position, end);
-    // What cannot be decoded becomes this character, which may also be meant. To look for it costs nothing in ASCII; a view
-    // of every field to ask beforehand costs more than the text.
-    return text.includes('\ufffd') && !isUtf8(bytes.subarray(position, end)) ? undefined : text;
+    return this.hasValue ? utf8Text(this.#reader.bytes, this.#valuePosition, this.#valueEnd) : null;
   }
 
   get headers(): RecordHeader[] {
     if (this.#headerCount === 0) return [];
     const { bytes } = this.#reader;
-    this.#text ??= asBuffer(bytes);
-    const text = this.#text;
+    const text = asBuffer(bytes);
     // `next` has walked these bytes, so every length in them holds.
     const reader = new VarintReader(bytes, this.#headersPosition);
     const headers: RecordHeader[] = [];
@@ -212,7 +236,7 @@ export class RecordCursor {
     return found;
   }
 
-  /** Where the current record ends in the records, exclusive; the next one begins there. */
+  /** Where the current record ends in the records' memory, exclusive; the next one begins there. */
   get endPosition(): number {
     return this.#reader.position;
   }
@@ -236,12 +260,11 @@ export class RecordCursor {
   next(): boolean {
     const reader = this.#reader;
     if (this.#index + 1 >= this.#count) {
-      if (reader.position !== reader.bytes.length)
-        this.#fail(`${reader.bytes.length - reader.position} bytes follow the last record`);
+      if (reader.position !== this.#end) this.#fail(`${this.#end - reader.position} bytes follow the last record`);
       return false;
     }
     this.#index += 1;
-    reader.end = reader.bytes.length;
+    reader.end = this.#end;
     const length = reader.varint();
     if (!(length >= MIN_RECORD_BYTES - 1 && length <= reader.end - reader.position))
       this.#fail(`a length of ${length}`);
@@ -302,12 +325,13 @@ export class RecordCursor {
   }
 
   #fail(what: string): never {
-    const { position, bytes } = this.#reader;
+    const position = this.#reader.position - this.#start;
+    const sizeBytes = this.#end - this.#start;
     throw new MillraceError(
       'MODEL_RECORD_INVALID',
       `Record ${this.#index} of the batch at offset ${this.#baseOffset} cannot be read: ${what}, ` +
-        `at byte ${position} of ${bytes.length}.`,
-      { details: { baseOffset: this.#baseOffset, record: this.#index, position, sizeBytes: bytes.length } },
+        `at byte ${position} of ${sizeBytes}.`,
+      { details: { baseOffset: this.#baseOffset, record: this.#index, position, sizeBytes } },
     );
   }
 }

@@ -24,7 +24,7 @@ import type { CommitRow, CommitSource, CommitStep } from './commit-source.ts';
 import { type FileHandles, isMissingFile } from './file-handles.ts';
 import type { JournalMap } from './journal-map.ts';
 import { soundBytes } from './sound-batches.ts';
-import type { TailCache } from './tail-cache.ts';
+import type { Region, TailCache } from './tail-cache.ts';
 
 /** Read from the disk at once. */
 const WINDOW_BYTES = 256 * 1024;
@@ -59,8 +59,8 @@ export class CommitReader implements CommitSource {
   /** Grows with the commits that are read: thousands of subscribers wait at the end and have read none. */
   #table: Buffer = NO_TABLE;
   #window: Window | undefined;
-  /** Of memory that the tail cache gave since the last call. */
-  readonly #leases: Lease[] = [];
+  /** Memory of the tail cache that was read last; its lease is retained. */
+  #region: Region | undefined;
   #file = 0;
   /** Of the next commit. */
   #position = 0;
@@ -99,8 +99,10 @@ export class CommitReader implements CommitSource {
   }
 
   next(upTo: CommitNumber): CommitStep | Promise<CommitStep> {
-    this.#releaseTail();
-    if (this.#nextCommit > upTo) return 'end';
+    if (this.#nextCommit > upTo) {
+      this.#dropRegion();
+      return 'end';
+    }
     if (this.#options.map.locate(this.#nextCommit) === undefined) return 'gone';
     this.#enterNextFile();
     if (this.#window !== undefined && this.#nextCommit > this.#window.upTo) this.#dropWindow();
@@ -108,7 +110,8 @@ export class CommitReader implements CommitSource {
     if (head === undefined) return this.#readCommit(upTo);
     const table = this.#inMemory(this.#decodeHeader(head), HEADER.entryCount * ROW_BYTES);
     if (table === undefined) return this.#readCommit(upTo);
-    this.#take(head, table);
+    // What is in memory was written by this process; what comes from the disk may have rotted there.
+    this.#take(head, table, this.#window === undefined);
     return 'commit';
   }
 
@@ -119,7 +122,7 @@ export class CommitReader implements CommitSource {
       const table = await this.#bytes(this.#decodeHeader(head), HEADER.entryCount * ROW_BYTES, upTo);
       // Again: meanwhile others have decoded theirs.
       this.#decodeHeader(head);
-      this.#take(head, table);
+      this.#take(head, table, false);
       return 'commit';
     } catch (error) {
       if (!isMissingFile(error)) throw error;
@@ -137,9 +140,10 @@ export class CommitReader implements CommitSource {
   }
 
   /** The commit whose header is in HEADER is the current one. */
-  #take(head: Uint8Array, table: Uint8Array): void {
+  #take(head: Uint8Array, table: Uint8Array, isKnownGood: boolean): void {
     const at = this.#position;
-    if (headerChecksum(head, 0, table) !== HEADER.checksum) throw this.#fault(at, 'wrong header checksum');
+    if (!isKnownGood && headerChecksum(head, 0, table) !== HEADER.checksum)
+      throw this.#fault(at, 'wrong header checksum');
     if (HEADER.commit !== this.#nextCommit) throw this.#fault(at, `it is commit ${HEADER.commit}`);
     if (this.#table.length < table.length) this.#table = Buffer.allocUnsafe(2 * table.length);
     this.#table.set(table);
@@ -165,7 +169,6 @@ export class CommitReader implements CommitSource {
   }
 
   body(upTo: CommitNumber): Uint8Array | Promise<Uint8Array> {
-    // What is in memory was written by this process; what comes from the disk may have rotted there.
     return this.#inTail(this.#bodies, this.#shown.sizeBytes) ?? this.#soundBody(upTo);
   }
 
@@ -179,7 +182,7 @@ export class CommitReader implements CommitSource {
   }
 
   release(): void {
-    this.#releaseTail();
+    this.#dropRegion();
     this.#dropWindow();
   }
 
@@ -204,10 +207,27 @@ export class CommitReader implements CommitSource {
   }
 
   #inTail(position: number, sizeBytes: number): Uint8Array | undefined {
+    let region = this.#region;
+    if (region === undefined || !holds(region, this.#file, position, sizeBytes)) {
+      region = this.#options.tail.region(this.#file, position);
+      if (region === undefined) return undefined;
+      if (!holds(region, this.#file, position, sizeBytes)) return this.#joined(position, sizeBytes);
+      this.#dropRegion();
+      region.lease.retain();
+      this.#region = region;
+    }
+    const from = region.start + position - region.position;
+    return region.lease.bytes.subarray(from, from + sizeBytes);
+  }
+
+  /** A copy of what lies in several regions. */
+  #joined(position: number, sizeBytes: number): Uint8Array | undefined {
     const views: Uint8Array[] = [];
-    if (!this.#options.tail.view(this.#file, position, sizeBytes, views, this.#leases)) return undefined;
-    const [only] = views;
-    return views.length === 1 && only !== undefined ? only : Buffer.concat(views);
+    const leases: Lease[] = [];
+    const isThere = this.#options.tail.view(this.#file, position, sizeBytes, views, leases);
+    const bytes = isThere ? Buffer.concat(views) : undefined;
+    for (const lease of leases) lease.release();
+    return bytes;
   }
 
   async #read(position: number, sizeBytes: number, upTo: CommitNumber): Promise<Uint8Array> {
@@ -221,9 +241,9 @@ export class CommitReader implements CommitSource {
     return lease.bytes.subarray(0, sizeBytes);
   }
 
-  #releaseTail(): void {
-    for (const lease of this.#leases) lease.release();
-    this.#leases.length = 0;
+  #dropRegion(): void {
+    this.#region?.lease.release();
+    this.#region = undefined;
   }
 
   #dropWindow(): void {
@@ -239,6 +259,12 @@ export class CommitReader implements CommitSource {
       { details: { path, position, commit: this.#nextCommit } },
     );
   }
+}
+
+function holds(region: Region, file: number, position: number, sizeBytes: number): boolean {
+  return (
+    region.file === file && position >= region.position && position + sizeBytes <= region.position + region.sizeBytes
+  );
 }
 
 function covers(window: Window, file: number, position: number, sizeBytes: number): boolean {

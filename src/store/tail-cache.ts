@@ -10,7 +10,8 @@
 import type { Lease } from '../base/buffer-pool.ts';
 import type { CommitMemory } from '../journal/journal.ts';
 
-interface Region {
+/** Bytes that follow one another in a file and in memory. It may grow. */
+export interface Region {
   readonly file: number;
   readonly position: number;
   /** Place of the region's first byte in the lease's memory. */
@@ -74,6 +75,12 @@ export class TailCache implements CommitMemory {
       at += size;
     }
     return true;
+  }
+
+  /** The memory of the byte at the place, whoever keeps it to retain its lease; undefined where it is not held. */
+  region(file: number, position: number): Region | undefined {
+    const index = this.#find(file, position);
+    return index < 0 ? undefined : this.#regions[index];
   }
 
   clear(): void {

@@ -84,6 +84,8 @@ export class Subscription {
   /** What was waited for, until it is used. */
   #moved: CommitStep | undefined;
   #body: Uint8Array | undefined;
+  /** Newest commit that was published when the reader moved to its commit. */
+  #upTo: CommitNumber = 0;
 
   constructor(surroundings: SubscriptionSurroundings, options: SubscriptionOptions) {
     this.#surroundings = surroundings;
@@ -126,17 +128,17 @@ export class Subscription {
     if (!this.#placed) return this.#place();
     const { reader } = this.#options;
     for (;;) {
-      const upTo = this.#surroundings.publishedCommit();
       if (this.#entry === undefined) {
         if (this.#passed >= ENTRIES_PER_TURN) return this.#giveTurn();
-        const step = this.#moved ?? reader.next(upTo);
+        this.#upTo = this.#surroundings.publishedCommit();
+        const step = this.#moved ?? reader.next(this.#upTo);
         if (step instanceof Promise) return this.#move(step);
         this.#moved = undefined;
         if (step === 'end') return { kind: 'end' };
         if (step === 'gone') return this.#expired();
         this.#entry = 0;
       }
-      const step = this.#inCommit(upTo);
+      const step = this.#inCommit();
       if (step !== undefined) return step;
       this.#seen = reader.commit;
       this.#entry = undefined;
@@ -167,7 +169,7 @@ export class Subscription {
   }
 
   /** Undefined: the commit has no more that is wanted. */
-  #inCommit(upTo: CommitNumber): SubscriptionStep | Promise<void> | undefined {
+  #inCommit(): SubscriptionStep | Promise<void> | undefined {
     const { reader, filter } = this.#options;
     const from = this.#entry ?? 0;
     // Of the first entry, which may not be wanted any more.
@@ -186,7 +188,7 @@ export class Subscription {
       if (firstOffset >= endOffset) continue;
       if (this.#options.readCommitted && endOffset > partition.lastStableOffset) return { kind: 'held' };
       const abortedTransactions = partition.transactions?.abortedIn(row.baseOffset, endOffset) ?? NONE_ABORTED;
-      const bytes = (entry === from ? awaited : undefined) ?? reader.body(upTo);
+      const bytes = (entry === from ? awaited : undefined) ?? reader.body(this.#upTo);
       if (bytes instanceof Promise) return this.#readBody(bytes);
       this.#entry = entry + 1;
       if (bytes.length === 0) continue;

@@ -33,7 +33,7 @@ export async function collectAnswer(
     try {
       await collectRounds(reading, source, limits, collector);
       const remaining = deadline - clock.monotonic();
-      keeps = reading.ended !== 'gone' && (collector.parts.length > 0 || remaining <= 0);
+      keeps = reading.ended !== 'gone' && (collector.count > 0 || remaining <= 0);
       if (keeps) return true;
     } finally {
       if (!keeps) room.budget.give(limits.bytes);
@@ -65,7 +65,7 @@ async function collectRounds(
       outcome = await source.read(reading, fetchBytes, collector);
     } catch (error) {
       // Records before the fault are good; whoever asks for the next ones is told.
-      if (collector.parts.length > 0) return;
+      if (collector.count > 0) return;
       throw error;
     }
     if (outcome !== 'read' || collector.isFull || source.isCaughtUp) return;

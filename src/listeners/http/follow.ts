@@ -142,7 +142,7 @@ async function sendPiece(
     chargedBytes += excess;
     room.counters.recordsRead += piece.recordCount;
     room.charge(reading, piece.bytes.length);
-    if (!response.write(piece.bytes)) await room.drained(reading, response);
+    if (!response.write(piece.bytes, piece.release)) await room.drained(reading, response);
     return piece.recordCount;
   } finally {
     room.budget.give(chargedBytes);
@@ -170,21 +170,23 @@ async function nextPiece(
 async function readPiece(
   room: ReadingRoom,
   reading: Reading,
-  { source, framing }: FollowPlan,
+  { source }: FollowPlan,
   left: number,
 ): Promise<SharedPiece | undefined> {
   const { followPieceBytes } = room.settings;
   const collector = new Collector({ records: left, bytes: followPieceBytes });
   while (!collector.isFull) {
-    const count = collector.parts.length;
+    const { count } = collector;
     const outcome = await source.read(reading, followPieceBytes, collector);
     // Positions may move without records, over control batches.
-    if (outcome !== 'read' || collector.parts.length > count) break;
+    if (outcome !== 'read' || collector.count > count) break;
   }
-  const { parts } = collector;
-  if (parts.length === 0) return undefined;
-  room.counters.recordsRendered += parts.length;
-  const bytes = Buffer.from(parts.join(''), framing.encoding ?? 'utf8');
+  const { count: recordCount } = collector;
+  if (recordCount === 0) return undefined;
+  room.counters.recordsRendered += recordCount;
   // A source that got partitions meanwhile has a mix of them, which is its own.
-  return { bytes, recordCount: parts.length, nextOffset: source.sharing?.nextOffset ?? -1 };
+  const nextOffset = source.sharing?.nextOffset ?? -1;
+  const { bytes, release } =
+    nextOffset < 0 ? collector.lendBytes() : { bytes: collector.takeBytes(), release: undefined };
+  return { bytes, recordCount, nextOffset, release };
 }

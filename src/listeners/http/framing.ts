@@ -3,12 +3,19 @@ import { MillraceError } from '../../base/errors.ts';
 import { negotiate } from './accept.ts';
 import type { Problem } from './problem.ts';
 
-export interface Framing {
+/** What stands around a record, which is one JSON object without a line break. */
+export interface RecordFrame {
+  /** Stand before and behind the id, which says where to go on behind the record; undefined: the frame has none. */
+  readonly id: { readonly before: string; readonly after: string } | undefined;
+  /** Ends the record. */
+  readonly end: string;
+}
+
+/** Where something else says what is one record. */
+export const NO_FRAME: RecordFrame = { id: undefined, end: '' };
+
+export interface Framing extends RecordFrame {
   readonly contentType: string;
-  /** `latin1`: the texts are bytes, one character each. Default: UTF-8. */
-  readonly encoding?: 'utf8' | 'latin1';
-  /** @param json one object without a line break. @param id where to go on behind it. */
-  readonly record: (json: string, id: string) => string;
   /** Tells a dead connection from a quiet one, and where to go on. Empty: there is no way to say so. */
   heartbeat(id: string | undefined): string;
   /** The last thing that is written. Undefined: nothing can be said, and the connection is cut instead. */
@@ -17,18 +24,20 @@ export interface Framing {
 
 export const NDJSON_FRAMING: Framing = {
   contentType: 'application/x-ndjson',
-  record: (json) => `${json}\n`,
+  id: undefined,
+  end: '\n',
   heartbeat: () => '\n',
   failure: (problem) => `{"error":${JSON.stringify(problem)}}\n`,
 };
 
 /** Source: the HTML standard, "Server-sent events". An event without data moves the browser's last event id alone. */
-export const EVENT_FRAMING: Framing = {
+export const EVENT_FRAMING = {
   contentType: 'text/event-stream',
-  record: (json, id) => `id: ${id}\ndata: ${json}\n\n`,
-  heartbeat: (id) => (id === undefined ? ':\n\n' : `id: ${id}\n\n`),
-  failure: (problem) => `event: error\ndata: ${JSON.stringify(problem)}\n\n`,
-};
+  id: { before: 'id: ', after: '\ndata: ' },
+  end: '\n\n',
+  heartbeat: (id: string | undefined) => (id === undefined ? ':\n\n' : `id: ${id}\n\n`),
+  failure: (problem: Problem) => `event: error\ndata: ${JSON.stringify(problem)}\n\n`,
+} as const satisfies Framing;
 
 const FRAMINGS: Readonly<Record<string, Framing>> = {
   'application/x-ndjson': NDJSON_FRAMING,

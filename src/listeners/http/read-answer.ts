@@ -135,18 +135,17 @@ async function makeRecords(
   waitMs: number,
 ): Promise<MadeAnswer | undefined> {
   const limits = limitsOf(call, positions.length, waitMs);
-  const { render, encoding, contentType } = representationOf(call, media);
-  const collector = new Collector(limits);
+  const { render, isText, contentType } = representationOf(call, media);
+  const isJson = media === 'json';
+  const collector = new Collector(limits, isJson ? ',' : '');
   const source = new TopicSource(call.context.room, { positions, allPartitions: false, render });
   if (!(await collectAnswer(call.context.room, reading, source, limits, collector))) return undefined;
-  const { parts } = collector;
-  const isJson = media === 'json';
-  const text = isJson ? answerJson(call.topic.name, parts, positions) : parts.join('');
+  const records = isText ? collector.takeText() : collector.takeBytes();
   return {
-    body: encoding === 'latin1' ? Buffer.from(text, 'latin1') : text,
+    body: isJson ? answerJson(call.topic.name, records.toString(), positions) : records,
     contentType: media === 'json' || media === 'ndjson' ? type : contentType,
     headers: isJson ? {} : positionHeaders(positions),
-    recordCount: parts.length,
+    recordCount: collector.count,
     chargedBytes: limits.bytes,
   };
 }
@@ -166,9 +165,8 @@ async function makeRaw(
   checkOnePartition(positions, 'A raw answer is one record of one partition');
   let found: RawRecord | undefined;
   const limits = { ...limitsOf(call, 1, waitMs), records: 1 };
-  const render = ({ record, position }: PartitionWalk): string => {
+  const render = ({ record, position }: PartitionWalk): void => {
     found = rawRecord(record as RecordCursor, position.partition.index);
-    return '';
   };
   const { room } = call.context;
   const source = new TopicSource(room, { positions, allPartitions: false, render });
@@ -243,11 +241,11 @@ function limitsOf({ context, query }: ReadCall, partitionCount: number, waitMs: 
   return { records: limit ?? first ?? wanted, bytes: maxBytes ?? settings.defaultAnswerBytes, waitMs };
 }
 
-function answerJson(topic: string, parts: readonly string[], positions: readonly PartitionPosition[]): string {
+function answerJson(topic: string, records: string, positions: readonly PartitionPosition[]): string {
   const [only] = positions;
   const top = positions.length === 1 && only !== undefined ? `${offsetsJson(only)},` : '';
   const each = positions.map((position) => `{"partition":${position.partition.index},${offsetsJson(position)}}`);
-  return `{"topic":${JSON.stringify(topic)},"records":[${parts.join(',')}],${top}"partitions":[${each.join(',')}]}`;
+  return `{"topic":${JSON.stringify(topic)},"records":[${records}],${top}"partitions":[${each.join(',')}]}`;
 }
 
 function offsetsJson({ nextOffset, highWatermark, logStartOffset }: PartitionPosition): string {

@@ -9,10 +9,11 @@ import { formatOffsets, type PartitionPosition } from './position.ts';
 import { quotaClientOf } from './quota.ts';
 import { positionsOf, type ReadCall } from './read-request.ts';
 import { MEDIA } from './record-media.ts';
-import { recordJson } from './record-output.ts';
+import { type RecordPlace, writeRecord } from './record-output.ts';
 import type { PartitionWalk } from './record-walk.ts';
 import { jsonLines, SIZED_VALUES, valueFraming, valueLines } from './representation.ts';
-import { TopicSource } from './topic-source.ts';
+import type { TextBuffer } from './text-buffer.ts';
+import { type RenderRecord, TopicSource } from './topic-source.ts';
 
 const VALUES = Object.entries(MEDIA).filter(([, media]) => media === 'lines' || media === 'sized');
 const STREAM_TYPES = [
@@ -24,7 +25,7 @@ const STREAM_TYPES = [
 
 interface StreamForm {
   readonly framing: Framing;
-  readonly render: (walk: PartitionWalk) => string;
+  readonly render: RenderRecord;
   /** Names all that the text depends on besides the record. */
   readonly form: string;
 }
@@ -56,10 +57,9 @@ function streamForm({ request, query, topic }: ReadCall, positions: () => readon
     throw new MillraceError('HTTP_NOT_ACCEPTABLE', `A follow is ${STREAM_TYPES.join(', ')}. Accept one of them.`);
   }
   if (type === EVENT_FRAMING.contentType) {
-    const topicJson = JSON.stringify(topic.name);
-    const format = query.format ?? 'text';
-    const render = (walk: PartitionWalk): string => eventOf(walk, topicJson, format, positions());
-    return { framing: EVENT_FRAMING, render, form: `events ${format}` };
+    const common = { topic: topic.name, format: query.format ?? 'text' };
+    const render: RenderRecord = (walk, into) => writeEvent(into, walk, common, positions());
+    return { framing: EVENT_FRAMING, render, form: `events ${common.format}` };
   }
   const media = MEDIA[mediaType(type)];
   if (media === 'lines' || media === 'sized') {
@@ -71,15 +71,17 @@ function streamForm({ request, query, topic }: ReadCall, positions: () => readon
 }
 
 /** NDJSON says with its members where a record stands; an event says it in its id, for the browser to send back. */
-function eventOf(
+function writeEvent(
+  into: TextBuffer,
   { record, position }: PartitionWalk,
-  topicJson: string,
-  format: Parameters<typeof recordJson>[3],
+  common: Omit<RecordPlace, 'partition'>,
   positions: readonly PartitionPosition[],
-): string {
+): void {
   const cursor = record as RecordCursor;
-  const json = recordJson(cursor, topicJson, position.partition.index, format);
-  return EVENT_FRAMING.record(json, nextOffsets(positions, position, cursor.offset + 1));
+  const { id, end } = EVENT_FRAMING;
+  into.text(`${id.before}${nextOffsets(positions, position, cursor.offset + 1)}${id.after}{`);
+  writeRecord(into, cursor, { ...common, partition: position.partition.index });
+  into.text(end);
 }
 
 /** Where to go on behind a record that is about to be delivered, as `offsets` takes it. */

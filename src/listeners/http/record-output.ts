@@ -4,62 +4,89 @@ import { asBuffer } from '../../base/bytes.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
 import { encodeBase64 } from './base64.ts';
 import { JsonScan } from './json-scan.ts';
+import { TextBuffer } from './text-buffer.ts';
 
 export type RecordFormat = 'text' | 'json' | 'base64';
 
-/**
- * @param topicJson name of the topic as a JSON string, made once per answer.
- * @param lead members in front of the record's own, as JSON text that ends with a comma.
- * @returns one JSON object without a line break.
- */
-export function recordJson(
-  cursor: RecordCursor,
-  topicJson: string,
-  partition: number,
-  format: RecordFormat,
-  lead = '',
-): string {
-  const key = fieldJson('key', cursor.keyText, cursor, format);
-  const value = format === 'json' ? embeddedJson(cursor) : fieldJson('value', cursor.valueText, cursor, format);
-  return (
-    `{${lead}"topic":${topicJson},"partition":${partition},"offset":${cursor.offset},"timestamp":${cursor.timestamp},` +
-    `${key},${value},"headers":${headersJson(cursor, format)}}`
-  );
+/** What the records of one partition have in common. */
+export interface RecordPlace {
+  /** Its name is text that JSON takes as it is (`../../model/topic-name.ts`). */
+  readonly topic: string;
+  readonly partition: number;
+  readonly format: RecordFormat;
+}
+
+/** Writes one JSON object without a line break, but for its first brace, behind which there may be other members. */
+export function writeRecord(into: TextBuffer, cursor: RecordCursor, { topic, partition, format }: RecordPlace): void {
+  into.text('"topic":"');
+  into.text(topic);
+  into.text('","partition":');
+  into.integer(partition);
+  into.text(',"offset":');
+  into.integer(cursor.offset);
+  into.text(',"timestamp":');
+  into.integer(cursor.timestamp);
+  if (!cursor.hasKey) into.text(',"key":null');
+  else writeMember(into, 'key', cursor.bytes, cursor.keyPosition, cursor.keyEnd, format);
+  if (!cursor.hasValue) into.text(',"value":null');
+  else if (format !== 'json' || !writeEmbedded(into, cursor)) {
+    writeMember(into, 'value', cursor.bytes, cursor.valuePosition, cursor.valueEnd, format);
+  }
+  into.text(cursor.headerCount === 0 ? ',"headers":[]}' : `,"headers":${headersJson(cursor, format)}}`);
+}
+
+/** @param lead members in front of the record's own, as JSON text that ends with a comma. */
+export function recordJson(cursor: RecordCursor, place: RecordPlace, lead: string): string {
+  const into = new TextBuffer();
+  into.text(`{${lead}`);
+  writeRecord(into, cursor, place);
+  const text = into.view.toString('utf8');
+  into.release();
+  return text;
 }
 
 /** A member that says by its name how to read it: text as it is, anything else in base64. */
-function memberJson(name: string, bytes: Uint8Array | null, format: RecordFormat): string {
-  if (bytes === null) return `"${name}":null`;
-  if (format === 'base64' || !isUtf8(bytes)) return `"${name}Base64":"${encodeBase64(bytes)}"`;
-  return `"${name}":${JSON.stringify(asBuffer(bytes).toString('utf8'))}`;
-}
-
-/** As `memberJson`, of what the cursor has as text. */
-function fieldJson(
+function writeMember(
+  into: TextBuffer,
   name: 'key' | 'value',
-  text: string | null | undefined,
-  cursor: RecordCursor,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
   format: RecordFormat,
-): string {
-  if (text === undefined || format === 'base64') return memberJson(name, cursor[name], 'base64');
-  return text === null ? `"${name}":null` : `"${name}":${JSON.stringify(text)}`;
+): void {
+  if (format !== 'base64') {
+    const { length } = into;
+    into.text(name === 'key' ? ',"key":' : ',"value":');
+    if (into.jsonString(bytes, start, end)) return;
+    into.truncate(length);
+  }
+  into.text(`,"${name}Base64":"${encodeBase64(bytes.subarray(start, end))}"`);
 }
 
-/** The value as the JSON it is, as stored but for line breaks between tokens, which NDJSON cannot carry. */
-function embeddedJson(cursor: RecordCursor): string {
+/**
+ * The value as the JSON it is, as stored but for line breaks between tokens, which NDJSON cannot carry.
+ * @returns false where it is not text.
+ */
+function writeEmbedded(into: TextBuffer, cursor: RecordCursor): boolean {
   const text = cursor.valueText;
-  if (text === undefined || text === null) return fieldJson('value', text, cursor, 'json');
+  if (text === undefined || text === null) return false;
   // A stored `null` would look like a tombstone.
-  if (text !== 'null' && isJson(text)) return `"value":${/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, ' ') : text}`;
-  return `"valueText":${JSON.stringify(text)}`;
+  if (text === 'null' || !isJson(text)) into.text(`,"valueText":${JSON.stringify(text)}`);
+  else into.text(`,"value":${/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, ' ') : text}`);
+  return true;
 }
 
 function headersJson(cursor: RecordCursor, format: RecordFormat): string {
-  if (cursor.headerCount === 0) return '[]';
   const parts = cursor.headers.map(
-    (header) => `{"name":${JSON.stringify(header.key)},${memberJson('value', header.value, format)}}`,
+    ({ key, value }) => `{"name":${JSON.stringify(key)},${headerValueJson(value, format)}}`,
   );
   return `[${parts.join(',')}]`;
+}
+
+function headerValueJson(bytes: Uint8Array | null, format: RecordFormat): string {
+  if (bytes === null) return '"value":null';
+  if (format === 'base64' || !isUtf8(bytes)) return `"valueBase64":"${encodeBase64(bytes)}"`;
+  return `"value":${JSON.stringify(asBuffer(bytes).toString('utf8'))}`;
 }
 
 function isJson(text: string): boolean {

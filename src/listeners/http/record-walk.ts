@@ -9,8 +9,8 @@ import { MillraceError } from '../../base/errors.ts';
 import { AbortedBatches } from '../../broker/aborted-batches.ts';
 import type { Decompressor } from '../../broker/decompressor/decompressor.ts';
 import { BatchCursor } from '../../model/batch-cursor.ts';
-import { baseOffset, CODEC, codec, lastOffset } from '../../model/record-batch.ts';
-import { RecordCursor, recordBytes } from '../../model/record-codec.ts';
+import { BATCH_HEADER_BYTES, baseOffset, CODEC, codec, lastOffset } from '../../model/record-batch.ts';
+import { RecordCursor } from '../../model/record-codec.ts';
 import type { AbortedTransaction } from '../../store/transaction-index.ts';
 import type { PartitionPosition } from './position.ts';
 
@@ -18,12 +18,14 @@ import type { PartitionPosition } from './position.ts';
 const RECORDS_PER_TURN = 1_000;
 
 const NO_BATCHES = new Uint8Array(0);
+/** Remembers nothing. */
+const NONE_ABORTED = new AbortedBatches([]);
 
 /** The records of one partition in one fetch answer, from its position on. */
 export class PartitionWalk {
-  readonly position: PartitionPosition;
-  readonly #slices: readonly Uint8Array[];
-  readonly #aborted: AbortedBatches;
+  position: PartitionPosition;
+  #slices: readonly Uint8Array[];
+  #aborted: AbortedBatches;
   readonly #batches = new BatchCursor(NO_BATCHES);
   #nextSlice = 0;
   /** The current record while `hasRecord`. */
@@ -32,7 +34,9 @@ export class PartitionWalk {
   openBytes = 0;
   /** Offset behind the open batch, exclusive. */
   #batchEnd = -1;
-  readonly #endOffset: number;
+  #endOffset: number;
+  /** Serves all batches. */
+  #cursor: RecordCursor | undefined;
 
   /**
    * @param aborted transactions that overlap the slices; their records are passed over.
@@ -46,8 +50,26 @@ export class PartitionWalk {
   ) {
     this.#endOffset = endOffset;
     this.position = position;
-    this.#aborted = new AbortedBatches(aborted);
+    this.#aborted = abortedBatches(aborted);
     this.#slices = slices;
+  }
+
+  /** Starts over, as a new walk would. */
+  restart(
+    position: PartitionPosition,
+    slices: readonly Uint8Array[],
+    aborted: readonly AbortedTransaction[],
+    endOffset: number,
+  ): void {
+    this.position = position;
+    this.#slices = slices;
+    this.#nextSlice = 0;
+    this.#aborted = abortedBatches(aborted);
+    this.#endOffset = endOffset;
+    this.#batches.reset(NO_BATCHES);
+    this.record = undefined;
+    this.openBytes = 0;
+    this.#batchEnd = -1;
   }
 
   /** To the next record of the open batch at or behind the position. False: the batch has no more. */
@@ -80,7 +102,7 @@ export class PartitionWalk {
         continue;
       }
       if (codec(bytes, position) !== CODEC.none) return this.#openCompressed(decompressor, position);
-      this.#open(position, recordBytes(bytes, position), 0);
+      this.#open(position, bytes, position + BATCH_HEADER_BYTES, position + this.#batches.sizeBytes, 0);
       if (this.advance()) return true;
     }
   }
@@ -92,14 +114,17 @@ export class PartitionWalk {
     } catch (error) {
       throw this.#unreadable(error);
     }
-    this.#open(position, records, records.length);
+    this.#open(position, records, 0, records.length, records.length);
     return this.advance() || (await this.openNext(decompressor));
   }
 
-  #open(position: number, records: Uint8Array, openBytes: number): void {
+  #open(position: number, records: Uint8Array, start: number, end: number, openBytes: number): void {
+    const { bytes } = this.#batches;
     try {
       this.openBytes = openBytes;
-      this.record = new RecordCursor(this.#batches.bytes, position, records);
+      if (this.#cursor === undefined) this.#cursor = new RecordCursor(bytes, position, records, start, end);
+      else this.#cursor.reset(bytes, position, records, start, end);
+      this.record = this.#cursor;
     } catch (error) {
       throw this.#unreadable(error);
     }
@@ -148,6 +173,10 @@ export class PartitionWalk {
       },
     );
   }
+}
+
+function abortedBatches(aborted: readonly AbortedTransaction[]): AbortedBatches {
+  return aborted.length === 0 ? NONE_ABORTED : new AbortedBatches(aborted);
 }
 
 /**

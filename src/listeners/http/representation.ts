@@ -2,27 +2,29 @@
 import { asBuffer } from '../../base/bytes.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
-import type { Framing } from './framing.ts';
-import { NDJSON_FRAMING } from './framing.ts';
+import { type Framing, NDJSON_FRAMING, NO_FRAME } from './framing.ts';
 import { LINES, lineEndingOf, SIZED } from './record-media.ts';
-import { type RecordFormat, recordJson } from './record-output.ts';
+import { type RecordFormat, writeRecord } from './record-output.ts';
 import type { PartitionWalk } from './record-walk.ts';
+import type { RenderRecord } from './topic-source.ts';
 
 export interface Representation {
   readonly contentType: string;
-  /** Texts of one character a byte where the values are bytes: joined and sent as such. */
-  readonly encoding: 'utf8' | 'latin1';
-  readonly render: (walk: PartitionWalk) => string;
+  /** Whether it is UTF-8, and not values as they are. */
+  readonly isText: boolean;
+  readonly render: RenderRecord;
 }
 
 /** Every record is one line of NDJSON; in an array of JSON the line break is white space. */
 export function jsonLines(topic: string, format: RecordFormat = 'text'): Representation {
-  const topicJson = JSON.stringify(topic);
   return {
     contentType: NDJSON_FRAMING.contentType,
-    encoding: 'utf8',
-    render: ({ record, position }) =>
-      `${recordJson(record as RecordCursor, topicJson, position.partition.index, format)}\n`,
+    isText: true,
+    render: ({ record, position }, into) => {
+      into.text('{');
+      writeRecord(into, record as RecordCursor, { topic, partition: position.partition.index, format });
+      into.text('\n');
+    },
   };
 }
 
@@ -32,12 +34,15 @@ export function valueLines(accept: string | undefined): Representation {
   const name = lineEnding === '\n' ? 'lf' : lineEnding === '\r' ? 'cr' : 'crlf';
   return {
     contentType: `${LINES}; line-ending=${name}`,
-    encoding: 'latin1',
-    render: (walk) => {
-      const text = valueText(walk);
-      // Read back, it would be two records.
-      if (text.includes(lineEnding)) throw notOneLine(walk, name);
-      return text + lineEnding;
+    isText: false,
+    render: (walk, into) => {
+      const { value } = walk.record as RecordCursor;
+      if (value !== null) {
+        // Read back, it would be two records.
+        if (asBuffer(value).includes(lineEnding)) throw notOneLine(walk, name);
+        into.raw(value);
+      }
+      into.text(lineEnding);
     },
   };
 }
@@ -47,22 +52,18 @@ const SIZE = Buffer.alloc(4);
 /** Sizes (i32, big-endian; -1 for no value) and values. */
 export const SIZED_VALUES: Representation = {
   contentType: SIZED,
-  encoding: 'latin1',
-  render: (walk) => {
-    const { record } = walk;
-    SIZE.writeInt32BE((record as RecordCursor).value?.length ?? -1);
-    return SIZE.toString('latin1') + valueText(walk);
+  isText: false,
+  render: ({ record }, into) => {
+    const { value } = record as RecordCursor;
+    SIZE.writeInt32BE(value?.length ?? -1);
+    into.raw(SIZE);
+    if (value !== null) into.raw(value);
   },
 };
 
 /** A stream of values has no room for anything else: a fault cuts the connection, so that it is not taken for the end. */
-export function valueFraming({ contentType, encoding }: Representation): Framing {
-  return { contentType, encoding, record: (text) => text, heartbeat: () => '', failure: () => undefined };
-}
-
-function valueText({ record }: PartitionWalk): string {
-  const { value } = record as RecordCursor;
-  return value === null ? '' : asBuffer(value).toString('latin1');
+export function valueFraming({ contentType }: Representation): Framing {
+  return { ...NO_FRAME, contentType, heartbeat: () => '', failure: () => undefined };
 }
 
 function notOneLine({ record, position }: PartitionWalk, name: string): MillraceError {

@@ -10,6 +10,8 @@ export interface SharedPiece {
   readonly recordCount: number;
   /** Behind the last record, and what else was passed; -1: the piece came out as the maker's alone. */
   readonly nextOffset: number;
+  /** To be called once the socket has the bytes, by the one whose alone they are. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** Followers that keep up are at one of the newest places. */

@@ -6,28 +6,28 @@ import { FOR_EVER } from '../../broker/fetch.ts';
 import type { CommitWaiter } from '../../broker/subscriptions/commit-watch.ts';
 import { type Cursor, formatCursor } from '../../broker/subscriptions/cursor.ts';
 import type { CommitRun, Subscription } from '../../broker/subscriptions/subscription.ts';
+import type { CommitNumber } from '../../journal/journal.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
 import type { Collector } from './collector.ts';
+import type { RecordFrame } from './framing.ts';
 import type { Reading, ReadingRoom, Wait, WaitTarget } from './reading.ts';
-import { type RecordFormat, recordJson } from './record-output.ts';
+import { type RecordFormat, type RecordPlace, writeRecord } from './record-output.ts';
 import type { ReadOutcome, RecordSource } from './record-source.ts';
 import { PartitionWalk } from './record-walk.ts';
-
-/** @param json the record, its cursor included. */
-export type RenderRecord = (json: string, cursor: string) => string;
+import type { TextBuffer } from './text-buffer.ts';
 
 export class SubscriptionSource implements RecordSource {
   readonly #room: ReadingRoom;
   readonly #subscription: Subscription;
   readonly #format: RecordFormat;
-  readonly #frame: RenderRecord;
+  readonly #frame: RecordFrame;
   /** Of the last record, or of what was passed without one. */
   #cursor: Cursor | undefined;
   isCaughtUp = false;
   /** Published when the subscription came to its end: what came since is a reason not to wait. */
   #endedAt = -1;
 
-  constructor(room: ReadingRoom, subscription: Subscription, format: RecordFormat, frame: RenderRecord) {
+  constructor(room: ReadingRoom, subscription: Subscription, format: RecordFormat, frame: RecordFrame) {
     this.#room = room;
     this.#subscription = subscription;
     this.#format = format;
@@ -45,7 +45,8 @@ export class SubscriptionSource implements RecordSource {
 
   async read(reading: Reading, maxBytes: number, collector: Collector): Promise<ReadOutcome> {
     let readBytes = 0;
-    const before = collector.parts.length;
+    const before = collector.count;
+    let walk: PartitionWalk | undefined;
     this.isCaughtUp = false;
     try {
       let { publishedCommit } = this.#room.broker.journal.status();
@@ -59,7 +60,8 @@ export class SubscriptionSource implements RecordSource {
           return readBytes > 0 ? 'read' : 'empty';
         }
         readBytes += step.run.bytes.length;
-        const collected = this.#collect(step.run, collector, before);
+        walk = walkOf(step.run, walk);
+        const collected = this.#collect(step.run, walk, collector, before);
         const goesOn = collected instanceof Promise ? await collected : collected;
         if (!goesOn) return 'read';
         // Nothing is published while nothing is waited for.
@@ -84,16 +86,12 @@ export class SubscriptionSource implements RecordSource {
    * @returns whether the next run may follow: not where this one is left in front of a batch that cannot be opened. A
    *   promise only where a batch is compressed.
    */
-  #collect(run: CommitRun, collector: Collector, before: number): boolean | Promise<boolean> {
-    const { topic, partition, bytes, firstOffset, endOffset, abortedTransactions } = run;
-    const { highWatermark, logStartOffset } = partition;
-    const position = { topic, partition, nextOffset: firstOffset, highWatermark, logStartOffset };
-    const walk = new PartitionWalk(position, [bytes], abortedTransactions, endOffset);
+  #collect(run: CommitRun, walk: PartitionWalk, collector: Collector, before: number): boolean | Promise<boolean> {
     try {
       const waits = this.#render(run, walk, collector);
       return waits === undefined ? this.#collected(run, walk) : this.#collectLater(run, walk, collector, before, waits);
     } catch (error) {
-      return this.#faulted(run, walk, collector.parts.length > before, error);
+      return this.#faulted(run, walk, collector.count > before, error);
     }
   }
 
@@ -111,7 +109,7 @@ export class SubscriptionSource implements RecordSource {
       }
       return this.#collected(run, walk);
     } catch (error) {
-      return this.#faulted(run, walk, collector.parts.length > before, error);
+      return this.#faulted(run, walk, collector.count > before, error);
     }
   }
 
@@ -126,19 +124,32 @@ export class SubscriptionSource implements RecordSource {
     collector: Collector,
     there: boolean | Promise<boolean> = walk.openNext(this.#room.broker.decompressor),
   ): Promise<boolean> | undefined {
-    const topicJson = JSON.stringify(topic.name);
+    const place = { topic: topic.name, partition: partition.index, format: this.#format };
     for (let next = there; next !== false; ) {
       if (next instanceof Promise) return next;
       const record = walk.record as RecordCursor;
+      this.#write(collector.next, record, place, commit, entry);
+      const goesOn = collector.added();
       this.#cursor = { commit, entry, offset: record.offset };
-      const cursor = formatCursor(this.#cursor);
-      const json = recordJson(record, topicJson, partition.index, this.#format, `"cursor":"${cursor}",`);
-      const goesOn = collector.add(this.#frame(json, cursor));
       walk.delivered();
       if (!goesOn) return undefined;
       next = walk.advance() || walk.openNext(this.#room.broker.decompressor);
     }
     return undefined;
+  }
+
+  #write(into: TextBuffer, record: RecordCursor, place: RecordPlace, commit: CommitNumber, entry: number): void {
+    const { id, end } = this.#frame;
+    if (id !== undefined) {
+      into.text(id.before);
+      writeCursor(into, commit, entry, record.offset);
+      into.text(id.after);
+    }
+    into.text('{"cursor":"');
+    writeCursor(into, commit, entry, record.offset);
+    into.text('",');
+    writeRecord(into, record, place);
+    into.text(end);
   }
 
   #collected(run: CommitRun, { position }: PartitionWalk): true {
@@ -153,6 +164,25 @@ export class SubscriptionSource implements RecordSource {
     if (isBehindOthers) return false;
     throw withCursor(error, run);
   }
+}
+
+/** @param before that of another run, which is used again. */
+function walkOf(run: CommitRun, before: PartitionWalk | undefined): PartitionWalk {
+  const { topic, partition, bytes, firstOffset, endOffset, abortedTransactions } = run;
+  const { highWatermark, logStartOffset } = partition;
+  const position = { topic, partition, nextOffset: firstOffset, highWatermark, logStartOffset };
+  if (before === undefined) return new PartitionWalk(position, [bytes], abortedTransactions, endOffset);
+  before.restart(position, [bytes], abortedTransactions, endOffset);
+  return before;
+}
+
+/** As `formatCursor`. */
+function writeCursor(into: TextBuffer, commit: CommitNumber, entry: number, offset: number): void {
+  into.integer(commit);
+  into.text('.');
+  into.integer(entry);
+  into.text('.');
+  into.integer(offset);
 }
 
 /** Until the journal goes on. */

@@ -5,15 +5,19 @@ import type { Reading, ReadingRoom } from './reading.ts';
 import type { ReadOutcome, RecordSource, Sharing } from './record-source.ts';
 import type { PartitionWalk } from './record-walk.ts';
 import { awaitRecords, readRound } from './round.ts';
+import type { TextBuffer } from './text-buffer.ts';
 
 /** Nobody tells of partitions that the topic got: they are looked for. */
 const NEW_PARTITIONS_MS = 15_000;
+
+/** Writes the current record of the walk, with what stands around it. */
+export type RenderRecord = (walk: PartitionWalk, into: TextBuffer) => void;
 
 export interface TopicSourceOptions {
   readonly positions: PartitionPosition[];
   /** Whether partitions that the topic gets later are read too. */
   readonly allPartitions: boolean;
-  readonly render: (walk: PartitionWalk) => string;
+  readonly render: RenderRecord;
   /** Names all that the text of a record depends on, for sources whose pieces may be shared. */
   readonly form?: string | undefined;
 }
@@ -23,7 +27,7 @@ export class TopicSource implements RecordSource {
   readonly cursor = undefined;
   readonly #room: ReadingRoom;
   readonly #allPartitions: boolean;
-  readonly #render: (walk: PartitionWalk) => string;
+  readonly #render: RenderRecord;
   readonly #form: string | undefined;
 
   constructor(room: ReadingRoom, { positions, allPartitions, render, form }: TopicSourceOptions) {
@@ -60,7 +64,10 @@ export class TopicSource implements RecordSource {
 
   async read(reading: Reading, maxBytes: number, collector: Collector): Promise<ReadOutcome> {
     if (this.#allPartitions) this.#addNewPartitions();
-    const take = (walk: PartitionWalk): boolean => collector.add(this.#render(walk));
+    const take = (walk: PartitionWalk): boolean => {
+      this.#render(walk, collector.next);
+      return collector.added();
+    };
     return await readRound(this.#room, reading, this.positions, maxBytes, { take });
   }
 

@@ -28,8 +28,8 @@ export interface FeedOptions {
   readonly pieceBytes: number;
   /** Whose quota it counts for. */
   readonly quotaClient: string;
-  /** Sends rendered records; resolves when the socket took them, false when it is gone. */
-  readonly send: (records: readonly string[]) => Promise<boolean>;
+  /** Sends rendered records, with commas between them; resolves when the socket took them, false when it is gone. */
+  readonly send: (records: string) => Promise<boolean>;
 }
 
 export class Feed {
@@ -77,22 +77,23 @@ export class Feed {
     if (!(await room.take(this.#reading, pieceBytes))) return false;
     let heldBytes = pieceBytes;
     try {
-      const collector = new Collector({ records: this.#credit, bytes: pieceBytes });
+      const collector = new Collector({ records: this.#credit, bytes: pieceBytes }, ',');
       while (!collector.isFull) {
-        const before = collector.parts.length;
+        const before = collector.count;
         const outcome = await source.read(this.#reading, pieceBytes, collector);
-        if (outcome !== 'read' || collector.parts.length > before) break;
+        if (outcome !== 'read' || collector.count > before) break;
       }
-      const { parts, sizeBytes } = collector;
-      if (parts.length === 0 || this.#reading.ended !== undefined) return false;
+      const { count, sizeBytes } = collector;
+      const records = collector.takeText();
+      if (count === 0 || this.#reading.ended !== undefined) return false;
       // One record can be larger than a piece.
       const excess = Math.max(0, sizeBytes - heldBytes);
       room.budget.force(excess);
       heldBytes += excess;
-      room.counters.recordsRead += parts.length;
-      this.#credit -= parts.length;
+      room.counters.recordsRead += count;
+      this.#credit -= count;
       room.charge(this.#reading, sizeBytes);
-      if (!(await send(parts))) this.stop();
+      if (!(await send(records))) this.stop();
       return true;
     } finally {
       room.budget.give(heldBytes);

@@ -5,6 +5,7 @@ import type { RecordCursor } from '../../model/record-codec.ts';
 import { TopicPattern } from '../../model/topic-pattern.ts';
 import type { HttpContext } from '../http/context.ts';
 import { findTopic } from '../http/find-topic.ts';
+import { NO_FRAME } from '../http/framing.ts';
 import {
   checkReadQuery,
   formatOffsets,
@@ -13,7 +14,7 @@ import {
   PARTITION_FORM,
   startPositions,
 } from '../http/position.ts';
-import { recordJson } from '../http/record-output.ts';
+import { writeRecord } from '../http/record-output.ts';
 import type { RecordSource } from '../http/record-source.ts';
 import type { ReadQuery } from '../http/schemas.ts';
 import { SubscriptionSource } from '../http/subscription-source.ts';
@@ -45,7 +46,7 @@ async function globSource({ broker, room }: HttpContext, message: SubscribeMessa
   const patterns = (typeof match === 'string' ? [match] : match).map((text) => new TopicPattern(text));
   const start = cursor === 'earliest' || cursor === 'latest' ? cursor : parseCursor(cursor);
   const subscription = broker.subscribe({ patterns, start, readCommitted: true });
-  const source = new SubscriptionSource(room, subscription, format, (json) => json);
+  const source = new SubscriptionSource(room, subscription, format, NO_FRAME);
   await source.begin();
   return { source, place: () => source.cursor ?? cursor };
 }
@@ -63,11 +64,14 @@ async function topicSource(context: HttpContext, message: SubscribeMessage): Pro
   if (!PARTITION.test(query.partition ?? 'all')) throw refuse('`partition` must be a number or all.');
   if (!OFFSET.test(query.offset ?? 'latest')) throw refuse('`offset` must be a number from 0, earliest or latest.');
   if (!OFFSETS.test(offsets ?? '0:0')) throw refuse('`offsets` must be pairs like 0:17,2:5.');
-  const topicJson = JSON.stringify(topic.name);
+  const common = { topic: topic.name, format };
   const source = new TopicSource(context.room, {
     positions: await startPositions(context.broker, topic, query),
     allPartitions: partition === undefined || partition === 'all',
-    render: ({ record, position }) => recordJson(record as RecordCursor, topicJson, position.partition.index, format),
+    render: ({ record, position }, into) => {
+      into.text('{');
+      writeRecord(into, record as RecordCursor, { ...common, partition: position.partition.index });
+    },
   });
   return { source, place: () => formatOffsets(source.positions) };
 }

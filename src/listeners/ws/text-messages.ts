@@ -108,8 +108,9 @@ export const reply = {
   ack: (upTo: number): string => `{"op":"ack","upTo":${upTo}}`,
   produced: (id: number, answer: object): string => `{"op":"produced","id":${id},${JSON.stringify(answer).slice(1)}`,
   /** @param records rendered record objects. @param next where to go on, as `cursor` or `offsets` takes it. */
-  records: (sub: string, records: readonly string[], next: string): string =>
-    `{"op":"records","sub":${JSON.stringify(sub)},"records":[${records.join(',')}],"next":"${next}"}`,
+  /** @param records JSON texts with commas between them. */
+  records: (sub: string, records: string, next: string): string =>
+    `{"op":"records","sub":${JSON.stringify(sub)},"records":[${records}],"next":"${next}"}`,
   ended: (sub: string): string => `{"op":"ended","sub":${JSON.stringify(sub)}}`,
   error: (name: MessageName, problem: Problem): string => JSON.stringify({ op: 'error', ...name, problem }),
 };

@@ -7,9 +7,8 @@ import { collectAnswer } from '../answer.ts';
 import { Collector } from '../collector.ts';
 import type { HttpContext } from '../context.ts';
 import { type PartitionPosition, positionAt } from '../position.ts';
-import { recordJson } from '../record-output.ts';
-import type { PartitionWalk } from '../record-walk.ts';
-import { TopicSource } from '../topic-source.ts';
+import { writeRecord } from '../record-output.ts';
+import { type RenderRecord, TopicSource } from '../topic-source.ts';
 import { type Resolve, sendWebhook } from '../webhook/send-webhook.ts';
 import { parsePushAnswer } from './push-answer.ts';
 
@@ -22,7 +21,9 @@ export interface PushSenderOptions {
 
 /** Records of one delivery, rendered. */
 interface Piece {
-  readonly parts: readonly string[];
+  /** As JSON texts, with commas between them. */
+  readonly records: string;
+  readonly count: number;
   /** Of the first record; undefined where there is none. */
   readonly firstOffset: number | undefined;
   /** Behind the last. */
@@ -66,15 +67,16 @@ async function readPiece({ room }: HttpContext, order: PushOrder): Promise<Piece
   const from = Math.max(readOffset, partition.logStartOffset);
   const position = positionAt(topic, partition, from);
   let firstOffset: number | undefined;
-  const topicJson = JSON.stringify(topic.name);
-  const render = ({ record }: PartitionWalk): string => {
+  const place = { topic: topic.name, partition: partition.index, format: config.format };
+  const render: RenderRecord = ({ record }, into) => {
     const cursor = record as RecordCursor;
     firstOffset ??= cursor.offset;
-    return recordJson(cursor, topicJson, partition.index, config.format);
+    into.text('{');
+    writeRecord(into, cursor, place);
   };
   const source = new TopicSource(room, { positions: [position], allPartitions: false, render });
   const limits = { records: maxRecords, bytes: config.maxBytes, waitMs: 0 };
-  const collector = new Collector(limits);
+  const collector = new Collector(limits, ',');
   const owner = new EventEmitter();
   try {
     const reading = room.enter(owner, false);
@@ -90,11 +92,13 @@ async function readPiece({ room }: HttpContext, order: PushOrder): Promise<Piece
 
 function pieceOf(
   { nextOffset, partition }: PartitionPosition,
-  { parts }: Collector,
+  collector: Collector,
   firstOffset: number | undefined,
   lost: number,
 ): Piece {
-  return { parts, firstOffset, nextOffset, endOffset: partition.lastStableOffset, lost };
+  const { count } = collector;
+  const endOffset = partition.lastStableOffset;
+  return { records: collector.takeText(), count, firstOffset, nextOffset, endOffset, lost };
 }
 
 function bodyOf({ config, topic, partition, fromOffset, attempt }: PushOrder, piece: Piece): string {
@@ -108,11 +112,11 @@ function bodyOf({ config, topic, partition, fromOffset, attempt }: PushOrder, pi
     attempt,
     ...(piece.lost > 0 ? { lost: piece.lost } : {}),
   };
-  return `${JSON.stringify(head).slice(0, -1)},"records":[${piece.parts.join(',')}]}`;
+  return `${JSON.stringify(head).slice(0, -1)},"records":[${piece.records}]}`;
 }
 
 function outcomeOf(order: PushOrder, piece: Piece, answer: ReturnType<typeof parsePushAnswer>): PushOutcome {
-  const { firstOffset, nextOffset, parts } = piece;
+  const { firstOffset, nextOffset, count } = piece;
   if (answer.kind === 'failed') return { kind: 'failed', reason: answer.reason, firstOffset };
   if (answer.kind === 'incorrect_base_offset') return { kind: 'rewound', offset: answer.offset };
   const offset = answer.offset ?? nextOffset;
@@ -122,6 +126,6 @@ function outcomeOf(order: PushOrder, piece: Piece, answer: ReturnType<typeof par
   if (offset <= order.fromOffset) {
     return { kind: 'failed', reason: `it accepted nothing: offset ${offset}`, firstOffset };
   }
-  const recordCount = offset === nextOffset ? parts.length : Math.max(0, offset - (firstOffset ?? offset));
+  const recordCount = offset === nextOffset ? count : Math.max(0, offset - (firstOffset ?? offset));
   return { kind: 'accepted', offset, recordCount };
 }

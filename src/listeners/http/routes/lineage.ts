@@ -151,7 +151,7 @@ async function show(
   if (partition === undefined) return undefined;
   const format = answer.query.format ?? 'text';
   const render = (cursor: RecordCursor): Shown => ({
-    json: recordJson(cursor, JSON.stringify(name), index, format, members),
+    json: recordJson(cursor, { topic: name, partition: index, format }, members),
     parents: parentsOf(cursor.headers),
   });
   const shown = await readRecord(broker.recordReader, partition, offset, render);

@@ -8,11 +8,11 @@ import { collectAnswer } from '../answer.ts';
 import { Collector } from '../collector.ts';
 import type { HttpContext } from '../context.ts';
 import { beginStream, follow } from '../follow.ts';
-import { framingFor, NDJSON_FRAMING, wantsEvents } from '../framing.ts';
+import { framingFor, NDJSON_FRAMING, type RecordFrame, wantsEvents } from '../framing.ts';
 import { quotaClientOf } from '../quota.ts';
 import { type SubscribeQuery, subscribeQuery } from '../schemas.ts';
 import { abandoned, holdUntilSent } from '../sent-answer.ts';
-import { type RenderRecord, SubscriptionSource } from '../subscription-source.ts';
+import { SubscriptionSource } from '../subscription-source.ts';
 
 const NDJSON = 'application/x-ndjson';
 const ANSWER_TYPES = ['application/json', NDJSON, 'application/jsonl'] as const;
@@ -32,7 +32,7 @@ export function subscribeRoutes(app: FastifyInstance, context: HttpContext): voi
     if (request.method === 'HEAD') throw refuse('HEAD does not go with a stream, which has no end.');
     const framing = framingFor(headers.accept);
     const reading = room.enter(reply.raw, true, quotaClientOf(request.raw));
-    const source = open(framing.record);
+    const source = open(framing);
     await source.begin();
     beginStream(reply, framing);
     // Not waited for: request and reply would be kept as long as it goes on.
@@ -45,7 +45,7 @@ async function answer(
   context: HttpContext,
   request: SubscribeRequest,
   reply: FastifyReply,
-  open: (render: RenderRecord) => SubscriptionSource,
+  open: (frame: RecordFrame) => SubscriptionSource,
 ): Promise<FastifyReply> {
   const { room, settings, counters } = context;
   const { query } = request;
@@ -55,18 +55,18 @@ async function answer(
   }
   const waitMs = (query.wait ?? 0) * 1000;
   const reading = room.enter(reply.raw, waitMs > 0);
-  const source = open(NDJSON_FRAMING.record);
+  const source = open(NDJSON_FRAMING);
   const limits = {
     records: query.limit ?? settings.defaultLimit,
     bytes: query.maxBytes ?? settings.defaultAnswerBytes,
     waitMs,
   };
-  const collector = new Collector(limits);
-  if (!(await collectAnswer(room, reading, source, limits, collector))) return abandoned(reply);
-  const { parts } = collector;
-  counters.recordsRead += parts.length;
   const isLines = type !== 'application/json';
-  const text = isLines ? parts.join('') : `{"records":[${parts.join(',')}],"cursor":${JSON.stringify(source.cursor)}}`;
+  const collector = new Collector(limits, isLines ? '' : ',');
+  if (!(await collectAnswer(room, reading, source, limits, collector))) return abandoned(reply);
+  counters.recordsRead += collector.count;
+  const records = collector.takeText();
+  const text = isLines ? records : `{"records":[${records}],"cursor":${JSON.stringify(source.cursor)}}`;
   holdUntilSent(context, reply, limits.bytes, text.length);
   if (source.cursor !== undefined) reply.header('millrace-cursor', source.cursor);
   return reply.type(isLines ? NDJSON : 'application/json').send(text);
@@ -82,9 +82,9 @@ function sourceOpener(context: HttpContext, { query, headers }: SubscribeRequest
   const lastEventId = headers['last-event-id'];
   const text = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : (query.cursor ?? 'earliest');
   const start = text === 'earliest' || text === 'latest' ? text : parseCursor(text);
-  return (render: RenderRecord): SubscriptionSource => {
+  return (frame: RecordFrame): SubscriptionSource => {
     const subscription = broker.subscribe({ patterns, start, readCommitted: true });
-    return new SubscriptionSource(room, subscription, query.format ?? 'text', render);
+    return new SubscriptionSource(room, subscription, query.format ?? 'text', frame);
   };
 }
 
