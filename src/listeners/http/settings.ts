@@ -82,7 +82,7 @@ export const HTTP_DEFAULTS: HttpSettings = {
   maxAnswerBytes: 8 * MIB,
   followPieceBytes: 64 * KIB,
   followPaceMs: 5,
-  denseFollowPaceMs: 20,
+  denseFollowPaceMs: 40,
   // One interval of cursors, and below what proxies take for dead.
   longPollMs: 20_000,
   sseLifetimeMs: 60_000,
