@@ -30,6 +30,8 @@ const THREAD_POOL_SIZE = '16';
 /** Another process that installs at the same time is waited for this long. */
 const INSTALL_WAIT_MS = 300000;
 const WRAPPED = 'MILLRACE_WRAPPED';
+/** Imports between our modules: more than the command line has before it loads a command, and less than a broker. */
+const LARGE_GRAPH = 100;
 
 /**
  * @param options.script file to run again under a newer Node.js.
@@ -60,18 +62,28 @@ function importProgram(options, published) {
 
 /**
  * Our modules name each other by the exact file, so that Node need not look for one (a fifth of the time to load all).
- * Everything else is resolved as ever.
+ * Everything else is resolved as ever, but while there is a hook at all, more slowly. So it goes when it has seen the
+ * large graph of a command, whose modules are resolved in one go before the first of them, or a package of theirs, runs.
  */
 function resolveOwnModules(nodeModule, published) {
   if (nodeModule.registerHooks === undefined) return;
   const own = url.pathToFileURL(path.join(ROOT, published ? 'dist' : 'src')).href + '/';
   const ending = published ? '.js' : '.ts';
   const format = published ? 'module' : 'module-typescript';
-  nodeModule.registerHooks({
+  // Older ones resolve a graph bit by bit.
+  const inOneGo = nodeVersion()[0] >= 26;
+  let resolved = 0;
+  const hooks = nodeModule.registerHooks({
     resolve: function (specifier, context, nextResolve) {
       const from = context.parentURL;
       if (from === undefined || specifier[0] !== '.' || !specifier.endsWith(ending) || !from.startsWith(own)) {
         return nextResolve(specifier, context);
+      }
+      resolved += 1;
+      if (resolved === LARGE_GRAPH && inOneGo) {
+        queueMicrotask(function () {
+          hooks.deregister();
+        });
       }
       return { url: new URL(specifier, from).href, format: format, shortCircuit: true };
     },
