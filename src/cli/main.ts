@@ -47,10 +47,15 @@ function createProgram(): Command {
     .exitOverride();
 }
 
-/** Commands that were not asked for are there by name alone, for the list in --help and for suggestions. */
+/**
+ * Commands that were not asked for are there by name alone, for the list in --help and for suggestions; a line that begins
+ * with the name of one needs none of the others.
+ */
 async function registerCommands(program: Command, args: readonly string[]): Promise<void> {
   const wanted = wantedCommand(args);
-  for (const entry of COMMANDS) {
+  const known = COMMANDS.find((entry) => entry.name === wanted);
+  const entries = known !== undefined && args[0] === wanted ? [known] : COMMANDS;
+  for (const entry of entries) {
     if (entry.name === wanted) (await entry.load()).register(program);
     else program.command(entry.name).description(entry.summary);
   }
