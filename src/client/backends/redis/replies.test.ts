@@ -163,12 +163,15 @@ test('the command that adds entries is what Redis reads', () => {
   const plain = { key: null, value: Buffer.from('a\r\nü'), headers: [], timestamp: 1_700_000_000_000 };
   const rich = { ...plain, key: Buffer.from('k'), value: null, headers: [{ key: 'ä', value: null }], timestamp: 9 };
   const [command, , keys, ...rest] = argsOf(
-    encodeAdd('schlüssel', [plain, plain, { ...plain, timestamp: 7 }], settings),
+    encodeAdd('schlüssel', [plain, { ...plain, value: Buffer.from('b') }, { ...plain, timestamp: 7 }, plain], settings),
   );
   const value = 'a\r\nü';
   assert.deepEqual(
     [command, keys, ...rest],
-    ['EVAL', '1', 'schlüssel', '0', 'msg', value, '1700000000000', value, '1700000000000', value, '7'],
+    [
+      ...['EVAL', '1', 'schlüssel', '0', 'msg'],
+      ...['1700000000000', '2', value, 'b', '7', '1', value, '1700000000000', '1', value],
+    ],
   );
   assert.deepEqual(argsOf(encodeAdd('t', [rich], { ...settings, ids: 'timestamp', maxLen: 5 })).slice(2), [
     ...['1', 't', '5', '9-*', '4', 'key', 'k', 'n:ä', ''],
