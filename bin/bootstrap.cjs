@@ -85,9 +85,20 @@ function resolveOwnModules(nodeModule, published) {
           hooks.deregister();
         });
       }
-      return { url: new URL(specifier, from).href, format: format, shortCircuit: true };
+      return { url: besides(from, specifier), format: format, shortCircuit: true };
     },
   });
+}
+
+/**
+ * The URL of what a module of ours names. Not `new URL`, which takes ten times as long, a thousand times at a start: our
+ * specifiers have `./` or `../` in front and nothing else that must be resolved.
+ */
+function besides(from, specifier) {
+  let directory = from.lastIndexOf('/');
+  let name = specifier[1] === '/' ? 2 : 0;
+  for (; specifier.startsWith('../', name); name += 3) directory = from.lastIndexOf('/', directory - 1);
+  return from.slice(0, directory + 1) + specifier.slice(name);
 }
 
 function entryFile(entry, published) {
