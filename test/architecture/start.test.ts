@@ -27,7 +27,6 @@ const LATER: readonly (readonly [place: string, when: string])[] = [
   ['src/server/tier/', 'where tier.store is set'],
   ['src/server/encryption/', 'where encryption.key.source is set'],
   ['node_modules/@platformatic/', 'when something is compressed with Snappy or LZ4'],
-  ['node_modules/pino/', 'never: fastify would, if it were to log'],
 ];
 
 test('a start loads only what it needs', { timeout: 60_000 }, async () => {
