@@ -1,6 +1,6 @@
 /**
  * The web side's bounds (docs/performance.md, "Over HTTP"): single JSON POSTs beside a bare fastify route, NDJSON beside
- * record batches, WebSocket produce beside a bare echo, and Server-Sent Events to many clients. Both servers run in
+ * record batches, those beside the same batches by Kafka's Produce, WebSocket produce beside a bare echo, and Server-Sent Events to many clients. Both servers run in
  * processes of their own and are loaded in turns, each pair right behind each other, and a ratio is the median of the
  * pairs': what else the machine does changes within seconds. Requests are encoded before the run, so that the generator is
  * little of the work.
@@ -16,6 +16,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
+import { asBuffer } from '../src/base/bytes.ts';
+import { produceFrame } from '../src/cli/bench/frames.ts';
 import { encodeBatch } from '../src/model/batch-builder.ts';
 import { writeResultsBlock } from './kit/results-block.ts';
 
@@ -34,21 +36,24 @@ const WARM_UP_SECONDS = 2;
 const CONNECTIONS = 20;
 const IN_FLIGHT = 100;
 const VALUE = 'x'.repeat(1_000);
+const KAFKA_TOPIC = 'kafka-batches';
 
 interface Server {
   readonly port: number;
+  /** Where it takes Kafka's protocol. */
+  readonly kafkaPort: number;
   readonly child: ChildProcess;
   stop(): Promise<void>;
 }
 
 async function startProcess(args: readonly string[], ready: RegExp): Promise<Server> {
   const child = spawn(process.execPath, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const port = await new Promise<number>((resolve, reject) => {
+  const [port, kafkaPort] = await new Promise<[number, number]>((resolve, reject) => {
     let text = '';
     const look = (piece: Buffer): void => {
       text += piece.toString();
       const found = ready.exec(text);
-      if (found !== null) resolve(Number(found[1]));
+      if (found !== null) resolve([Number(found[1]), Number(/"kafka":"127\.0\.0\.1:(\d+)"/.exec(text)?.[1])]);
     };
     child.stdout.on('data', look);
     child.stderr.on('data', look);
@@ -59,7 +64,7 @@ async function startProcess(args: readonly string[], ready: RegExp): Promise<Ser
     child.kill('SIGTERM');
     await ended;
   };
-  return { port, child, stop };
+  return { port, kafkaPort, child, stop };
 }
 
 function startBroker(directory: string): Promise<Server> {
@@ -73,8 +78,41 @@ function requestOf(target: string, type: string, body: Uint8Array | string): Buf
   return Buffer.concat([Buffer.from(head), Buffer.from(body)]);
 }
 
-/** Answers a second: each connection sends the same request again when it is answered. @throws for any but a 200. */
-async function postsFor(seconds: number, port: number, request: Buffer, connections: number): Promise<number> {
+/** `refused`: the disk does not keep up, and the same request is sent again. */
+type Answer = 'cut' | 'good' | 'refused';
+/** @throws for one that is not what it should be. */
+type AnswerCheck = (bytes: Buffer) => Answer;
+
+function httpAnswer(bytes: Buffer): Answer {
+  const text = bytes.toString('latin1');
+  const bodyAt = text.indexOf('\r\n\r\n') + 4;
+  if (bodyAt < 4 || text.length < bodyAt + Number(/content-length: (\d+)/i.exec(text)?.[1])) return 'cut';
+  if (text.includes('JOURNAL_OVERLOADED')) return 'refused';
+  if (!text.startsWith('HTTP/1.1 200')) throw new Error(text);
+  return 'good';
+}
+
+/** Of a Produce answer for one partition of the topic. */
+function produceAnswer(bytes: Buffer): Answer {
+  if (bytes.length < 4 || bytes.length < 4 + bytes.readInt32BE(0)) return 'cut';
+  // Correlation id, one topic, its name, one partition, its index.
+  const code = bytes.readInt16BE(4 + 4 + 4 + 2 + KAFKA_TOPIC.length + 4 + 4);
+  if (code !== 0) throw new Error(`Produce was answered with error ${code}`);
+  return 'good';
+}
+
+function postsFor(seconds: number, port: number, request: Buffer, connections: number): Promise<number> {
+  return requestsFor(seconds, port, request, connections, httpAnswer);
+}
+
+/** Answers a second: each connection sends the same request again when it is answered. @throws as the check. */
+async function requestsFor(
+  seconds: number,
+  port: number,
+  request: Buffer,
+  connections: number,
+  answerOf: AnswerCheck,
+): Promise<number> {
   const deadline = performance.now() + seconds * 1000;
   let count = 0;
   await Promise.all(
@@ -82,15 +120,18 @@ async function postsFor(seconds: number, port: number, request: Buffer, connecti
       const socket = net.connect(port, '127.0.0.1').setNoDelay(true);
       await once(socket, 'connect');
       await new Promise<void>((resolve, reject) => {
-        let text = '';
+        let answer: Buffer = Buffer.alloc(0);
         socket.on('error', reject).on('close', () => resolve());
         socket.on('data', (piece: Buffer) => {
-          text += piece.toString('latin1');
-          const bodyAt = text.indexOf('\r\n\r\n') + 4;
-          if (bodyAt < 4 || text.length < bodyAt + Number(/content-length: (\d+)/i.exec(text)?.[1])) return;
-          if (!text.startsWith('HTTP/1.1 200')) reject(new Error(text));
-          text = '';
-          count += 1;
+          answer = answer.length === 0 ? piece : Buffer.concat([answer, piece]);
+          try {
+            const outcome = answerOf(answer);
+            if (outcome === 'cut') return;
+            if (outcome === 'good') count += 1;
+          } catch (error) {
+            reject(error);
+          }
+          answer = Buffer.alloc(0);
           if (performance.now() < deadline) socket.write(request);
           else socket.destroy();
         });
@@ -211,6 +252,7 @@ const batch = encodeBatch(Array.from({ length: 100 }, () => ({ value: VALUE, tim
 const bareRequest = requestOf('/json', 'application/json', single);
 const singleRequest = requestOf(written('json'), 'application/json', single);
 const linesRequest = requestOf(written('lines'), 'application/x-ndjson', `${single}\n`.repeat(100));
+const produceRequest = produceFrame(1, { topic: KAFKA_TOPIC, partition: 0 }, 1, asBuffer(batch));
 const batchRequest = requestOf(written('batches'), 'application/vnd.millrace.record-batch', batch);
 
 /** One after the other, by the names under which they are noted. */
@@ -220,6 +262,11 @@ function measures(bare: Server, broker: Server): [string, (seconds: number) => P
   return [
     ['bare fastify', (seconds) => postsFor(seconds, bare.port, bareRequest, CONNECTIONS)],
     ['single JSON', (seconds) => postsFor(seconds, broker.port, singleRequest, CONNECTIONS)],
+    [
+      'Kafka',
+      async (seconds) =>
+        100 * (await requestsFor(seconds, broker.kafkaPort, produceRequest, CONNECTIONS, produceAnswer)),
+    ],
     ['record batches', async (seconds) => 100 * (await postsFor(seconds, broker.port, batchRequest, CONNECTIONS))],
     ['NDJSON', async (seconds) => 100 * (await postsFor(seconds, broker.port, linesRequest, CONNECTIONS))],
     ['bare echo', (seconds) => messages(seconds, echoUrl, produceMessage(), (_answer, before) => before + 1)],
@@ -231,7 +278,9 @@ const directory = mkdtempSync(path.join(tmpdir(), 'millrace-web-'));
 const bare = await startProcess([path.join(HERE, 'web-bare.ts')], /listening (\d+)/);
 const broker = await startBroker(directory);
 try {
-  await postsFor(0, broker.port, requestOf(written('ws'), 'application/json', single), 1);
+  for (const topic of ['ws', KAFKA_TOPIC]) {
+    await postsFor(0, broker.port, requestOf(written(topic), 'application/json', single), 1);
+  }
   for (const [, measure] of measures(bare, broker)) await measure(WARM_UP_SECONDS);
   for (let run = 0; run < Number(options.runs); run++) {
     for (const [name, measure] of measures(bare, broker)) note(name, await measure(SECONDS));
@@ -263,6 +312,7 @@ const table = [
     'bare fastify',
     0.6,
   ),
+  row('record batches by POST, 100 x 1 KB', 'records/s', 'record batches', 'Kafka', 'the same by Produce', 0.5),
   row('NDJSON, 100 x 1 KB a request', 'records/s', 'NDJSON', 'record batches', 'record batches by POST', 0.5),
   row(
     'WebSocket binary produce, 1 KB, ack=written, 100 in flight',

@@ -246,9 +246,9 @@ function hex(value: number): string {
 declare const built: unique symbol;
 
 /**
- * A batch that `BatchBuilder` or its siblings made in this process and that nobody has changed since, but for
- * `stampBatch` and `stampLogAppendTime`: its length, format and checksum are known to be right. Only those functions
- * make it; never cast bytes that came from elsewhere.
+ * A batch that `BatchBuilder` or its siblings made in this process, or that `checkedBatch` found good, and that nobody has
+ * changed since, but for `stampBatch` and `stampLogAppendTime`: its length, format and checksum are known to be right. Only
+ * those functions make it; never cast bytes that came from elsewhere.
  */
 export type BuiltBatch = Uint8Array & { readonly [built]: true };
 
@@ -309,4 +309,11 @@ export function batchError(bytes: Uint8Array, maxBytes: number): MillraceError |
   return new MillraceError(code, `The batch is refused: ${words(bytes, maxBytes)}.`, {
     details: { fault, sizeBytes: bytes.length, maxBytes },
   });
+}
+
+/** One batch that came from elsewhere, whose checksum need not be computed again. @throws what `batchError` gives. */
+export function checkedBatch(bytes: Uint8Array, maxBytes: number): BuiltBatch {
+  const error = batchError(bytes, maxBytes);
+  if (error !== undefined) throw error;
+  return bytes as BuiltBatch;
 }

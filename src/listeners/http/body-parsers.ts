@@ -1,5 +1,6 @@
 /** How bodies are received: JSON for the topic routes, bytes for records, and a helpful refusal for everything else. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { BufferPool } from '../../base/buffer-pool.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { mediaType } from './accept.ts';
 import { type BodyHolder, readBody } from './body-reader.ts';
@@ -27,12 +28,14 @@ export function parseJsonBodies(app: FastifyInstance, { settings, bodies }: Http
   refuseOtherBodies(app, types);
 }
 
+/** @param pool for routes that give the memory of bodies back. */
 export function parseRecordBodies(
   app: FastifyInstance,
   { settings, bodies }: HttpContext,
   types: readonly string[],
+  pool?: BufferPool,
 ): void {
-  const limits = { maxBodyBytes: settings.maxBodyBytes, budget: bodies };
+  const limits = { maxBodyBytes: settings.maxBodyBytes, budget: bodies, pool };
   app.removeAllContentTypeParsers();
   app.addContentTypeParser([...types], (request: FastifyRequest, payload: FastifyRequest['raw']) =>
     readBody(payload, request.held, limits),

@@ -1,9 +1,11 @@
 /**
  * Receives request bodies. Each is bounded, and so is the sum of all that are held at once: bytes are charged as they
- * arrive and given back when the answer is done or the client is gone.
+ * arrive, or all that were declared with the first of them, and given back when the answer is done or the client is gone.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { BufferPool, Lease } from '../../base/buffer-pool.ts';
+import { asBuffer } from '../../base/bytes.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { codingOf, decoder } from './content-coding.ts';
@@ -11,12 +13,22 @@ import { codingOf, decoder } from './content-coding.ts';
 export interface BodyLimits {
   readonly maxBodyBytes: number;
   readonly budget: ByteBudget;
+  /** For bodies whose user gives their memory back (`BodyHolder.lease`); undefined: they are left to the collector. */
+  readonly pool?: BufferPool | undefined;
 }
 
 /** What a request holds of the budget; whoever ends it gives that back. */
 export interface BodyHolder {
   heldBytes: number;
+  /**
+   * Memory of the body, where it came from a pool. To be released by whoever used the body, once nobody looks at it any more;
+   * where that is forgotten the collector takes it.
+   */
+  lease?: Lease | undefined;
 }
+
+/** Larger bodies are put together when they are whole: what is taken for one at its first byte is bounded. */
+const MAX_LANDED_BYTES = 2 * 1024 * 1024;
 
 /**
  * A body in gzip or zstd is opened as it arrives; the limits are for what it opens to, so that a few kilobytes which
@@ -34,6 +46,7 @@ export function readBody(request: IncomingMessage, holder: BodyHolder, limits: B
   const source: Readable = opened ?? request;
   return new Promise<Buffer>((resolve, reject) => {
     const pieces: Buffer[] = [];
+    let landedBytes = 0;
     const finish = (error: MillraceError | undefined) => {
       request.off('close', onClose).off('error', onClose);
       source.off('data', onData).off('end', onEnd);
@@ -43,15 +56,33 @@ export function readBody(request: IncomingMessage, holder: BodyHolder, limits: B
         opened.on('error', () => {});
         opened.destroy();
       }
-      if (error === undefined)
-        resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, holder.heldBytes));
-      else {
+      if (error === undefined) {
+        if (holder.lease !== undefined) resolve(asBuffer(holder.lease.bytes.subarray(0, landedBytes)));
+        else resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, holder.heldBytes));
+      } else {
         pieces.length = 0;
+        holder.lease?.release();
+        holder.lease = undefined;
         reject(error);
       }
     };
+    /** Copies the piece to where the body is to be, if it has a place. */
+    const lands = (piece: Buffer): boolean => {
+      const { lease } = holder;
+      if (lease === undefined || landedBytes + piece.length > holder.heldBytes) return false;
+      lease.bytes.set(piece, landedBytes);
+      landedBytes += piece.length;
+      return true;
+    };
     const onData = (piece: Buffer) => {
-      if (holder.heldBytes + piece.length > limits.maxBodyBytes) finish(tooLarge(limits.maxBodyBytes));
+      if (lands(piece)) return;
+      // The first of several, of a body whose size is known: charged whole, since it takes its memory now.
+      const isFirst = opened === undefined && holder.heldBytes === 0 && piece.length < declared;
+      if (isFirst && limits.pool !== undefined && declared <= MAX_LANDED_BYTES && limits.budget.tryTake(declared)) {
+        holder.heldBytes = declared;
+        holder.lease = limits.pool.acquire(declared);
+        lands(piece);
+      } else if (holder.heldBytes + piece.length > limits.maxBodyBytes) finish(tooLarge(limits.maxBodyBytes));
       else if (!limits.budget.tryTake(piece.length)) finish(overloaded());
       else {
         holder.heldBytes += piece.length;

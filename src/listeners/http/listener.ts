@@ -240,7 +240,7 @@ function createApp(context: HttpContext, options: HttpListenerOptions, newReques
   });
   app.register(async (scope) => {
     paceWrites(scope, context.broker);
-    parseRecordBodies(scope, context, RECORD_MEDIA_TYPES);
+    parseRecordBodies(scope, context, RECORD_MEDIA_TYPES, context.broker.pool);
     produceRoutes(scope, context);
     readRoutes(scope, context);
     subscribeRoutes(scope, context);

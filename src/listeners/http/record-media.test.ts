@@ -224,6 +224,52 @@ test('one record batch, as it is, in both directions', OPTIONS, async () => {
   assert.equal((await late).json.code, 'BROKER_OFFSET_CONFLICT');
 });
 
+/** 100 KB and more. */
+function batchFor(partition: number, round: number): Uint8Array {
+  const values = Array.from({ length: 8 }, (_, i) => `${partition}.${round}.${i} `.repeat(3_000));
+  return encodeBatch(values.map((value) => ({ value, timestamp: 1 })));
+}
+
+test('large batches keep their bytes while others are sent, refused and given up', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  await kit.post('/v1/topics', { name: 't', partitions: 4 });
+  const sent: string[][] = [[], [], [], []];
+  for (let round = 0; round < 12; round++) {
+    const batches = sent.map((_, partition) => batchFor(partition, round));
+    const damaged = new Uint8Array(batches[0] as Uint8Array);
+    damaged[100_000] = 0xff;
+    const head = `POST ${RECORDS}?partition=0 HTTP/1.1\r\nhost: h\r\ncontent-type: ${BATCH}\r\n`;
+    const cut = Buffer.concat([
+      Buffer.from(`${head}content-length: ${damaged.length}\r\n\r\n`),
+      Buffer.alloc(90_000, 'z'),
+    ]);
+    const answers = await Promise.all([
+      ...batches.map((body, partition) => {
+        const ack = round % 2 === 0 ? 'durable' : 'written';
+        return kit.post(`${RECORDS}?partition=${partition}&ack=${ack}`, body, { type: BATCH });
+      }),
+      kit.post(`${RECORDS}?partition=0`, damaged, { type: BATCH }),
+      rawExchange(kit.port, [cut], { endAfter: true }),
+    ]);
+    assert.deepEqual(
+      answers.slice(0, 5).map((answer) => (answer as { status: number }).status),
+      [200, 200, 200, 200, 400],
+    );
+    for (const [partition, of] of sent.entries()) {
+      for (let i = 0; i < 8; i++) of.push(`${partition}.${round}.${i} `.repeat(3_000));
+    }
+  }
+  for (const [partition, values] of sent.entries()) {
+    for (const [offset, value] of values.entries()) {
+      const { body } = await getBytes(kit, `${RECORDS}?partition=${partition}&offset=${offset}&limit=1`, {
+        accept: LINES,
+      });
+      assert.ok(body.equals(Buffer.from(`${value}\n`)), `partition ${partition}, offset ${offset}`);
+    }
+  }
+  await kit.idle();
+});
+
 test('batches are waited for; those of an aborted transaction are not there', OPTIONS, async () => {
   await using kit = await HttpKit.start();
   await kit.post('/v1/topics', { name: 't' });

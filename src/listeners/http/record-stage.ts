@@ -1,5 +1,6 @@
 /** Records that somebody writes, over HTTP or a WebSocket: encoded, appended in one commit, and where they stand. */
 import { setImmediate } from 'node:timers/promises';
+import { Lease } from '../../base/buffer-pool.ts';
 import { type ErrorCode, MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
 import type { WrittenTopic } from '../../broker/idempotency/idempotency-keys-state.ts';
@@ -7,7 +8,7 @@ import type { ExpectedEnd, KeyedRequest, WriteCondition } from '../../broker/ide
 import { ProduceItem } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { Degree } from '../../journal/journal.ts';
-import { batchError, lastOffsetDelta, recordCount } from '../../model/record-batch.ts';
+import { checkedBatch, lastOffsetDelta, recordCount } from '../../model/record-batch.ts';
 import type { HttpContext } from './context.ts';
 import { autoCreatedTopic, topicNotFound } from './find-topic.ts';
 import { onlyPartition, partitionOf } from './position.ts';
@@ -33,6 +34,8 @@ export interface BatchCall {
   readonly batch: Uint8Array;
   readonly partition: number | undefined;
   readonly ends?: RecordsCall['ends'];
+  /** Of the batch's memory; undefined where that is the batch's alone. */
+  readonly lease?: Lease | undefined;
 }
 
 /** How a write is done, whatever it writes. */
@@ -86,23 +89,19 @@ export async function stageBatch(
   options: WriteOptions,
 ): Promise<StagedWrites> {
   const { broker } = context;
-  const fault = batchError(call.batch, Number.POSITIVE_INFINITY);
-  const refuse = (): void => {
-    if (fault !== undefined) throw fault;
-  };
-  const topic = broker.topics.find(name) ?? (await autoCreatedTopic(broker, name, refuse));
-  const tooLarge = fault ?? batchError(call.batch, topic.limits.maxBatchBytes);
-  if (tooLarge !== undefined) throw tooLarge;
+  const check = (): unknown => checkedBatch(call.batch, Number.POSITIVE_INFINITY);
+  const topic = broker.topics.find(name) ?? (await autoCreatedTopic(broker, name, check));
+  const batch = checkedBatch(call.batch, topic.limits.maxBatchBytes);
   const partition = call.partition === undefined ? onlyPartition(topic, '') : partitionOf(topic, call.partition);
-  const count = recordCount(call.batch, 0);
+  const count = recordCount(batch, 0);
   const write = {
     topic,
-    parts: [{ index: partition.index, count, items: [new ProduceItem(topic, partition, call.batch)] }],
+    parts: [{ index: partition.index, count, items: [ProduceItem.ofBuilt(topic, partition, batch)] }],
     recordCount: count,
     ends: call.ends?.(topic) ?? [],
     placesOf: undefined,
   };
-  return await stageWrites(context, [write], options);
+  return await stageWrites(context, [write], options, call.lease ?? new Lease(batch));
 }
 
 /** Encodes what goes to one topic; the topic is made where it is not there and topics make themselves. */
@@ -144,11 +143,16 @@ export async function encodeWrite(
   };
 }
 
-/** Appends what was encoded, in one commit: all of it or nothing. */
+/**
+ * Appends what was encoded, in one commit: all of it or nothing.
+ *
+ * @param lease of the memory of all batches; without one they are copied.
+ */
 export async function stageWrites(
   { broker }: WritingContext,
   writes: readonly TopicWrite[],
   { degree, keyed }: WriteOptions,
+  lease?: Lease,
 ): Promise<StagedWrites> {
   const items = writes.flatMap(({ parts }) => parts.flatMap((part) => part.items));
   const ends = writes.flatMap((write) => write.ends);
@@ -158,7 +162,7 @@ export async function stageWrites(
       : broker.writeCondition({ ends, keyed, written: () => writes.map(writtenOf) });
   const isEmpty = items.length === 0 && condition === undefined;
   const empty = { appended: Promise.resolve(), placed: undefined };
-  const { appended, placed } = isEmpty ? empty : append(broker, degree, items, condition);
+  const { appended, placed } = isEmpty ? empty : append(broker, degree, items, condition, lease);
   // What comes behind on this connection must not overtake.
   await placed;
   return { writes, condition, appended };
@@ -266,12 +270,13 @@ export function append(
   degree: Degree,
   items: readonly ProduceItem[],
   condition?: WriteCondition,
+  lease?: Lease,
 ): { readonly appended: Promise<void>; readonly placed: Promise<void> | undefined } {
   const { promise: appended, resolve, reject } = Promise.withResolvers<void>();
   const placed = broker.produce({
     degree,
     items,
-    lease: undefined,
+    lease,
     allOrNone: true,
     condition,
     settled: (error) => (error === undefined ? resolve() : reject(error)),

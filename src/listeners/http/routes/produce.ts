@@ -30,14 +30,23 @@ export function produceRoutes(app: FastifyInstance, context: HttpContext): void 
   const options = { schema, config: { quota: 'producer' } } as const;
   app.post(RECORDS_ROUTE, options, async (request: ProduceRequest, reply) => {
     const startedAt = context.broker.clock.monotonic();
-    const call = callOf(request);
-    const stage = stager(context, request, call);
-    const staged = await context.order.run(request.raw.socket, stage);
-    const answer = await answerTo(staged);
+    const { staged, answer } = await write(context, request);
     countWritten(context, startedAt, answer.count);
     if (staged.condition?.replayed !== undefined) reply.header(REPLAYED_HEADER, 'true');
     return reply.code(request.query.ack === 'admitted' ? 202 : 200).send(answer);
   });
+}
+
+async function write(context: HttpContext, request: ProduceRequest) {
+  const { lease } = request.held;
+  try {
+    const stage = stager(context, request, callOf(request));
+    const staged = await context.order.run(request.raw.socket, stage);
+    return { staged, answer: await answerTo(staged) };
+  } finally {
+    // The answer may still have looked at the records.
+    lease?.release();
+  }
 }
 
 function callOf({ body, query, headers, raw }: ProduceRequest): ProduceCall {
@@ -84,7 +93,8 @@ function stager(context: HttpContext, request: ProduceRequest, call: ProduceCall
       details: { in: 'headers', name: PARENT_HEADER },
     });
   }
-  if (media === 'batch') return () => stageBatch(context, name, { batch: body, partition, ends }, options);
+  if (media === 'batch')
+    return () => stageBatch(context, name, { batch: body, partition, ends, lease: request.held.lease }, options);
   const parent = parentOf(headers[PARENT_HEADER]);
   const read = recordsOf(call, media);
   const records = parent === undefined ? read : () => withParent(read(), parent);
