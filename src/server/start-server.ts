@@ -15,6 +15,7 @@ import { NodeDisk } from '../journal/node-disk.ts';
 import { HttpCounters } from '../listeners/http/counters.ts';
 import { HttpListener } from '../listeners/http/listener.ts';
 import { KafkaListener } from '../listeners/kafka/listener.ts';
+import { loadHandlers } from '../listeners/kafka/registry.ts';
 import { WebSocketCounters } from '../listeners/ws/counters.ts';
 import { WebSocketListener } from '../listeners/ws/listener.ts';
 import { type Address, formatAddress, listenError } from './address.ts';
@@ -26,7 +27,7 @@ import { packageVersion } from './package-version.ts';
 import type { TierStarter } from './tier/start-tier.ts';
 
 /** What whoever waits for the start need not wait for. */
-const METRICS_LOAD_DELAY_MS = 600;
+const LATER_LOAD_DELAY_MS = 600;
 
 /** What a server gets from outside: time, and where to log. */
 export interface ServerParts {
@@ -97,8 +98,10 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     steps.unshift({ name: 'HTTP listener', close: () => http.stop() });
     const ws = WebSocketListener.attach(http, { clock, counters: webSockets });
     steps.unshift({ name: 'WebSocket listener', close: () => ws.stop() });
-    const loading = clock.schedule(METRICS_LOAD_DELAY_MS, () => void metrics.load());
-    steps.unshift({ name: 'metrics', close: async () => loading.cancel() });
+    const loading = clock.schedule(LATER_LOAD_DELAY_MS, () => {
+      loadRest(metrics).catch((error: unknown) => logger.error(String(error)));
+    });
+    steps.unshift({ name: 'later modules', close: async () => loading.cancel() });
     logger.info('ready', {
       kafka: kafka.addresses.map(formatAddress).join(','),
       http: formatAddress(http.address),
@@ -113,6 +116,16 @@ export async function startServer(config: ServerConfig, { clock, logger }: Serve
     await closeAfterFailedStart(steps, logger);
     throw error;
   }
+}
+
+/**
+ * A broker runs for months, and its package may be replaced meanwhile: what a start does without is loaded soon after, and not from
+ * another version on some later day.
+ */
+async function loadRest(metrics: Metrics): Promise<void> {
+  await metrics.load();
+  await loadHandlers();
+  await WebSocketListener.load();
 }
 
 /** What only few brokers use is loaded where it is. */

@@ -2,9 +2,10 @@
  * Every API served, as data: what is not here is neither listed nor answered. To serve another one, write its file in
  * handlers/ and add it below. Never list what is not fully behaved: clients switch their behaviour on its presence.
  *
- * The file of an API, and with it the table of its message, is loaded with the first request: a client uses eight of
- * them or so, and a start is not to wait for the rest.
+ * The file of an API, and with it the table of its message, is loaded with the first request, or some time after the start: a
+ * client uses eight of them or so, and a start is not to wait for the rest.
  */
+import { setImmediate } from 'node:timers/promises';
 import { API_KEYS } from '../../wire/api-keys.ts';
 import type { ApiName } from '../../wire/apis.ts';
 import type { Handler } from './handler.ts';
@@ -93,6 +94,14 @@ const BY_KEY: ReadonlyMap<number, HandledApi> = new Map(HANDLED_APIS.map((each) 
 /** The API of a key; Produce and Fetch are not among them. */
 export function handledApi(apiKey: number): HandledApi | undefined {
   return BY_KEY.get(apiKey);
+}
+
+/** Loads what no request has asked for yet, one file after the other: requests get their turn in between. */
+export async function loadHandlers(): Promise<void> {
+  for (const api of HANDLED_APIS) {
+    if (api.handler === undefined) await api.load();
+    await setImmediate();
+  }
 }
 
 /** @param versions first and last, inclusive. */

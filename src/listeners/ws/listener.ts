@@ -43,6 +43,11 @@ export class WebSocketListener {
     return new WebSocketListener(http, options);
   }
 
+  /** Loads what the first connection would. */
+  static async load(): Promise<void> {
+    await import('./accepted.ts');
+  }
+
   private constructor(http: HttpListener, options: WebSocketListenerOptions) {
     const settings: WebSocketSettings = { ...WEB_SOCKET_DEFAULTS, ...options.settings };
     this.counters = options.counters ?? new WebSocketCounters();
