@@ -9,7 +9,7 @@ import type { HttpContext } from '../context.ts';
 import { problemHeaders, problemOf } from '../problem.ts';
 import { STREAM } from './headers.ts';
 import { closesStream, contentTypeOf, producerOf, writerSeqOf } from './request-headers.ts';
-import { bodyBatches } from './stream-body.ts';
+import { takeBody } from './stream-body.ts';
 import { streamNameOf } from './stream-path.ts';
 
 export async function appendToStream(
@@ -34,10 +34,10 @@ export async function appendToStream(
   return answer(request, reply, stream, outcome, { producer, hasBody: batches.length > 0 });
 }
 
-/** @throws HTTP_REQUEST_INVALID, and what `bodyBatches` throws. */
+/** @throws HTTP_REQUEST_INVALID, and what `takeBody` throws. */
 function batchesOf(
   { broker, settings }: HttpContext,
-  { body }: FastifyRequest<{ Body: Buffer | undefined }>,
+  { body, held }: FastifyRequest<{ Body: Buffer | undefined }>,
   stream: Stream,
   contentType: string | undefined,
   closes: boolean,
@@ -50,7 +50,7 @@ function batchesOf(
     throw new MillraceError('HTTP_REQUEST_INVALID', 'The request has no Content-Type. Send that of the stream.');
   }
   const limits = { maxBatchBytes: stream.topic.limits.maxBatchBytes, maxRecords: settings.maxRecordsPerRequest };
-  const batches = bodyBatches(body, stream.isJson, broker.clock.now(), limits);
+  const batches = takeBody(held, body, stream.isJson, broker.clock.now(), limits);
   if (batches.length > 0) return batches;
   throw new MillraceError('HTTP_REQUEST_INVALID', 'The array is empty: there is nothing to append.');
 }

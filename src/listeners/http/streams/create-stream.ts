@@ -7,7 +7,7 @@ import type { ForkSpec } from '../../../broker/streams/streams.ts';
 import type { HttpContext } from '../context.ts';
 import { STREAM } from './headers.ts';
 import { closesStream, contentTypeOf, expiryOf, forkOf } from './request-headers.ts';
-import { bodyBatches, pieceBytes } from './stream-body.ts';
+import { pieceBytes, takeBody } from './stream-body.ts';
 import { streamNameOf, streamNameOfPath } from './stream-path.ts';
 
 const EMPTY_JSON_BODY = /^\s*\[\s*\]\s*$/;
@@ -18,7 +18,7 @@ export async function createStream(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { broker, settings } = context;
-  const { headers, body } = request;
+  const { headers, body, held } = request;
   const name = streamNameOf(request.originalUrl);
   const expiry = expiryOf(headers);
   const fork = await findFork(context, headers);
@@ -32,7 +32,7 @@ export async function createStream(
     body.length === 0 ||
     (isJson && body.length < 64 && EMPTY_JSON_BODY.test(body.toString('latin1')))
       ? []
-      : bodyBatches(body, isJson, broker.clock.now(), limits);
+      : takeBody(held, body, isJson, broker.clock.now(), limits);
   const spec = { name, contentType, ...expiry, closed: closesStream(headers), fork, batches };
   const { stream, created, nextOffset } = await broker.streams.create(spec);
   if (created) reply.header('location', `${request.protocol}://${request.host}${pathOf(request.originalUrl)}`);

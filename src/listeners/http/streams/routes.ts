@@ -34,7 +34,7 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
   const { broker, settings, bodies } = context;
   // Any content type is a stream's; bytes are all that is read here.
   app.removeAllContentTypeParsers();
-  const limits = { maxBodyBytes: settings.maxStreamBodyBytes, budget: bodies };
+  const limits = { maxBodyBytes: settings.maxStreamBodyBytes, budget: bodies, pool: broker.pool };
   app.addContentTypeParser('*', (request: FastifyRequest, payload: FastifyRequest['raw']) =>
     readBody(payload, request.held, limits),
   );

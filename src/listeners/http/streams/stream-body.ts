@@ -4,6 +4,7 @@
  */
 import { MillraceError } from '../../../base/errors.ts';
 import { BatchBuilder, encodeValueBatch } from '../../../model/batch-builder.ts';
+import type { BodyHolder } from '../body-reader.ts';
 import { JsonScan } from '../json-scan.ts';
 import { bodyText } from '../record-input.ts';
 
@@ -21,8 +22,28 @@ export function pieceBytes(maxBatchBytes: number): number {
   return Math.max(1, maxBatchBytes - OVERHEAD_BYTES);
 }
 
+/**
+ * Copies what it takes of the body, whose memory is given back: nobody may look at it afterwards.
+ *
+ * @throws as `bodyBatches`.
+ */
+export function takeBody(
+  held: BodyHolder,
+  body: Buffer,
+  isJson: boolean,
+  now: number,
+  limits: BodyLimits,
+): Uint8Array[] {
+  try {
+    return bodyBatches(body, isJson, now, limits);
+  } finally {
+    held.lease?.release();
+    held.lease = undefined;
+  }
+}
+
 /** @throws MODEL_BATCH_TOO_LARGE for a JSON message that fits no batch, HTTP_JSON_INVALID, HTTP_BODY_TOO_LARGE. */
-export function bodyBatches(body: Buffer, isJson: boolean, now: number, limits: BodyLimits): Uint8Array[] {
+function bodyBatches(body: Buffer, isJson: boolean, now: number, limits: BodyLimits): Uint8Array[] {
   if (isJson) return valueBatches(jsonMessages(body, limits.maxRecords), now, limits.maxBatchBytes);
   return [...pieces(body, limits)].map((piece) => encodeValueBatch(piece, now));
 }

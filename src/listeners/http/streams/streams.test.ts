@@ -74,6 +74,22 @@ test('bytes: an append is a record; one larger than a batch is cut, and read bac
   await kit.refused([413, 'MODEL_BATCH_TOO_LARGE'], 'PUT', '/v1/stream/json', { body: ['x'.repeat(2_000)] });
 });
 
+test('large appends at once, and streams made with large bodies, keep their bytes', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  const bodies = Array.from({ length: 24 }, (_, i) => `${i} `.repeat(100_000));
+  const made = bodies.map((body, i) => kit.call('PUT', `/v1/stream/made${i}`, { body, ...TEXT }));
+  assert.deepEqual(new Set((await Promise.all(made)).map(({ status }) => status)), new Set([201]));
+  const appended = await Promise.all(
+    bodies.map((_, i) => kit.post(`/v1/stream/made${i}`, bodies[(i + 1) % bodies.length], TEXT)),
+  );
+  assert.deepEqual(new Set(appended.map(({ status }) => status)), new Set([204]));
+  for (const [i, body] of bodies.entries()) {
+    const response = await fetch(`http://127.0.0.1:${kit.port}/v1/stream/made${i}`);
+    assert.ok((await response.text()) === body + bodies[(i + 1) % bodies.length], `stream ${i}`);
+  }
+  await kit.idle();
+});
+
 test('a closed stream takes nothing from anybody, and stays one partition', OPTIONS, async () => {
   await using kit = await HttpKit.start();
   await kit.call('PUT', '/v1/stream/s', { ...TEXT, body: 'a' });
