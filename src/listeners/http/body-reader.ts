@@ -27,8 +27,11 @@ export interface BodyHolder {
   lease?: Lease | undefined;
 }
 
-/** Larger bodies are put together when they are whole: what is taken for one at its first byte is bounded. */
-const MAX_LANDED_BYTES = 2 * 1024 * 1024;
+/**
+ * A body lands where it begins with so large a share of itself, so that clients which declare much and send little hold little. Most of
+ * up to 512 KiB do, since a socket is read 64 KiB at a time; larger ones are put together when they are whole.
+ */
+const MAX_TIMES_FIRST_PIECE = 8;
 
 /**
  * A body in gzip or zstd is opened as it arrives; the limits are for what it opens to, so that a few kilobytes which
@@ -78,7 +81,8 @@ export function readBody(request: IncomingMessage, holder: BodyHolder, limits: B
       if (lands(piece)) return;
       // The first of several, of a body whose size is known: charged whole, since it takes its memory now.
       const isFirst = opened === undefined && holder.heldBytes === 0 && piece.length < declared;
-      if (isFirst && limits.pool !== undefined && declared <= MAX_LANDED_BYTES && limits.budget.tryTake(declared)) {
+      const isLarge = declared <= MAX_TIMES_FIRST_PIECE * piece.length;
+      if (isFirst && isLarge && limits.pool !== undefined && limits.budget.tryTake(declared)) {
         holder.heldBytes = declared;
         holder.lease = limits.pool.acquire(declared);
         lands(piece);

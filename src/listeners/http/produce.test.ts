@@ -369,6 +369,24 @@ test('bodies of all connections together are bounded, and given back', OPTIONS, 
   await kit.idle();
 });
 
+test('a client that declares much and sends little holds little', OPTIONS, async () => {
+  await using kit = await HttpKit.start({ http: { maxBodiesBytes: 100_000 } });
+  const socket = net.connect(kit.port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.write(
+    'POST /v1/topics/a/records HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 90000\r\n\r\nx',
+  );
+  await until(() => kit.held()['bodies'] === 1);
+  const type = 'text/plain';
+  assert.equal((await kit.post('/v1/topics/b/records', 'x'.repeat(60_000), { type })).status, 200);
+  socket.write('y'.repeat(89_999));
+  await until(() => kit.broker.topics.find('a') !== undefined);
+  socket.destroy();
+  await kit.idle();
+  const { records } = (await kit.get('/v1/topics/a/records')).json;
+  assert.equal(records[0].value, `x${'y'.repeat(89_999)}`);
+});
+
 test('what the journal refuses is told: overload to retry, an unknown outcome as such', OPTIONS, async () => {
   await using kit = await HttpKit.start();
   await kit.post('/v1/topics', { name: 'a' });
