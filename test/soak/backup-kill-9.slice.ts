@@ -53,7 +53,8 @@ test(`kill -9 of backups and restores, seed ${SEED}`, { timeout: 300_000 }, asyn
   for (let kill = 0; kill < KILLS; kill++) {
     await write(broker, written, 100);
     written += 100;
-    const running = startMillrace(['backup', '--to', at(`killed-${kill}`), '--rate', '8'], { env });
+    // Two and a half seconds for the first ten megabytes: it is killed before that, however soon the command starts.
+    const running = startMillrace(['backup', '--to', at(`killed-${kill}`), '--rate', '4'], { env });
     await sleep(900 + random.below(900));
     if (kill % 2 === 0) await broker.kill9();
     else running.child.kill('SIGKILL');
