@@ -79,7 +79,7 @@ function writeEvent(
 ): void {
   const cursor = record as RecordCursor;
   const { id, end } = EVENT_FRAMING;
-  into.text(`${id.before}${nextOffsets(positions, position, cursor.offset + 1)}${id.after}{`);
+  into.text(`${id.before}${nextOffsets(positions, position, cursor.offset + 1)}${id.after}`);
   writeRecord(into, cursor, { ...common, partition: position.partition.index });
   into.text(end);
 }

@@ -1,6 +1,4 @@
 /** Records as clients read them (docs/protocol.md, "Record object"): JSON text, made by hand since most of it is fixed. */
-import { isUtf8 } from 'node:buffer';
-import { asBuffer } from '../../base/bytes.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
 import { encodeBase64 } from './base64.ts';
 import { JsonScan } from './json-scan.ts';
@@ -16,8 +14,14 @@ export interface RecordPlace {
   readonly format: RecordFormat;
 }
 
-/** Writes one JSON object without a line break, but for its first brace, behind which there may be other members. */
-export function writeRecord(into: TextBuffer, cursor: RecordCursor, { topic, partition, format }: RecordPlace): void {
+/** Writes one JSON object without a line break. */
+export function writeRecord(into: TextBuffer, cursor: RecordCursor, place: RecordPlace): void {
+  into.text('{');
+  writeMembers(into, cursor, place);
+}
+
+/** As `writeRecord`, but for the first brace, behind which there may be other members. */
+export function writeMembers(into: TextBuffer, cursor: RecordCursor, { topic, partition, format }: RecordPlace): void {
   into.text('"topic":"');
   into.text(topic);
   into.text('","partition":');
@@ -32,14 +36,15 @@ export function writeRecord(into: TextBuffer, cursor: RecordCursor, { topic, par
   else if (format !== 'json' || !writeEmbedded(into, cursor)) {
     writeMember(into, 'value', cursor.bytes, cursor.valuePosition, cursor.valueEnd, format);
   }
-  into.text(cursor.headerCount === 0 ? ',"headers":[]}' : `,"headers":${headersJson(cursor, format)}}`);
+  if (cursor.headerCount === 0) into.text(',"headers":[]}');
+  else writeHeaders(into, cursor, format);
 }
 
 /** @param lead members in front of the record's own, as JSON text that ends with a comma. */
 export function recordJson(cursor: RecordCursor, place: RecordPlace, lead: string): string {
   const into = new TextBuffer();
   into.text(`{${lead}`);
-  writeRecord(into, cursor, place);
+  writeMembers(into, cursor, place);
   const text = into.view.toString('utf8');
   into.release();
   return text;
@@ -76,17 +81,17 @@ function writeEmbedded(into: TextBuffer, cursor: RecordCursor): boolean {
   return true;
 }
 
-function headersJson(cursor: RecordCursor, format: RecordFormat): string {
-  const parts = cursor.headers.map(
-    ({ key, value }) => `{"name":${JSON.stringify(key)},${headerValueJson(value, format)}}`,
-  );
-  return `[${parts.join(',')}]`;
-}
-
-function headerValueJson(bytes: Uint8Array | null, format: RecordFormat): string {
-  if (bytes === null) return '"value":null';
-  if (format === 'base64' || !isUtf8(bytes)) return `"valueBase64":"${encodeBase64(bytes)}"`;
-  return `"value":${JSON.stringify(asBuffer(bytes).toString('utf8'))}`;
+/** The last member of a record. */
+function writeHeaders(into: TextBuffer, cursor: RecordCursor, format: RecordFormat): void {
+  let before = ',"headers":[';
+  for (const { key, value } of cursor.headers) {
+    into.text(`${before}{"name":${JSON.stringify(key)}`);
+    if (value === null) into.text(',"value":null');
+    else writeMember(into, 'value', value, 0, value.length, format);
+    into.text('}');
+    before = ',';
+  }
+  into.text(']}');
 }
 
 function isJson(text: string): boolean {

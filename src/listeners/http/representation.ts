@@ -21,7 +21,6 @@ export function jsonLines(topic: string, format: RecordFormat = 'text'): Represe
     contentType: NDJSON_FRAMING.contentType,
     isText: true,
     render: ({ record, position }, into) => {
-      into.text('{');
       writeRecord(into, record as RecordCursor, { topic, partition: position.partition.index, format });
       into.text('\n');
     },

@@ -11,7 +11,7 @@ import type { RecordCursor } from '../../model/record-codec.ts';
 import type { Collector } from './collector.ts';
 import type { RecordFrame } from './framing.ts';
 import type { Reading, ReadingRoom, Wait, WaitTarget } from './reading.ts';
-import { type RecordFormat, type RecordPlace, writeRecord } from './record-output.ts';
+import { type RecordFormat, type RecordPlace, writeMembers } from './record-output.ts';
 import type { ReadOutcome, RecordSource } from './record-source.ts';
 import { PartitionWalk } from './record-walk.ts';
 import type { TextBuffer } from './text-buffer.ts';
@@ -148,7 +148,7 @@ export class SubscriptionSource implements RecordSource {
     into.text('{"cursor":"');
     writeCursor(into, commit, entry, record.offset);
     into.text('",');
-    writeRecord(into, record, place);
+    writeMembers(into, record, place);
     into.text(end);
   }
 

@@ -69,7 +69,6 @@ async function topicSource(context: HttpContext, message: SubscribeMessage): Pro
     positions: await startPositions(context.broker, topic, query),
     allPartitions: partition === undefined || partition === 'all',
     render: ({ record, position }, into) => {
-      into.text('{');
       writeRecord(into, record as RecordCursor, { ...common, partition: position.partition.index });
     },
   });

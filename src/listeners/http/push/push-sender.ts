@@ -71,7 +71,6 @@ async function readPiece({ room }: HttpContext, order: PushOrder): Promise<Piece
   const render: RenderRecord = ({ record }, into) => {
     const cursor = record as RecordCursor;
     firstOffset ??= cursor.offset;
-    into.text('{');
     writeRecord(into, cursor, place);
   };
   const source = new TopicSource(room, { positions: [position], allPartitions: false, render });
