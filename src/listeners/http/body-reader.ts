@@ -21,10 +21,16 @@ export interface BodyLimits {
 export interface BodyHolder {
   heldBytes: number;
   /**
-   * Memory of the body, where it came from a pool. To be released by whoever used the body, once nobody looks at it any more;
-   * where that is forgotten the collector takes it.
+   * Memory of the body, where it came from a pool. `releaseBody` is for whoever used the body, once nobody looks at it any
+   * more; where that is forgotten the collector takes it.
    */
   lease?: Lease | undefined;
+}
+
+/** The body is not looked at any more. Who linked its memory elsewhere has retained it. Safe to call twice. */
+export function releaseBody(holder: BodyHolder): void {
+  holder.lease?.release();
+  holder.lease = undefined;
 }
 
 /**
@@ -64,8 +70,7 @@ export function readBody(request: IncomingMessage, holder: BodyHolder, limits: B
         else resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, holder.heldBytes));
       } else {
         pieces.length = 0;
-        holder.lease?.release();
-        holder.lease = undefined;
+        releaseBody(holder);
         reject(error);
       }
     };

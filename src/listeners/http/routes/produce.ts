@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
 import { PARENT_HEADER } from '../../../model/record-position.ts';
 import { foldTopicName } from '../../../model/topic-name.ts';
+import { releaseBody } from '../body-reader.ts';
 import type { HttpContext } from '../context.ts';
 import { lineRecords, sizedRecords } from '../delimited-input.ts';
 import { parentOf, withParent } from '../parent-header.ts';
@@ -38,14 +39,13 @@ export function produceRoutes(app: FastifyInstance, context: HttpContext): void 
 }
 
 async function write(context: HttpContext, request: ProduceRequest) {
-  const { lease } = request.held;
   try {
     const stage = stager(context, request, callOf(request));
     const staged = await context.order.run(request.raw.socket, stage);
     return { staged, answer: await answerTo(staged) };
   } finally {
     // The answer may still have looked at the records.
-    lease?.release();
+    releaseBody(request.held);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../../../base/errors.ts';
 import { BatchBuilder, encodeValueBatch } from '../../../model/batch-builder.ts';
-import type { BodyHolder } from '../body-reader.ts';
+import { type BodyHolder, releaseBody } from '../body-reader.ts';
 import { JsonScan } from '../json-scan.ts';
 import { bodyText } from '../record-input.ts';
 
@@ -37,8 +37,7 @@ export function takeBody(
   try {
     return bodyBatches(body, isJson, now, limits);
   } finally {
-    held.lease?.release();
-    held.lease = undefined;
+    releaseBody(held);
   }
 }
 
