@@ -1,14 +1,19 @@
-/** Proves: the readers and writers equal DataView for every value, and 64-bit values that fit no double read as NaN. */
+/**
+ * Proves: the readers and writers equal DataView for every value, 64-bit values that fit no double read as NaN, and decimal
+ * digits are those of String.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
 import {
   asBuffer,
+  MAX_DECIMAL_BYTES,
   readInt16,
   readInt32,
   readInt64,
   readUint16,
   readUint32,
+  writeDecimal,
   writeInt64,
   writeUint16,
   writeUint32,
@@ -73,4 +78,15 @@ test('asBuffer shares memory and keeps the window', () => {
   buffer[0] = 9;
   assert.deepEqual([bytes[0], buffer.length], [9, 2]);
   assert.equal(asBuffer(buffer), buffer);
+});
+
+test('numbers come out as String would have them, where they are to be', () => {
+  const bytes = Buffer.alloc(3 + MAX_DECIMAL_BYTES);
+  const numbers = [0, 99_999_999, 100_000_000, 100_000_001, 1_764_126_000_000, 2 ** 53 - 1];
+  for (let power = 1; power < 2 ** 53; power *= 10) numbers.push(power, power - 1);
+  for (const number of numbers) {
+    const end = writeDecimal(bytes, 3, number);
+    assert.equal(bytes.toString('latin1', 3, end), String(number));
+  }
+  assert.deepEqual([...bytes.subarray(0, 3)], [0, 0, 0]);
 });

@@ -6,6 +6,12 @@
 import { isUtf8 } from 'node:buffer';
 
 const TWO_32 = 0x1_0000_0000;
+const ZERO = 0x30;
+/** What is larger is written in two parts, so that digits are taken off small integers. */
+const TEN_TO_8 = 100_000_000;
+
+/** Of any safe integer that is not negative. */
+export const MAX_DECIMAL_BYTES = 16;
 
 /** Signed 64-bit at `position`; NaN where it does not fit a double exactly. */
 export function readInt64(bytes: Uint8Array, position: number): number {
@@ -57,6 +63,27 @@ export function readUint16(bytes: Uint8Array, position: number): number {
 export function writeUint16(bytes: Uint8Array, position: number, value: number): void {
   bytes[position] = value >>> 8;
   bytes[position + 1] = value;
+}
+
+/** Decimal digits. @param value a safe integer, not negative. @returns the position behind its last digit. */
+export function writeDecimal(bytes: Uint8Array, position: number, value: number): number {
+  if (value < TEN_TO_8) return writeDigits(bytes, position, value, 1);
+  const high = writeDecimal(bytes, position, Math.floor(value / TEN_TO_8));
+  return writeDigits(bytes, high, value % TEN_TO_8, 8);
+}
+
+/** @param value below 10^8. */
+function writeDigits(bytes: Uint8Array, position: number, value: number, minCount: number): number {
+  let count = minCount;
+  for (let limit = 10 ** count; limit <= value; limit *= 10) count += 1;
+  const end = position + count;
+  let rest = value | 0;
+  for (let at = end - 1; at >= position; at--) {
+    const tenth = (rest / 10) | 0;
+    bytes[at] = ZERO + rest - 10 * tenth;
+    rest = tenth;
+  }
+  return end;
 }
 
 /** The bytes from `start` to `end`, exclusive, as text; undefined where they are not UTF-8. */

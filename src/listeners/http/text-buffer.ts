@@ -2,7 +2,7 @@
  * UTF-8 text that is being put together in memory that grows and is used again: what records are rendered into. Fields of
  * records go in as the bytes they are, without becoming strings on the way, where JSON takes them as they are.
  */
-import { utf8Text } from '../../base/bytes.ts';
+import { MAX_DECIMAL_BYTES, utf8Text, writeDecimal } from '../../base/bytes.ts';
 
 const FIRST_BYTES = 4 * 1024;
 /** What is larger is not kept for the next one, nor more than so many. */
@@ -20,10 +20,6 @@ const BACKSLASHES = 0x5c5c_5c5c;
 const SPACES = 0x2020_2020;
 const ONES = 0x0101_0101;
 const HIGH_BITS = 0x8080_8080 | 0;
-
-/** A number is written in the halves of this. */
-const TEN_TO_8 = 100_000_000;
-const ZERO = 0x30;
 
 /** Memory that others left. Most reads end in the turn in which they begin, so few are enough. */
 const spares: Buffer[] = [];
@@ -81,29 +77,9 @@ export class TextBuffer {
 
   /** @param value a safe integer, in decimal. */
   integer(value: number): void {
-    if (value < 0) {
-      this.text('-');
-      this.integer(-value);
-    } else if (value < TEN_TO_8) this.#digits(value, 1);
-    else {
-      this.integer(Math.floor(value / TEN_TO_8));
-      this.#digits(value % TEN_TO_8, 8);
-    }
-  }
-
-  /** @param value below 10^8. */
-  #digits(value: number, minCount: number): void {
-    let count = minCount;
-    for (let limit = 10 ** count; limit <= value; limit *= 10) count += 1;
-    this.#reserve(count);
-    const bytes = this.#bytes;
-    let rest = value | 0;
-    for (let at = this.#length + count - 1; at >= this.#length; at--) {
-      const tenth = (rest / 10) | 0;
-      bytes[at] = ZERO + rest - 10 * tenth;
-      rest = tenth;
-    }
-    this.#length += count;
+    if (value < 0) this.text('-');
+    this.#reserve(MAX_DECIMAL_BYTES);
+    this.#length = writeDecimal(this.#bytes, this.#length, Math.abs(value));
   }
 
   /** @param end exclusive. */

@@ -1,8 +1,8 @@
 /** Records as lines, into one piece of memory for a batch. */
+import { writeDecimal } from '../../../base/bytes.ts';
 import type { EncodedRecord } from '../../record.ts';
 
 const LINE_FEED = 0x0a;
-const ZERO = 0x30;
 /** Brackets, bars and spaces, the time and two numbers, at their longest; the key comes on top. */
 const MAX_HEADER_BYTES = 96;
 
@@ -40,15 +40,7 @@ function put(bytes: Buffer, at: number, part: Uint8Array): number {
 
 function putNumber(bytes: Buffer, at: number, value: bigint): number {
   if (value > Number.MAX_SAFE_INTEGER) return at + bytes.write(value.toString(), at, 'latin1');
-  let left = Number(value);
-  let end = at + 1;
-  for (let rest = left; rest >= 10; rest = Math.floor(rest / 10)) end += 1;
-  for (let i = end - 1; i >= at; i--) {
-    const tens = Math.floor(left / 10);
-    bytes[i] = ZERO + left - tens * 10;
-    left = tens;
-  }
-  return end;
+  return writeDecimal(bytes, at, Number(value));
 }
 
 const MINUTE_MS = 60_000;
