@@ -1,10 +1,11 @@
 /**
  * Starts a program of this package from a fresh clone on a machine with only Node.js, npm and git.
  *
- *   1. In a checkout: dependencies that are missing or older than package-lock.json are installed.
+ *   1. In a checkout: dependencies that are missing or older than package-lock.json are installed, and the sources bundled.
  *   2. Where the running Node.js is too old for Millrace, the platform's Node.js package from npm is put into .runtime/
  *      and the same script runs again under it. Standard streams, signals and the exit code pass through.
- *   3. The program is imported: the sources in a checkout, dist/ in a published package.
+ *   3. The program is imported: in a checkout from the bundle, where that is of the very sources there (bundle.cjs), otherwise
+ *      the sources; dist/ in a published package.
  *
  * Plain old CommonJS that parses on Node.js 12 and later: it must run in order to say what is too old. Modules of Node.js
  * that a usual start does without are loaded where they are needed: each costs every command milliseconds.
@@ -16,6 +17,7 @@ const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const url = require('url');
+const bundle = require('./bundle.cjs');
 
 const ROOT = path.join(__dirname, '..');
 const RUNTIME = path.join(ROOT, '.runtime');
@@ -37,12 +39,13 @@ const LARGE_GRAPH = 100;
  * @param options.script file to run again under a newer Node.js.
  * @param options.entry module to import, below src/ or the root, without its ending.
  * @param options.args arguments of the program.
+ * @param options.renew whether to bundle sources anew that were changed since they were bundled.
  */
 function run(options) {
   const published = !fs.existsSync(path.join(ROOT, 'src'));
   try {
     if (published) requireNewNode();
-    else if (process.env[WRAPPED] === undefined && installAll()) return runUnderRuntime(options.script);
+    else if (process.env[WRAPPED] === undefined && installAll(options.renew)) return runUnderRuntime(options.script);
   } catch (error) {
     return fail(error);
   }
@@ -55,9 +58,18 @@ function importProgram(options, published) {
   silenceExperimentalWarnings();
   const nodeModule = require('module');
   if (nodeModule.enableCompileCache !== undefined) nodeModule.enableCompileCache();
-  resolveOwnModules(nodeModule, published);
+  let file = published || showsStacks(options.args) ? undefined : bundle.bundledEntry(ROOT, options.entry);
+  if (file === undefined) {
+    resolveOwnModules(nodeModule, published);
+    file = entryFile(options.entry, published);
+  }
   process.argv = [process.argv[0], options.script].concat(options.args);
-  import(url.pathToFileURL(entryFile(options.entry, published)).href).catch(fail);
+  import(url.pathToFileURL(file).href).catch(fail);
+}
+
+/** Whoever asks for stacks gets those of the sources. */
+function showsStacks(args) {
+  return process.env.MILLRACE_DEBUG !== undefined || args.indexOf('--debug') >= 0;
 }
 
 /**
@@ -141,12 +153,17 @@ function requireNewNode() {
 // Installation
 
 /** Returns whether the program has to run under the Node.js in .runtime/. */
-function installAll() {
+function installAll(renew) {
   const needsRuntime = !isNewEnough();
-  if (process.env.MILLRACE_NO_INSTALL === undefined && (!dependenciesReady() || (needsRuntime && !runtimeReady()))) {
+  if (process.env.MILLRACE_NO_INSTALL !== undefined) return needsRuntime;
+  const isComplete = function () {
+    return dependenciesReady() && (!needsRuntime || runtimeReady()) && !bundle.needsBundle(ROOT, renew);
+  };
+  if (!isComplete()) {
     withInstallLock(function () {
       if (!dependenciesReady()) installDependencies();
       if (needsRuntime && !runtimeReady()) installRuntime();
+      if (bundle.needsBundle(ROOT, renew)) makeBundle(needsRuntime ? runtimeBinary() : process.execPath);
     });
   }
   return needsRuntime;
@@ -223,6 +240,17 @@ function installRuntime() {
   );
   const options = ['--no-save', '--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error'];
   npm(['install', '--prefix', RUNTIME].concat(options, [name]), name);
+}
+
+/** What cannot be bundled runs all the same, and starts in twice the time. */
+function makeBundle(node) {
+  const script = path.join(ROOT, 'scripts', 'bundle.ts');
+  const options = { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' };
+  const result = require('child_process').spawnSync(node, ['--disable-warning=ExperimentalWarning', script], options);
+  if (result.status === 0) return;
+  say('the sources could not be bundled, so commands start more slowly (node scripts/bundle.ts tries again):');
+  process.stderr.write(result.error === undefined ? result.stderr : result.error.message + '\n');
+  bundle.writeNone(ROOT);
 }
 
 /** Runs npm with its output on our stderr. */

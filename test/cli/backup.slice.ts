@@ -111,7 +111,7 @@ test('one topic comes back under another name, into the running broker and into 
 });
 
 test('stdout and stdin', TIMEOUT, async () => {
-  const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+  const main = new URL('../../bin/millrace', import.meta.url).pathname;
   const command = `"${process.execPath}" "${main}" backup --to - --http ${broker.http} | "${process.execPath}" "${main}" restore --from - --data "${at('piped')}"`;
   const shell = spawn('sh', ['-c', command], { stdio: 'ignore' });
   assert.equal(await new Promise((resolve) => shell.once('close', resolve)), 0);

@@ -14,7 +14,7 @@ import { TempDirectory } from '../kit/temp-directory.ts';
 const TIMEOUT = { timeout: 60_000 };
 /** Times of records may be those of long ago: a sweep of old records would take them on a slow machine. */
 const KEEP = { settings: { retentionMs: -1 } };
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../bin/millrace', import.meta.url));
 
 async function ok(args: readonly string[], stdin?: string): Promise<{ stdout: string; stderr: string }> {
   const outcome = await runMillrace(args, stdin === undefined ? {} : { stdin });

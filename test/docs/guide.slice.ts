@@ -49,7 +49,7 @@ test('the guide, command by command', { timeout: 120_000 }, async () => {
     if (line.startsWith('npx millrace serve')) {
       const addresses = ['--kafka', `127.0.0.1:${kafka}`, '--http', `127.0.0.1:${http}`];
       const args = line.replace('npx millrace ', '').replace(/ &$/, '').split(' ');
-      broker = spawn(process.execPath, [path.join(ROOT, 'src/cli/main.ts'), ...args, ...addresses], {
+      broker = spawn(process.execPath, [path.join(ROOT, 'bin/millrace'), ...args, ...addresses], {
         cwd: directory.path,
         stdio: ['ignore', 'ignore', 'pipe'],
       });

@@ -5,7 +5,17 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -26,6 +36,8 @@ console.log('started ' + process.pid + ' ' + args.join(' ') + ' ' + process.env[
 setTimeout(() => process.exit(9), 20_000);
 `;
 
+const NO_BUNDLE = '{"directory":"","entries":[],"sources":[]}';
+
 let root = '';
 let oldNode = '';
 
@@ -41,6 +53,7 @@ before(() => {
   write(`${runtime}/package.json`, '{"version":"26.10.0"}');
   mkdirSync(path.join(root, runtime, 'bin'));
   symlinkSync(process.execPath, path.join(root, runtime, 'bin/node'));
+  write('.runtime/bundle.json', NO_BUNDLE);
 });
 
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -114,6 +127,42 @@ test('a published package says which Node.js it needs', TIMEOUT, async () => {
   assert.equal(runs.output(), 'from dist\n');
 });
 
+test('a bundle is used while it is that of the sources, unless stacks are asked for', TIMEOUT, async () => {
+  const checkout = path.join(root, 'checkout');
+  writeCheckout('checkout');
+  const source = path.join(checkout, 'src/cli/main.ts');
+  write('checkout/.runtime/bundle-1/cli/main.mjs', "console.log('from the bundle');");
+  const { size, mtimeMs } = statSync(source);
+  const manifest = { directory: 'bundle-1', entries: ['cli/main'], sources: [['src/cli/main.ts', size, mtimeMs]] };
+  write('checkout/.runtime/bundle.json', JSON.stringify(manifest));
+  const printed = async (...args: string[]): Promise<string> => {
+    const run = start(args, { in: checkout, preload: false });
+    assert.deepEqual(await run.ended, [0, null]);
+    assert.equal(run.errors(), '');
+    return run.output();
+  };
+  assert.equal(await printed(), 'from the bundle\n');
+  assert.equal(await printed('--debug'), 'from the sources\n');
+  utimesSync(source, new Date(), new Date(mtimeMs + 1));
+  assert.equal(await printed(), 'from the sources\n');
+  utimesSync(source, new Date(), new Date(mtimeMs));
+  write('checkout/.runtime/bundle.json', JSON.stringify({ ...manifest, directory: 'bundle-gone' }));
+  assert.equal(await printed(), 'from the sources\n');
+});
+
+test('sources that cannot be bundled run all the same, and it is said once', TIMEOUT, async () => {
+  const checkout = path.join(root, 'unbundled');
+  writeCheckout('unbundled');
+  write('unbundled/scripts/bundle.ts', "throw new Error('no bundler');");
+  const first = start([], { in: checkout, preload: false });
+  assert.deepEqual(await first.ended, [0, null]);
+  assert.match(first.errors(), /could not be bundled, so commands start more slowly[\s\S]*no bundler/);
+  assert.equal(first.output(), 'from the sources\n');
+  const second = start([], { in: checkout, preload: false });
+  assert.deepEqual(await second.ended, [0, null]);
+  assert.equal(second.errors(), '');
+});
+
 interface Run {
   readonly child: ChildProcess;
   readonly ended: Promise<[code: number | null, signal: string | null]>;
@@ -145,6 +194,15 @@ function start(
       while (!pattern.test(output)) await once(child.stdout, 'data');
     },
   };
+}
+
+/** One whose program tells that it runs from the sources, and that lacks nothing but a bundle. */
+function writeCheckout(name: string): void {
+  cpSync(path.join(root, 'bin'), path.join(root, name, 'bin'), { recursive: true });
+  write(`${name}/src/cli/main.ts`, "console.log('from the sources' as string);");
+  write(`${name}/package.json`, '{"type":"module"}');
+  write(`${name}/package-lock.json`, '{"packages":{}}');
+  write(`${name}/node_modules/.package-lock.json`, '{"packages":{}}');
 }
 
 function write(name: string, text: string): string {
