@@ -199,19 +199,47 @@ export function encodeBatch(
  * @returns the batch, owned by the caller.
  */
 export function encodeValueBatch(value: Uint8Array, timestamp: number): BuiltBatch {
-  // Attributes, both deltas, a null key, and the count of headers take a byte each.
-  const bodySize = 5 + varintSize(value.length) + value.length;
-  const size = BATCH_HEADER_BYTES + varintSize(bodySize) + bodySize;
+  const size = valueBatchBytes(value.length);
   const batch = size < OWN_MEMORY_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
-  let at = writeVarint(batch, BATCH_HEADER_BYTES, bodySize);
+  return writeValueBatch(batch, [value], value.length, timestamp);
+}
+
+/** Size of the batch that `writeValueBatch` makes of a value of so many bytes. */
+export function valueBatchBytes(valueBytes: number): number {
+  const bodySize = valueBodyBytes(valueBytes);
+  return BATCH_HEADER_BYTES + varintSize(bodySize) + bodySize;
+}
+
+/**
+ * As `encodeValueBatch`, into memory that is given.
+ *
+ * @param batch as long as `valueBatchBytes` says.
+ * @param parts of the value, in order; together `valueBytes`.
+ */
+export function writeValueBatch(
+  batch: Buffer,
+  parts: readonly Uint8Array[],
+  valueBytes: number,
+  timestamp: number,
+): BuiltBatch {
+  let at = writeVarint(batch, BATCH_HEADER_BYTES, valueBodyBytes(valueBytes));
   batch[at++] = 0;
   at = writeVarint(batch, at, 0);
   at = writeVarint(batch, at, 0);
   at = writeField(batch, at, null);
-  at = writeField(batch, at, value);
+  at = writeVarint(batch, at, valueBytes);
+  for (const part of parts) {
+    batch.set(part, at);
+    at += part.length;
+  }
   writeVarint(batch, at, 0);
   const header = { attributes: CODEC.none, recordCount: 1, baseTimestamp: timestamp, maxTimestamp: timestamp };
   return writeBatchHeader(batch, { ...header, producer: undefined });
+}
+
+function valueBodyBytes(valueBytes: number): number {
+  // Attributes, both deltas, a null key, and the count of headers take a byte each.
+  return 5 + varintSize(valueBytes) + valueBytes;
 }
 
 interface BatchHeaderFields {

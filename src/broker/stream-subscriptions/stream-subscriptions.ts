@@ -20,6 +20,7 @@ import { encodeBatch } from '../../model/batch-builder.ts';
 import { topicPath } from '../../model/topic-name.ts';
 import { type Deadline, Deadlines } from '../groups/deadlines.ts';
 import { COMMAND } from '../state-part.ts';
+import { ownedBatch } from '../streams/owned-batch.ts';
 import type { Stream } from '../streams/stream.ts';
 import type { StreamHooks, Streams } from '../streams/streams.ts';
 import type { Claim, LinkView, SubscriptionCounters, SubscriptionSpec, WakeReport, WebhookSender } from './api.ts';
@@ -364,7 +365,7 @@ export class StreamSubscriptions implements StreamHooks {
     const { wakeStream } = subscription.config;
     const stream = wakeStream === undefined ? undefined : this.#options.streams.find(wakeStream);
     const event = { type: 'wake', subscription_id: subscription.id, stream: topicPath(name), generation, ts: now };
-    const batch = encodeBatch([{ value: JSON.stringify(event), timestamp: now }]);
+    const batch = ownedBatch(encodeBatch([{ value: JSON.stringify(event), timestamp: now }]));
     if (stream !== undefined && this.#options.streams.stageRecords(commit, stream, [batch], now)) return;
     this.#options.logger.error(
       `Subscription ${subscription.id} has no wake stream ${wakeStream ?? ''} to write to: workers can claim it, but hear of nothing.`,

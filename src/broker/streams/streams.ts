@@ -2,7 +2,6 @@
  * Streams of the Durable Streams protocol: the decisions behind every change, and expiry. Each change is one transaction:
  * records, the producer's sequence and the closing are in one commit or not at all.
  */
-import { Lease } from '../../base/buffer-pool.ts';
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { type CommitBuilder, type Journal, transactOnce } from '../../journal/journal.ts';
@@ -18,6 +17,7 @@ import { LEADER_EPOCH, type ProduceCounters } from '../produce.ts';
 import { COMMAND } from '../state-part.ts';
 import type { Topic } from '../topic.ts';
 import type { Topics } from '../topics.ts';
+import type { OwnedBatch } from './owned-batch.ts';
 import { decideProducer, type ProducerStamp, producersToForget } from './producer-rules.ts';
 import { mediaTypeOf, type Stream } from './stream.ts';
 import { encodeAppended, encodeCreated, encodeRetired, encodeTouched } from './stream-commands.ts';
@@ -33,7 +33,7 @@ export interface StreamSpec {
   readonly closed: boolean;
   readonly fork: ForkSpec | undefined;
   /** First records; offsets are written into them. */
-  readonly batches: readonly Uint8Array[];
+  readonly batches: readonly OwnedBatch[];
 }
 
 /** Resolved from what was asked (`fork-point.ts`). */
@@ -56,7 +56,7 @@ export interface CreatedStream {
 
 export interface StreamAppend {
   /** None: only closes. */
-  readonly batches: readonly Uint8Array[];
+  readonly batches: readonly OwnedBatch[];
   /** Of the request; undefined where nothing is appended. */
   readonly contentType: string | undefined;
   readonly closes: boolean;
@@ -226,7 +226,7 @@ export class Streams {
    * Stages records and nothing else in a transaction of another part.
    * @returns false where the stream takes none.
    */
-  stageRecords(commit: CommitBuilder, stream: Stream, batches: readonly Uint8Array[], now: number): boolean {
+  stageRecords(commit: CommitBuilder, stream: Stream, batches: readonly OwnedBatch[], now: number): boolean {
     if (stream.topic.deleted || stream.topic.sealed) return false;
     this.#stageBatches(commit, stream.topic, batches, now);
     return true;
@@ -299,19 +299,16 @@ export class Streams {
     return { kind: 'appended', nextOffset: partition.endOffset, closed: closes, lastSeq: producer?.seq ?? 0 };
   }
 
-  #stageBatches(commit: CommitBuilder, topic: Topic, batches: readonly Uint8Array[], now: number): void {
+  #stageBatches(commit: CommitBuilder, topic: Topic, batches: readonly OwnedBatch[], now: number): void {
     const partition = topic.partitions[0];
     if (partition === undefined) return;
     const { counters } = this.#options;
     if (batches.length > 0) counters.requests += 1;
-    for (const batch of batches) {
+    for (const { bytes: batch, lease } of batches) {
       if (topic.limits.logAppendTime && !isLogAppendTime(batch, 0)) stampLogAppendTime(batch, 0, now);
       const offset = partition.endOffset;
       stampBatch(batch, 0, offset, LEADER_EPOCH);
-      // The batches are nobody else's, so the journal may write large ones from where they are.
-      const lease = new Lease(batch);
       commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch, lease);
-      lease.release();
       counters.batches += 1;
       counters.records += recordCount(batch, 0);
       counters.bytes += batch.length;

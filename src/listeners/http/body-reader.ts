@@ -4,16 +4,16 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { BufferPool, Lease } from '../../base/buffer-pool.ts';
-import { asBuffer } from '../../base/bytes.ts';
+import type { BufferPool } from '../../base/buffer-pool.ts';
 import { MillraceError } from '../../base/errors.ts';
+import { BodyParts } from './body-parts.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { codingOf, decoder } from './content-coding.ts';
 
 export interface BodyLimits {
   readonly maxBodyBytes: number;
   readonly budget: ByteBudget;
-  /** For bodies whose user gives their memory back (`BodyHolder.lease`); undefined: they are left to the collector. */
+  /** For bodies whose user gives their memory back (`releaseBody`); undefined: they are left to the collector. */
   readonly pool?: BufferPool | undefined;
 }
 
@@ -21,23 +21,33 @@ export interface BodyLimits {
 export interface BodyHolder {
   heldBytes: number;
   /**
-   * Memory of the body, where it came from a pool. `releaseBody` is for whoever used the body, once nobody looks at it any
-   * more; where that is forgotten the collector takes it.
+   * What was received. `releaseBody` is for whoever used it, once nobody looks at it any more; where that is forgotten the
+   * collector takes it.
    */
-  lease?: Lease | undefined;
+  body?: BodyParts | undefined;
 }
 
 /** The body is not looked at any more. Who linked its memory elsewhere has retained it. Safe to call twice. */
 export function releaseBody(holder: BodyHolder): void {
-  holder.lease?.release();
-  holder.lease = undefined;
+  holder.body?.release();
+  holder.body = undefined;
 }
 
 /**
- * A body lands where it begins with so large a share of itself, so that clients which declare much and send little hold little. Most of
- * up to 512 KiB do, since a socket is read 64 KiB at a time; larger ones are put together when they are whole.
+ * Memory is taken for so many times what came, and not for all that was declared, so that clients which declare much and send
+ * little hold little. A socket is read 64 KiB at a time, so most bodies of up to 512 KiB land side by side where they begin.
  */
-const MAX_TIMES_FIRST_PIECE = 8;
+const MAX_TIMES_RECEIVED = 8;
+/** A part below it is not worth the copy, unless it is the whole body. */
+const MIN_PART_BYTES = 64 * 1024;
+/** The class of the pool that batches of the default `max.message.bytes` lie in: what was read becomes room for what is made of it. */
+const MAX_PART_BYTES = 1152 * 1024;
+
+/** As `readParts`, side by side: bodies that do not land where they begin are copied together when they are whole. */
+export async function readBody(request: IncomingMessage, holder: BodyHolder, limits: BodyLimits): Promise<Buffer> {
+  const parts = await receive(request, holder, limits, false);
+  return parts.whole();
+}
 
 /**
  * A body in gzip or zstd is opened as it arrives; the limits are for what it opens to, so that a few kilobytes which
@@ -46,16 +56,29 @@ const MAX_TIMES_FIRST_PIECE = 8;
  * @throws HTTP_BODY_TOO_LARGE, HTTP_OVERLOADED, HTTP_MEDIA_TYPE_UNSUPPORTED, HTTP_REQUEST_INVALID (the coding is broken),
  *   CLIENT_ABORTED; the rest is not read.
  */
-export function readBody(request: IncomingMessage, holder: BodyHolder, limits: BodyLimits): Promise<Buffer> {
+export function readParts(request: IncomingMessage, holder: BodyHolder, limits: BodyLimits): Promise<BodyParts> {
+  return receive(request, holder, limits, true);
+}
+
+function receive(
+  request: IncomingMessage,
+  holder: BodyHolder,
+  limits: BodyLimits,
+  inParts: boolean,
+): Promise<BodyParts> {
   const declared = Number(request.headers['content-length'] ?? Number.NaN);
   const coding = codingOf(request.headers['content-encoding']);
   if (coding === null) return Promise.reject(codingRefusal(request));
   if (declared > limits.maxBodyBytes) return Promise.reject(tooLarge(limits.maxBodyBytes, declared));
   const opened = coding === undefined ? undefined : decoder(coding);
   const source: Readable = opened ?? request;
-  return new Promise<Buffer>((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let landedBytes = 0;
+  return new Promise<BodyParts>((resolve, reject) => {
+    const body = new BodyParts();
+    holder.body = body;
+    const landing = new Landing(body, holder, limits, {
+      declared: opened === undefined ? declared : Number.NaN,
+      inParts,
+    });
     const finish = (error: MillraceError | undefined) => {
       request.off('close', onClose).off('error', onClose);
       source.off('data', onData).off('end', onEnd);
@@ -66,36 +89,20 @@ export function readBody(request: IncomingMessage, holder: BodyHolder, limits: B
         opened.destroy();
       }
       if (error === undefined) {
-        if (holder.lease !== undefined) resolve(asBuffer(holder.lease.bytes.subarray(0, landedBytes)));
-        else resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, holder.heldBytes));
+        resolve(body);
       } else {
-        pieces.length = 0;
         releaseBody(holder);
         reject(error);
       }
     };
-    /** Copies the piece to where the body is to be, if it has a place. */
-    const lands = (piece: Buffer): boolean => {
-      const { lease } = holder;
-      if (lease === undefined || landedBytes + piece.length > holder.heldBytes) return false;
-      lease.bytes.set(piece, landedBytes);
-      landedBytes += piece.length;
-      return true;
-    };
     const onData = (piece: Buffer) => {
-      if (lands(piece)) return;
-      // The first of several, of a body whose size is known: charged whole, since it takes its memory now.
-      const isFirst = opened === undefined && holder.heldBytes === 0 && piece.length < declared;
-      const isLarge = declared <= MAX_TIMES_FIRST_PIECE * piece.length;
-      if (isFirst && isLarge && limits.pool !== undefined && limits.budget.tryTake(declared)) {
-        holder.heldBytes = declared;
-        holder.lease = limits.pool.acquire(declared);
-        lands(piece);
-      } else if (holder.heldBytes + piece.length > limits.maxBodyBytes) finish(tooLarge(limits.maxBodyBytes));
-      else if (!limits.budget.tryTake(piece.length)) finish(overloaded());
+      const rest = landing.take(piece);
+      if (rest.length === 0) return;
+      if (holder.heldBytes + rest.length > limits.maxBodyBytes) finish(tooLarge(limits.maxBodyBytes));
+      else if (!limits.budget.tryTake(rest.length)) finish(overloaded());
       else {
-        holder.heldBytes += piece.length;
-        pieces.push(piece);
+        holder.heldBytes += rest.length;
+        body.add(rest);
       }
     };
     const onEnd = () => finish(undefined);
@@ -110,6 +117,65 @@ export function readBody(request: IncomingMessage, holder: BodyHolder, limits: B
     request.pipe(opened);
   });
 }
+
+/** Copies what comes to memory of the pool, charged when it is taken, so that what the socket was read into is free at once. */
+class Landing {
+  readonly #body: BodyParts;
+  readonly #holder: BodyHolder;
+  readonly #limits: BodyLimits;
+  readonly #declared: number;
+  readonly #inParts: boolean;
+  #room: Buffer = NO_ROOM;
+
+  /** @param declared size of the body; NaN: nobody knows. */
+  constructor(
+    body: BodyParts,
+    holder: BodyHolder,
+    limits: BodyLimits,
+    { declared, inParts }: { readonly declared: number; readonly inParts: boolean },
+  ) {
+    this.#body = body;
+    this.#holder = holder;
+    this.#limits = limits;
+    this.#declared = declared;
+    this.#inParts = inParts;
+  }
+
+  /** @returns what has no place here. */
+  take(piece: Buffer): Buffer {
+    let rest = piece;
+    while (rest.length > 0) {
+      if (this.#room.length === 0 && !this.#makeRoom(rest.length)) return rest;
+      const count = rest.copy(this.#room);
+      this.#room = this.#room.subarray(count);
+      rest = rest.subarray(count);
+    }
+    return rest;
+  }
+
+  #makeRoom(cameBytes: number): boolean {
+    const { pool, budget } = this.#limits;
+    const sizeBytes = pool === undefined ? 0 : this.#nextBytes(cameBytes);
+    if (pool === undefined || sizeBytes === 0 || !budget.tryTake(sizeBytes)) return false;
+    this.#holder.heldBytes += sizeBytes;
+    this.#room = this.#body.addRoom(pool.acquire(sizeBytes), sizeBytes);
+    return true;
+  }
+
+  /** @returns 0: what came is better left where it is. */
+  #nextBytes(cameBytes: number): number {
+    const receivedBytes = this.#body.sizeBytes;
+    const leftBytes = this.#declared - receivedBytes;
+    const isWhole = receivedBytes === 0 && leftBytes <= cameBytes;
+    if (!(leftBytes > 0) || isWhole) return 0;
+    const mostBytes = MAX_TIMES_RECEIVED * (receivedBytes + cameBytes);
+    if (!this.#inParts) return receivedBytes === 0 && leftBytes <= mostBytes ? leftBytes : 0;
+    const sizeBytes = Math.min(leftBytes, mostBytes, MAX_PART_BYTES);
+    return sizeBytes >= Math.min(MIN_PART_BYTES, leftBytes) ? sizeBytes : 0;
+  }
+}
+
+const NO_ROOM = Buffer.alloc(0);
 
 function codingRefusal(request: IncomingMessage): MillraceError {
   const shown = JSON.stringify((request.headers['content-encoding'] ?? '').slice(0, 40));

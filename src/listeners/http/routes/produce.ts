@@ -94,7 +94,7 @@ function stager(context: HttpContext, request: ProduceRequest, call: ProduceCall
     });
   }
   if (media === 'batch')
-    return () => stageBatch(context, name, { batch: body, partition, ends, lease: request.held.lease }, options);
+    return () => stageBatch(context, name, { batch: body, partition, ends, lease: request.held.body?.lease }, options);
   const parent = parentOf(headers[PARENT_HEADER]);
   const read = recordsOf(call, media);
   const records = parent === undefined ? read : () => withParent(read(), parent);

@@ -1,10 +1,12 @@
 /** `POST /v1/stream/{path}`: append, close, or both, in one commit that is durable when it is answered. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
+import { type OwnedBatch, releaseBatches } from '../../../broker/streams/owned-batch.ts';
 import type { ProducerStamp } from '../../../broker/streams/producer-rules.ts';
 import type { Stream } from '../../../broker/streams/stream.ts';
 import { formatStreamOffset } from '../../../broker/streams/stream-offset.ts';
 import type { AppendOutcome } from '../../../broker/streams/streams.ts';
+import type { BodyParts } from '../body-parts.ts';
 import type { HttpContext } from '../context.ts';
 import { problemHeaders, problemOf } from '../problem.ts';
 import { STREAM } from './headers.ts';
@@ -14,7 +16,7 @@ import { streamNameOf } from './stream-path.ts';
 
 export async function appendToStream(
   context: HttpContext,
-  request: FastifyRequest<{ Body: Buffer | undefined }>,
+  request: FastifyRequest<{ Body: BodyParts | undefined }>,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { broker, counters } = context;
@@ -26,7 +28,7 @@ export async function appendToStream(
   const contentType = contentTypeOf(headers);
   const batches = batchesOf(context, request, stream, contentType, closes);
   const append = { batches, contentType, closes, writerSeq: writerSeqOf(headers), producer };
-  const outcome = await broker.streams.append(stream, append);
+  const outcome = await broker.streams.append(stream, append).finally(() => releaseBatches(batches));
   if (outcome.kind === 'appended') {
     counters.recordsProduced += batches.length === 0 ? 0 : 1;
     counters.produceLatency.addMs(broker.clock.monotonic() - startedAt);
@@ -37,20 +39,24 @@ export async function appendToStream(
 /** @throws HTTP_REQUEST_INVALID, and what `takeBody` throws. */
 function batchesOf(
   { broker, settings }: HttpContext,
-  { body, held }: FastifyRequest<{ Body: Buffer | undefined }>,
+  { body }: FastifyRequest<{ Body: BodyParts | undefined }>,
   stream: Stream,
   contentType: string | undefined,
   closes: boolean,
-): Uint8Array[] {
-  if (body === undefined || body.length === 0) {
+): OwnedBatch[] {
+  if (body === undefined || body.sizeBytes === 0) {
     if (closes) return [];
     throw new MillraceError('HTTP_REQUEST_INVALID', 'The body is empty. Send bytes, or Stream-Closed: true.');
   }
   if (contentType === undefined) {
     throw new MillraceError('HTTP_REQUEST_INVALID', 'The request has no Content-Type. Send that of the stream.');
   }
-  const limits = { maxBatchBytes: stream.topic.limits.maxBatchBytes, maxRecords: settings.maxRecordsPerRequest };
-  const batches = takeBody(held, body, stream.isJson, broker.clock.now(), limits);
+  const limits = {
+    maxBatchBytes: stream.topic.limits.maxBatchBytes,
+    maxRecords: settings.maxRecordsPerRequest,
+    pool: broker.pool,
+  };
+  const batches = takeBody(body, stream.isJson, broker.clock.now(), limits);
   if (batches.length > 0) return batches;
   throw new MillraceError('HTTP_REQUEST_INVALID', 'The array is empty: there is nothing to append.');
 }

@@ -1,7 +1,8 @@
 /** The Durable Streams protocol at `/v1/stream/{path}` (docs/protocol.md, "Streams"). */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { formatStreamOffset } from '../../../broker/streams/stream-offset.ts';
-import { readBody } from '../body-reader.ts';
+import type { BodyParts } from '../body-parts.ts';
+import { readBody, readParts } from '../body-reader.ts';
 import type { HttpContext } from '../context.ts';
 import { appendToStream } from './append-stream.ts';
 import { createStream } from './create-stream.ts';
@@ -28,7 +29,7 @@ const REQUEST_HEADERS = [
   STREAM.PRODUCER_SEQ,
 ].join(', ');
 
-type BytesRequest = FastifyRequest<{ Body: Buffer | undefined }>;
+type BytesRequest = FastifyRequest<{ Body: BodyParts | undefined }>;
 
 export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
   const { broker, settings, bodies } = context;
@@ -36,7 +37,7 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
   app.removeAllContentTypeParsers();
   const limits = { maxBodyBytes: settings.maxStreamBodyBytes, budget: bodies, pool: broker.pool };
   app.addContentTypeParser('*', (request: FastifyRequest, payload: FastifyRequest['raw']) =>
-    readBody(payload, request.held, limits),
+    readParts(payload, request.held, limits),
   );
   app.addHook('onRequest', (_request, reply, done) => {
     // PROTOCOL.md, 12.7: content of strangers must not be taken for a page or a script.
@@ -44,7 +45,13 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
     done();
   });
 
-  app.register(async (scope) => subscriptionRoutes(scope, context));
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (request: FastifyRequest, payload: FastifyRequest['raw']) =>
+      readBody(payload, request.held, { ...limits, pool: undefined }),
+    );
+    subscriptionRoutes(scope, context);
+  });
   app.put(PATH, { config: { quota: 'producer' } }, (request: BytesRequest, reply) =>
     createStream(context, request, reply),
   );

@@ -2,9 +2,12 @@
  * From the body of an append to record batches (docs/protocol.md, "How bytes map to records"): a JSON stream has one record
  * a message, any other one record an append, cut into pieces where it is larger than a batch may be.
  */
+import type { BufferPool } from '../../../base/buffer-pool.ts';
+import { asBuffer } from '../../../base/bytes.ts';
 import { MillraceError } from '../../../base/errors.ts';
-import { BatchBuilder, encodeValueBatch } from '../../../model/batch-builder.ts';
-import { type BodyHolder, releaseBody } from '../body-reader.ts';
+import { type OwnedBatch, ownedBatch } from '../../../broker/streams/owned-batch.ts';
+import { BatchBuilder, encodeValueBatch, valueBatchBytes, writeValueBatch } from '../../../model/batch-builder.ts';
+import type { BodyParts } from '../body-parts.ts';
 import { JsonScan } from '../json-scan.ts';
 import { bodyText } from '../record-input.ts';
 
@@ -12,7 +15,12 @@ export interface BodyLimits {
   /** `max.message.bytes` of the topic. */
   readonly maxBatchBytes: number;
   readonly maxRecords: number;
+  /** For large batches. */
+  readonly pool: BufferPool;
 }
+
+/** Smaller batches are copied by the journal and gone at once. */
+const MIN_POOLED_BYTES = 64 * 1024;
 
 /** Batch header, and length, timestamp, offset and header fields of one record, at their longest. */
 const OVERHEAD_BYTES = 128;
@@ -25,26 +33,40 @@ export function pieceBytes(maxBatchBytes: number): number {
 /**
  * Copies what it takes of the body, whose memory is given back: nobody may look at it afterwards.
  *
- * @throws as `bodyBatches`.
+ * @returns batches to be released by the caller.
+ * @throws MODEL_BATCH_TOO_LARGE for a JSON message that fits no batch, HTTP_JSON_INVALID, HTTP_BODY_TOO_LARGE.
  */
-export function takeBody(
-  held: BodyHolder,
-  body: Buffer,
-  isJson: boolean,
-  now: number,
-  limits: BodyLimits,
-): Uint8Array[] {
+export function takeBody(body: BodyParts, isJson: boolean, now: number, limits: BodyLimits): OwnedBatch[] {
   try {
-    return bodyBatches(body, isJson, now, limits);
+    if (!isJson) return pieces(body, now, limits);
+    const messages = jsonMessages(body.whole(), limits.maxRecords);
+    return valueBatches(messages, now, limits.maxBatchBytes).map(ownedBatch);
   } finally {
-    releaseBody(held);
+    body.release();
   }
 }
 
-/** @throws MODEL_BATCH_TOO_LARGE for a JSON message that fits no batch, HTTP_JSON_INVALID, HTTP_BODY_TOO_LARGE. */
-function bodyBatches(body: Buffer, isJson: boolean, now: number, limits: BodyLimits): Uint8Array[] {
-  if (isJson) return valueBatches(jsonMessages(body, limits.maxRecords), now, limits.maxBatchBytes);
-  return [...pieces(body, limits)].map((piece) => encodeValueBatch(piece, now));
+/** Batches of one record each, as large as they may be but for the last. */
+function pieces(body: BodyParts, now: number, { maxBatchBytes, pool }: BodyLimits): OwnedBatch[] {
+  const batches: OwnedBatch[] = [];
+  const size = pieceBytes(maxBatchBytes);
+  for (let left = body.sizeBytes; left > 0; left -= size) {
+    batches.push(pieceBatch(body.take(size), Math.min(size, left), now, pool));
+    // Its memory may be that of the next batch.
+    body.passed();
+  }
+  return batches;
+}
+
+function pieceBatch(parts: readonly Buffer[], valueBytes: number, now: number, pool: BufferPool): OwnedBatch {
+  const sizeBytes = valueBatchBytes(valueBytes);
+  const [only] = parts;
+  if (sizeBytes < MIN_POOLED_BYTES && parts.length === 1 && only !== undefined) {
+    return ownedBatch(encodeValueBatch(only, now));
+  }
+  const lease = pool.acquire(sizeBytes);
+  const bytes = asBuffer(lease.bytes.subarray(0, sizeBytes));
+  return { bytes: writeValueBatch(bytes, parts, valueBytes, now), lease };
 }
 
 /** @returns batches that are owned by the caller. */
@@ -84,11 +106,6 @@ function* jsonMessages(body: Buffer, maxRecords: number): Generator<string, void
     }
   } else yield scan.value();
   scan.finish();
-}
-
-function* pieces(body: Buffer, { maxBatchBytes }: BodyLimits): Generator<Uint8Array, void, undefined> {
-  const size = pieceBytes(maxBatchBytes);
-  for (let at = 0; at < body.length; at += size) yield body.subarray(at, at + size);
 }
 
 /** Used again and again: its buffer has grown to the largest batch by then. Only ever in use inside one call. */
