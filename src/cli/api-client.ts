@@ -108,7 +108,9 @@ export class ApiClient {
     const message =
       error.code === 'ECONNREFUSED'
         ? `No broker answers at ${where}: connection refused. Start one with \`millrace serve\`, or name another with --http HOST:PORT.`
-        : `The connection to ${where} failed: ${error.message}. Check that the broker runs and that --http names its HTTP port.`;
+        : error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN'
+          ? `The host name in ${where} is not known. Check its spelling, or name another broker with --http HOST:PORT.`
+          : `The connection to ${where} failed: ${error.message}. Check that the broker runs and that --http names its HTTP port.`;
     return new MillraceError('CLIENT_NETWORK', message, { details: { address: where }, cause: error });
   }
 }

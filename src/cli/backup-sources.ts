@@ -33,9 +33,11 @@ async function* bytesOf(place: string): AsyncGenerator<Uint8Array, void, undefin
   try {
     for await (const bytes of stream) yield bytes as Buffer;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'EISDIR') throw error;
-    throw new MillraceError('CONFIG_INVALID', `${place} is no backup file: ${message}.`, { details: { path: place } });
+    const message =
+      code === 'ENOENT' ? `There is no backup file ${place}.` : `${place} is a directory, and no backup file.`;
+    throw new MillraceError('CONFIG_INVALID', message, { details: { path: place }, cause: error });
   }
 }
 

@@ -202,6 +202,7 @@ async function openFile(partial: string): Promise<FileHandle> {
   try {
     return await open(partial, 'w');
   } catch (error) {
-    throw new UsageError(`${partial} cannot be written: ${(error as Error).message}.`);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new UsageError(`There is no directory ${path.dirname(path.resolve(partial))} to write a backup into.`);
   }
 }

@@ -29,7 +29,9 @@ export function problemError(problem: Problem): MillraceError {
 function inCommands(message: string): string {
   return message
     .replace('Create it with POST /v1/topics,', 'Create it with `millrace topics create`,')
-    .replace('GET /v1/groups lists those that are', '`millrace groups list` shows those that are');
+    .replace(/GET \/v1\/(groups|transactions|push) lists those/, '`millrace $1 list` shows those')
+    .replace(/Say which with `partition=0` to (\d+)/, 'Say which with --partition 0 to $1')
+    .replace('If-Offset-Match: ', '--if-offset ');
 }
 
 function parseProblem(text: string): Problem | undefined {

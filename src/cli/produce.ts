@@ -24,6 +24,7 @@ const STDIN = '-';
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const DEFAULT_KAFKA: Address = { host: '127.0.0.1', port: 9092 };
 const DEFAULT_TRANSACTION_MS = 60_000;
+const EXPECTED_ENDS = /^(?:\d+|\d+:\d+(?:,\d+:\d+)*)$/;
 const FILE_PIECE_BYTES = 256 * 1024;
 
 interface Options extends ClientOptions {
@@ -178,6 +179,10 @@ function checkOptions(options: Options): void {
   if (options.whole && (options.ndjson || options.keySeparator !== undefined)) {
     throw new UsageError('--whole takes no lines apart: leave out --ndjson and --key-separator.');
   }
+  if (options.ifOffset !== undefined && !EXPECTED_ENDS.test(options.ifOffset))
+    throw new UsageError(
+      `--if-offset must be an offset, or PARTITION:OFFSET pairs like 0:17,2:5, not \`${options.ifOffset}\`.`,
+    );
   checkTransaction(options);
 }
 
@@ -221,9 +226,10 @@ async function sendLines(
       const convert = lineConverter(format, name);
       let bytesRead = 0;
       for await (const block of readLines(openInput(input, signal), name)) {
-        for (const [index, line] of block.lines.entries()) {
-          if (options.ndjson && line.length === 0) continue;
-          await writer.write(convert(line, block.firstLine + index));
+        for (const [index, bytes] of block.lines.entries()) {
+          if (options.ndjson && bytes.length === 0) continue;
+          const line = block.firstLine + index;
+          await writer.write(convert(bytes, line), { input: name, line });
         }
         // A person or a slow program at the other end of stdin wants each line to arrive, not the batch to fill.
         if (input === STDIN && conditions(options) === undefined) await writer.flush();

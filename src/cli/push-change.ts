@@ -37,6 +37,8 @@ function changer(verb: 'pause' | 'resume') {
 async function remove(ids: readonly string[], options: ClientOptions): Promise<void> {
   await withClient(options, async (client) => {
     for (const id of ids) {
+      // Deleting over HTTP is idempotent; who mistypes an id here wants to be told.
+      await client.json('GET', pushPath(id));
       await client.json('DELETE', pushPath(id));
       if (options.json) await printJson({ id, deleted: true });
       else await printLine(`deleted ${id}`);

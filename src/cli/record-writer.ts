@@ -22,6 +22,14 @@ export interface WrittenRange {
   readonly count: number;
 }
 
+/** Where a record of the input stands. */
+export interface InputLine {
+  /** Name of the file, or stdin. */
+  readonly input: string;
+  /** From 1. */
+  readonly line: number;
+}
+
 interface WriteAnswer {
   readonly topic: string;
   readonly count: number;
@@ -36,6 +44,8 @@ export class RecordWriter {
   #sent = false;
   readonly #ranges = new Map<number, WrittenRange>();
   #lines: string[] = [];
+  /** Of `#lines`, one each where the caller names them. */
+  #places: InputLine[] = [];
   #lineBytes = 0;
   #count = 0;
   #topic: string | undefined;
@@ -68,9 +78,10 @@ export class RecordWriter {
     return this.#ranges.values();
   }
 
-  /** Takes one record object as JSON text; sends when enough have gathered. */
-  async write(record: string): Promise<void> {
+  /** Takes one record object as JSON text; sends when enough have gathered. @param place for the message of a refusal. */
+  async write(record: string, place?: InputLine): Promise<void> {
     this.#lines.push(record);
+    if (place !== undefined) this.#places.push(place);
     // Characters, which is close enough to bytes for a limit that is far below the listener's.
     this.#lineBytes += record.length;
     if (this.#lineBytes >= MAX_REQUEST_BYTES || this.#lines.length >= MAX_REQUEST_RECORDS) await this.flush();
@@ -79,9 +90,15 @@ export class RecordWriter {
   async flush(): Promise<void> {
     if (this.#lines.length === 0) return;
     const body = `${this.#lines.join('\n')}\n`;
+    const places = this.#places;
     this.#lines = [];
+    this.#places = [];
     this.#lineBytes = 0;
-    await this.send({ body, contentType: 'application/x-ndjson' });
+    try {
+      await this.send({ body, contentType: 'application/x-ndjson' });
+    } catch (error) {
+      throw inInput(error, places);
+    }
   }
 
   /** Sends one request as it is. @throws MillraceError as the broker refused; what was acknowledged before stays. */
@@ -126,6 +143,28 @@ export class RecordWriter {
       cause: error,
     });
   }
+}
+
+/** Refusals that are about one record and do not say which. */
+const RECORD_FAULTS: ReadonlySet<string> = new Set(['BROKER_PARTITION_NOT_FOUND', 'MODEL_BATCH_TOO_LARGE']);
+
+/** The broker counts the lines of a request; who reads the message has the input. */
+function inInput(error: unknown, places: readonly InputLine[]): unknown {
+  const [first, last] = [places[0], places.at(-1)];
+  if (!(error instanceof MillraceError) || first === undefined || last === undefined) return error;
+  const again = (message: string, place: InputLine): MillraceError =>
+    new MillraceError(error.code, message, { details: { ...error.details, ...place }, cause: error });
+  const named = /^In the body, line (\d+)(?:\.(\S+))?/.exec(error.message);
+  const place = places[Number(named?.[1]) - 1];
+  if (named !== null && place !== undefined) {
+    const where = `Line ${place.line} of ${place.input}${named[2] === undefined ? '' : `: ${named[2]}`}`;
+    return again(where + error.message.slice(named[0].length), place);
+  }
+  if (!RECORD_FAULTS.has(error.code)) return error;
+  const one = first.line === last.line && first.input === last.input;
+  const other = first.input === last.input ? '' : ` of ${first.input}`;
+  const range = one ? `It is line ${last.line}` : `It is one of lines ${first.line}${other} to ${last.line}`;
+  return again(`${error.message} ${range} of ${last.input}.`, first);
 }
 
 function isOverload(error: unknown): boolean {

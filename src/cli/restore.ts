@@ -44,7 +44,7 @@ Examples:
   $ millrace restore --from monday.backup --topic orders --as orders-of-monday --http 127.0.0.1:7123
   $ millrace restore --from monday.backup --topic orders --as orders-of-monday --data ./data
 
-Without --topic the directory must be empty or not there; everything is restored, every byte is checked on the way and the
+Without --topic the directory must have no data yet, or not be there; everything is restored, every byte is checked on the way and the
 result once more, as by millrace verify. The new directory is a cluster of its own with its own id. An incremental backup needs
 the earlier ones too; an object store has them by itself. With --topic the topic is created, with the settings that it had, in a
 running broker (--http) or in the data directory of one that is stopped (--data). It gets the committed records with their keys,

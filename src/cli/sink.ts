@@ -31,6 +31,8 @@ Into SQLite each record comes once, whatever is killed. A file is synced before 
 crash the last records may come twice.`;
 
 const SQLITE = 'sqlite:';
+/** Longer than the letter of a drive. */
+const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 const COMMIT_EVERY_RECORDS = 1000;
 
 export function register(program: Command): void {
@@ -53,6 +55,11 @@ export function register(program: Command): void {
 }
 
 async function sink(options: Options): Promise<void> {
+  if (SCHEME.test(options.to) && !options.to.startsWith(SQLITE)) {
+    throw new UsageError(
+      `\`${options.to}\` is no target: write the name of a file, sqlite:FILE, or - for stdout (./${options.to} is a file).`,
+    );
+  }
   const client = await connectSource(options.from);
   try {
     if (client.topics.length === 0)

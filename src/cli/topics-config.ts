@@ -6,6 +6,7 @@ import { formatTable, print, printJson } from './output.ts';
 import type { ConfigEntry } from './topic-answers.ts';
 
 interface Options extends ClientOptions {
+  readonly set?: readonly string[];
   readonly unset?: readonly string[];
 }
 
@@ -18,6 +19,7 @@ export function registerConfig(topics: Command): void {
   withClientOptions(
     topics.command('config <name> [setting=value...]').description('show or change the settings of a topic'),
   )
+    .option('--set <setting=value>', 'the same as without --set; may be repeated', collect)
     .option('--unset <setting>', 'return a setting to its default; may be repeated', collect)
     .addHelpText('after', EXAMPLES)
     .action(configure);
@@ -25,7 +27,7 @@ export function registerConfig(topics: Command): void {
 
 async function configure(name: string, assignments: readonly string[], options: Options): Promise<void> {
   const changes = Object.fromEntries<string | null>([
-    ...assignments.map((text) => assignment('A setting', text)),
+    ...[...assignments, ...(options.set ?? [])].map((text) => assignment('A setting', text)),
     ...(options.unset ?? []).map((setting) => [setting, null] as const),
   ]);
   const changing = Object.keys(changes).length > 0;

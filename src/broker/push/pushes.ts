@@ -443,9 +443,11 @@ export class Pushes implements LinkOwner {
 
 function notFound(id: string): MillraceError {
   const shown = id.length > 100 ? `${id.slice(0, 100)}...` : id;
-  return new MillraceError('BROKER_PUSH_NOT_FOUND', `There is no push ${JSON.stringify(shown)}.`, {
-    details: { push: shown },
-  });
+  return new MillraceError(
+    'BROKER_PUSH_NOT_FOUND',
+    `There is no push ${JSON.stringify(shown)}. GET /v1/push lists those that are.`,
+    { details: { push: shown } },
+  );
 }
 
 function limit(what: string, max: number): MillraceError {

@@ -64,7 +64,7 @@ export class FrameSplitter {
     if (size < 0 || size > this.#maxFrameBytes) {
       throw new MillraceError(
         'WIRE_FRAME_TOO_LARGE',
-        `The broker sent a frame of ${size} bytes; 0 to ${this.#maxFrameBytes} were expected here. Is this a Kafka port?`,
+        `A frame of ${size} bytes came; 0 to ${this.#maxFrameBytes} were expected. Is this the Kafka port of a broker?`,
         { details: { sizeBytes: size, maxBytes: this.#maxFrameBytes } },
       );
     }

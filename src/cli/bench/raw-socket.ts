@@ -52,7 +52,7 @@ export function connectRaw(address: Address, events: RawSocketEvents): Promise<R
           try {
             if (!socket.destroyed) events.onBytes(bytes as Buffer, end);
           } catch (error) {
-            fail(error instanceof Error ? error : new Error(String(error)));
+            fail(located(address, error));
           }
           return true;
         },
@@ -61,6 +61,16 @@ export function connectRaw(address: Address, events: RawSocketEvents): Promise<R
     socket.on('connect', () => resolve({ socket, close }));
     socket.on('error', (error) => fail(networkError(address, error)));
     socket.on('close', () => fail(networkError(address, undefined)));
+  });
+}
+
+/** What the bytes of this address were refused with, and which address it is. */
+function located({ host, port }: Address, error: unknown): Error {
+  if (!(error instanceof MillraceError)) return error instanceof Error ? error : new Error(String(error));
+  const where = `${host}:${port}`;
+  return new MillraceError(error.code, `What ${where} sends is not understood. ${error.message}`, {
+    details: { ...error.details, address: where },
+    cause: error,
   });
 }
 

@@ -6,7 +6,7 @@ import { MillraceError } from '../../base/errors.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import { partitionOfKey } from '../../model/murmur2.ts';
 import { foldTopicName } from '../../model/topic-name.ts';
-import type { WrittenRange } from '../record-writer.ts';
+import type { InputLine, WrittenRange } from '../record-writer.ts';
 import type { PlacedBatch, ProducerSession } from './producer-session.ts';
 import { parseRecordObject, type RecordObject } from './record-object.ts';
 
@@ -61,9 +61,9 @@ export class IdempotentWriter {
     return this.#ranges.values();
   }
 
-  /** Takes one record object as JSON text; sends when enough have gathered. */
-  async write(json: string): Promise<void> {
-    await this.#add(parseRecordObject(json));
+  /** Takes one record object as JSON text; sends when enough have gathered. @param place for the message of a refusal. */
+  async write(json: string, place?: InputLine): Promise<void> {
+    await this.#add(parseRecordObject(json), place);
     const { commitEvery } = this.#options;
     const isFull = this.#pendingBytes >= MAX_REQUEST_BYTES || this.#pendingRecords >= MAX_REQUEST_RECORDS;
     const isDue = commitEvery !== undefined && this.#count + this.#pendingRecords - this.#committed >= commitEvery;
@@ -111,7 +111,7 @@ export class IdempotentWriter {
     this.#joined.clear();
   }
 
-  async #add(record: RecordObject): Promise<void> {
+  async #add(record: RecordObject, place: InputLine | undefined): Promise<void> {
     if (this.#failed) throw new TypeError('A writer that failed is used again.');
     const { partitionCount } = await this.#open();
     const { key } = record;
@@ -120,9 +120,10 @@ export class IdempotentWriter {
       this.#options.partition ??
       (key === null ? this.#turn % partitionCount : partitionOfKey(key, partitionCount));
     if (partition >= partitionCount) {
+      const where = place === undefined ? '' : ` It is line ${place.line} of ${place.input}.`;
       throw new MillraceError(
         'BROKER_PARTITION_NOT_FOUND',
-        `Topic ${this.#options.topic} has ${partitionCount} partitions; there is no partition ${partition}.`,
+        `Topic ${this.#options.topic} has ${partitionCount} partitions; there is no partition ${partition}.${where}`,
       );
     }
     const { value, headers, timestamp = this.#options.now() } = record;

@@ -31,7 +31,10 @@ export function commitWrites(text: string): CommitWrite[] {
   }
   scan.object((name) => {
     if (name !== 'writes') throw refuse('the object', `has an unknown member ${shown(name)}; known: writes`);
-    if (writes !== undefined || !scan.isArray) throw refuse('`writes`', 'must be one array');
+    if (writes !== undefined || !scan.isArray) {
+      scan.value();
+      throw refuse('`writes`', 'must be one array');
+    }
     writes = [];
     for (const _ of scan.elements()) {
       if (writes.length === MAX_WRITES) throw refuse('`writes`', `has more than ${MAX_WRITES} elements; split it`);

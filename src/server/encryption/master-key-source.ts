@@ -39,7 +39,10 @@ async function textOf(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw invalid(`file:${path}`, (error as Error).message, error);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const fault =
+      code === 'ENOENT' ? `there is no file ${path}; \`millrace keys generate\` makes a key for one` : message;
+    throw invalid(`file:${path}`, fault, error);
   }
 }
 
