@@ -30,6 +30,19 @@ import { type MemoryEntry, MemoryJournal } from './memory-journal.ts';
 
 const NONE: Uint8Array = new Uint8Array(0);
 
+/** A stable group of A (leader) and B in generation 1, which most transcripts begin with. */
+export const TWO_MEMBERS = `
+  A join version=3
+  B join version=3
+  advance 100
+    A joined: generation 1 as A-1, range, leader A-1, members A-1=t B-2=t
+    B joined: generation 1 as B-2, range, leader A-1
+  B sync
+  A sync A=p0 B=p1
+    A synced: p0
+    B synced: p1
+`;
+
 /** A coordinator over a memory journal and a manual clock, with crash and restart. */
 export class GroupWorld {
   readonly clock = new ManualClock(1_000_000);

@@ -1,6 +1,6 @@
 /**
  * Proves what the coordinator does around the state machine: committed offsets, administration, limits, retention, and
- * that nothing is told before it is durable. Transcripts as in group.test.ts.
+ * that nothing is told before it is durable. Transcripts as in group-joining.test.ts.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,6 +1,6 @@
 /**
  * Proves what transactions look like on the wire: every version of their requests, both protocols, which codes each
- * version is told, and what tools see. The state machine itself: src/broker/transactions/transactions.test.ts.
+ * version is told, and what tools see. The state machine itself: src/broker/transactions.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
