@@ -38,6 +38,8 @@ export interface DiskLock {
 export interface DiskFile {
   /** Reads up to `into.length` bytes; fewer only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>;
+  /** The same, blocking: for worker threads, and few bytes that are in memory most likely. Absent where it cannot be had. */
+  readNow?(into: Uint8Array, position: number): number;
   /**
    * Brings a stretch into the memory of the operating system, ahead of need; where the file ends before, up to there. Absent where that
    * would cost more than the read.

@@ -33,8 +33,12 @@ export interface ScanEnd {
   readonly checksum: number;
 }
 
-/** Small batches are read in blocks of this size; past a large body the next block begins. */
+/** Small batches are read in blocks of this size. */
 const BLOCK_BYTES = 128 * 1024;
+/** Where bodies are larger than this, only so much is read behind each: headers are what is wanted. */
+const LEAST_BYTES = 4 * 1024;
+/** Blocks grow so fast while one follows the other. */
+const GROWTH = 4;
 
 /**
  * @param endPosition size of the file's commits and header in bytes; nothing behind it is read.
@@ -166,12 +170,16 @@ class FileScan {
   }
 }
 
-/** Reads forward through one block of memory. What it hands out is valid until the next call. */
+/**
+ * Reads forward through one block of memory, a larger one where the last was used to its end. What it hands out is valid until
+ * the next call.
+ */
 class BlockReader {
   readonly #file: DiskFile;
   #block: Uint8Array = new Uint8Array(BLOCK_BYTES);
   #start = 0;
   #end = 0;
+  #blockBytes = LEAST_BYTES;
   readonly #ended: (position: number) => MillraceError;
 
   /** @param ended makes the error for a file that ends too early. */
@@ -188,8 +196,16 @@ class BlockReader {
   async bytes(position: number, sizeBytes: number): Promise<Uint8Array> {
     const there = this.now(position, sizeBytes);
     if (there !== undefined) return there;
+    // Also a little before it: the table stands behind the bodies and is read first.
+    const goesOn = position >= this.#start - this.#blockBytes && position <= this.#end + LEAST_BYTES;
+    this.#blockBytes = goesOn ? Math.min(BLOCK_BYTES, this.#blockBytes * GROWTH) : LEAST_BYTES;
     if (sizeBytes > this.#block.length) this.#block = new Uint8Array(sizeBytes);
-    const count = await this.#file.read(this.#block, position);
+    const into = this.#block.subarray(0, Math.max(sizeBytes, this.#blockBytes));
+    // A trip through the thread pool costs twenty times what so few bytes do.
+    const count =
+      this.#file.readNow !== undefined && into.length <= LEAST_BYTES
+        ? this.#file.readNow(into, position)
+        : await this.#file.read(into, position);
     this.#start = position;
     this.#end = position + count;
     const view = this.now(position, sizeBytes);

@@ -98,6 +98,16 @@ class NodeDiskFile implements DiskFile {
     return filled;
   }
 
+  readNow(into: Uint8Array, position: number): number {
+    let filled = 0;
+    while (filled < into.length) {
+      const count = fs.readSync(this.#descriptor, into, filled, into.length - filled, position + filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled;
+  }
+
   async warm(position: number, sizeBytes: number): Promise<void> {
     nowhere ??= new Uint8Array(NOWHERE_BYTES);
     for (let at = 0; at < sizeBytes; at += NOWHERE_BYTES) {
