@@ -13,6 +13,11 @@ const GIVE_UP_AFTER = 3;
 const TRY_EVERY = 8;
 /** Above the output: with exactly its size a second, empty step would follow. */
 const SLACK_BYTES = 64;
+/** Output that is expected of a first block, and the least that is of any. */
+const FIRST_BYTES = 256 * 1024;
+const LEAST_BYTES = 16 * 1024;
+/** Blocks of one file shrink about alike. */
+const HEADROOM = 1.2;
 
 export interface PackedBlock {
   /** The block itself where it does not pay. */
@@ -24,6 +29,8 @@ export class BlockPacker {
   readonly #level: number;
   #blocks = 0;
   #inVain = 0;
+  /** Memory for the output of the next block: much more than it takes costs as much as the compression. */
+  #expectedBytes = FIRST_BYTES;
 
   /** @param level of zstd. */
   constructor(level: number) {
@@ -37,9 +44,10 @@ export class BlockPacker {
     if (!tries) return { stored: block, codec: BLOCK_CODEC.none };
     const stored = zlib.zstdCompressSync(block, {
       params: { [zlib.constants.ZSTD_c_compressionLevel]: this.#level },
-      // In one step: pieces of the default size would be put together again.
-      chunkSize: block.length + SLACK_BYTES,
+      // In one step mostly: pieces of the default size would be put together again.
+      chunkSize: Math.min(block.length, this.#expectedBytes) + SLACK_BYTES,
     });
+    this.#expectedBytes = Math.max(LEAST_BYTES, Math.ceil(stored.length * HEADROOM));
     const pays = stored.length < block.length * WORTH;
     this.#inVain = pays ? 0 : this.#inVain + 1;
     return pays ? { stored, codec: BLOCK_CODEC.zstd } : { stored: block, codec: BLOCK_CODEC.none };
