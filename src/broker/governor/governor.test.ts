@@ -98,6 +98,30 @@ test('what left before a pause says nothing about what leaves now', () => {
   assert.equal(governor.drainRate, 0);
 });
 
+test('the disk is short where half of it cannot leave, or where what comes would fill it within minutes', () => {
+  const { disk, clock, governor, run } = setUp();
+  assert.equal(governor.isTight, false);
+  run(20, 0, MB / 1000);
+  assert.equal(governor.isTight, true, '1 GB a second');
+  disk.engaged = false;
+  run(1, 0, MB / 1000);
+  assert.equal(governor.isTight, true, 'also where nobody would be slowed down');
+  clock.advance(60_000);
+  assert.equal(governor.isTight, false, 'a minute later nothing comes');
+  disk.held = 0.5 * LOCAL;
+  assert.equal(governor.isTight, false);
+  disk.engaged = true;
+  clock.advance(100);
+  assert.equal(governor.isTight, true);
+  disk.held = 0;
+  for (let second = 0; second < 20; second++) {
+    disk.written += LOCAL / 200;
+    clock.advance(1_000);
+    governor.waitMs();
+  }
+  assert.equal(governor.isTight, false, 'what fills it in 200 seconds');
+});
+
 interface Phase {
   readonly seconds: number;
   /** Megabytes a second. */

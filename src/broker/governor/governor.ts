@@ -15,14 +15,16 @@
  * worked out when a listener asks, so without writes it costs nothing.
  */
 import type { Clock } from '../../base/clock.ts';
-import { DrainRate } from './drain-rate.ts';
 import { SLOW_FROM_SHARE, SLOW_TO_SHARE, TIGHT_SHARE } from './local-bound.ts';
 import { Pacer } from './pacer.ts';
+import { WorkRate } from './work-rate.ts';
 
 /** How often the disk is looked at while somebody writes. */
 const LOOK_MS = 100;
 /** Beginning of the zone: so many times what leaves may come. */
 const MAX_GAIN = 2;
+/** A chunk that would have to leave the disk again before is not worth being written there. */
+const MIN_STAY_MS = 3 * 60 * 1000;
 
 export interface GovernorOptions {
   readonly clock: Clock;
@@ -44,7 +46,8 @@ export class Governor {
   /** Waits told, and their milliseconds, for the metrics. */
   readonly counters = { throttles: 0, throttleMs: 0 };
   readonly #options: GovernorOptions;
-  readonly #drain = new DrainRate();
+  readonly #drain = new WorkRate();
+  readonly #come = new WorkRate();
   readonly #pacer = new Pacer();
   /** Of the last look; monotonic milliseconds. */
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -77,9 +80,14 @@ export class Governor {
     return waitMs;
   }
 
-  /** So much cannot leave the disk that it should not be written there once more. */
+  /**
+   * What is in the journal should not be written to the disk once more: so much cannot leave it already, or so fast does it come
+   * that it would leave within minutes.
+   */
   get isTight(): boolean {
-    const { localBytes, heldBytes, engaged } = this.#options;
+    const { clock, localBytes, heldBytes, engaged } = this.#options;
+    this.#lookIfDue(clock.monotonic());
+    if (this.#come.perSecond * MIN_STAY_MS >= localBytes * 1000) return true;
     return engaged() && heldBytes() >= TIGHT_SHARE * localBytes;
   }
 
@@ -94,11 +102,15 @@ export class Governor {
   }
 
   #look(now: number): void {
-    const { heldBytes, drainedBytes, engaged } = this.#options;
+    const { heldBytes, writtenBytes, drainedBytes, engaged } = this.#options;
     // After a pause what was measured before says nothing.
-    if (now - this.#lookedAt >= 100 * LOOK_MS) this.#drain.forget();
+    if (now - this.#lookedAt >= 100 * LOOK_MS) {
+      this.#drain.forget();
+      this.#come.forget();
+    }
     this.#lookedAt = now;
     this.#drain.sample(drainedBytes(), now);
+    this.#come.sample(writtenBytes(), now);
     this.rate = engaged() ? this.#rateAt(heldBytes()) : Number.POSITIVE_INFINITY;
   }
 

@@ -5,7 +5,7 @@ type BoundSettings = Pick<BrokerSettings, 'tierStore' | 'tierLocalBytes' | 'seal
 
 /** What the disk may have beyond `tier.local.bytes` while the store takes data: what promises stand on. */
 export const DISK_SHARE = 1.2;
-/** From this share on sealed records go straight into the store: what the disk writes is what limits producers. */
+/** From this share on sealed records go straight into the store, however slowly they come: what the disk writes is what limits producers. */
 export const TIGHT_SHARE = 0.5;
 /** From this share on producers are slowed down. */
 export const SLOW_FROM_SHARE = 0.75;

@@ -8,7 +8,7 @@ interface Sample {
   readonly total: number;
 }
 
-export class DrainRate {
+export class WorkRate {
   /** Oldest first; the first one is as old as the window, or older. */
   readonly #samples: Sample[] = [];
 
