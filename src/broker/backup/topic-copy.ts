@@ -96,8 +96,8 @@ export class TopicCopy {
   async *batches(partition: Partition, damaged: (place: string) => void): AsyncGenerator<Uint8Array, void, undefined> {
     const sources = new SealSources(this.#disk, this.#directory);
     try {
-      for (const span of planSpans(await sources.pieces(partOf(partition)))) {
-        const bytes = await sources.read(span);
+      const pieces = await sources.pieces(partOf(partition));
+      for await (const { span, bytes } of sources.read(planSpans(pieces))) {
         for (const piece of span.pieces) {
           const from = piece.position - span.position;
           const run = bytes.subarray(from, from + piece.sizeBytes);

@@ -104,7 +104,7 @@ export class Folder {
   /** Writes chunks of what closed files have brought; the commands swap them in. See `ToWorker`. */
   async seal(
     nextChunk: number,
-    options: Pick<RoundOptions, 'now' | 'all' | 'pace' | 'wrote' | 'toStore'>,
+    options: Pick<RoundOptions, 'now' | 'all' | 'memory' | 'pace' | 'wrote' | 'toStore'>,
   ): Promise<SealedRound> {
     const through = await this.#sealThrough(nextChunk);
     if (this.#state === undefined || through === undefined) return NOTHING_SEALED;
@@ -128,8 +128,11 @@ export class Folder {
     let through = 0;
     for (const file of files) {
       if (file <= state.chunks.sealedThrough || file > this.#file) continue;
+      const sizeBytes = await this.#sizeOf(file).catch(ifGone);
+      // Retention left nothing in it, and it was removed since the list was made.
+      if (sizeBytes === undefined) continue;
       through = file;
-      bytes += await this.#sizeOf(file);
+      bytes += sizeBytes;
       if (bytes >= maxRoundBytes(this.#settings)) break;
     }
     return bytes >= dueBytes(this.#settings) ? through : undefined;
@@ -143,6 +146,8 @@ export class Folder {
    * Chunks go when no partition has a readable batch in them, wherever they stand.
    *
    * What is readable of a removed file stands in chunks: in which order it was written is kept in an order file.
+   *
+   * Files may be folded and sealed meanwhile: what is dead is looked up at one moment, and nothing brings it back.
    *
    * @returns the files that are gone.
    */
@@ -170,14 +175,13 @@ export class Folder {
   }
 
   async #removeDeadChunks(state: BrokerState): Promise<FileNumber[]> {
-    const referenced = new Set<FileNumber>();
-    for (const { ranges } of state.store.partitions()) {
-      for (let i = 0; i < (ranges?.count ?? 0); i++) referenced.add(ranges?.file(i) as number);
-    }
-    const removed: FileNumber[] = [];
     const folder = chunkDirectory(this.#directory);
-    for (const chunk of numberedFiles(await this.#disk.list(folder), 'chunk')) {
-      if (!isToldWhole(state, chunk) || referenced.has(chunkFile(chunk))) continue;
+    const chunks = numberedFiles(await this.#disk.list(folder), 'chunk');
+    // Both at the same moment: a fold may come in between that tells of a chunk and refers to it.
+    const referenced = referencedFiles(state);
+    const dead = chunks.filter((chunk) => isToldWhole(state, chunk) && !referenced.has(chunkFile(chunk)));
+    const removed: FileNumber[] = [];
+    for (const chunk of dead) {
       await this.#disk.remove(chunkPath(this.#directory, chunk));
       removed.push(chunkFile(chunk));
     }
@@ -235,6 +239,18 @@ export class Folder {
 /** The round that wrote the chunk is folded: partitions that it has batches of refer to it. */
 function isToldWhole({ chunks, compaction }: BrokerState, chunk: number): boolean {
   return chunk < (chunk < FIRST_COMPACTED_CHUNK ? chunks.removableBefore : compaction.nextChunk);
+}
+
+function ifGone(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+}
+
+function referencedFiles({ store }: BrokerState): Set<FileNumber> {
+  const referenced = new Set<FileNumber>();
+  for (const { ranges } of store.partitions()) {
+    for (let i = 0; i < (ranges?.count ?? 0); i++) referenced.add(ranges?.file(i) as number);
+  }
+  return referenced;
 }
 
 /** The oldest journal file that a partition has readable batches in; infinite where there is none. */

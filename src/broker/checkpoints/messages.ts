@@ -53,7 +53,10 @@ export type FromWorker =
     }
   /** A chunk of the round that runs is there. */
   | { readonly kind: 'progress'; readonly sizeBytes: number }
-  /** Put a chunk of the round that runs into the object store. `prefix`: whose data key encrypts it. */
+  /**
+   * Put a chunk of the round that runs into the object store. `prefix`: whose data key encrypts it. `bytes` are in shared memory,
+   * and the worker's again with the answer.
+   */
   | { readonly kind: 'store'; readonly chunk: number; readonly prefix: string; readonly bytes: Uint8Array }
   /** Answer to `seal`: commands for the journal, to be committed one by one in this order; none: nothing was done. */
   | {

@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { diskWith } from '../../journal/open-disk.ts';
-import type { FileNumber } from '../../store/file-number.ts';
+import { ChunkMemory } from '../chunks/chunk-memory.ts';
 import type { ToStore } from '../chunks/chunk-writer.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
 import { NOTHING_SEALED } from '../chunks/seal-round.ts';
@@ -21,12 +21,15 @@ export class WorkerLoop {
   readonly #folder: Folder;
   readonly #port: WorkerPort;
   readonly #pace: SealPace;
+  readonly #memory = new ChunkMemory();
   /** Chunks that were sent to be stored, by number. */
   readonly #storing = new Map<number, PromiseWithResolvers<TieredPlace>>();
   #queue = Promise.resolve();
   #failed = false;
-  /** What is being removed, or was last. Never rejects. */
+  /** What is being written or removed, or was last. Never rejects. */
   #removal: Promise<unknown> = Promise.resolve();
+  /** What the last checkpoint has set free is being removed: not in line, since a round of sealing may be waited for. */
+  #removing: Promise<void> = Promise.resolve();
 
   constructor(disk: Disk, clock: Clock, start: WorkerStart, port: WorkerPort) {
     this.#pace = new SealPace(clock);
@@ -57,11 +60,14 @@ export class WorkerLoop {
     this.#queue = this.#queue
       // After a failure the state may be that of half a file: what is still in line must not be folded into it.
       .then(() => (this.#failed ? undefined : this.#handle(message)))
-      .catch((error: unknown) => {
-        this.#failed = true;
-        this.#port.say({ kind: 'failed', message: asMillraceError(error).message });
-        this.#port.close();
-      });
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#port.say({ kind: 'failed', message: asMillraceError(error).message });
+    this.#port.close();
   }
 
   async #handle(message: Exclude<ToWorker, { kind: 'load' | 'hold' | 'stored' }>): Promise<void> {
@@ -79,7 +85,8 @@ export class WorkerLoop {
         return await this.#checkpoint();
       case 'finish':
         if (folder.hasNews) await this.#checkpoint();
-        this.#port.close();
+        await this.#removing;
+        if (!this.#failed) this.#port.close();
         return;
       default:
         message satisfies never;
@@ -93,7 +100,8 @@ export class WorkerLoop {
       if ((await this.#folder.sealDue(nextChunk)) && this.#folder.hasNews) await this.#checkpoint();
       const toStore = straight ? this.#toStore : undefined;
       const wrote = (sizeBytes: number): void => this.#port.say({ kind: 'progress', sizeBytes });
-      const round = await this.#folder.seal(nextChunk, { now, all, pace: this.#pace, wrote, toStore });
+      const options = { now, all, memory: this.#memory, pace: this.#pace, wrote, toStore };
+      const round = await this.#folder.seal(nextChunk, options);
       this.#port.say({ kind: 'sealed', ...round });
     } catch (error) {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
@@ -104,22 +112,23 @@ export class WorkerLoop {
   readonly #toStore: ToStore = (chunk, prefix, bytes) => {
     const storing = Promise.withResolvers<TieredPlace>();
     this.#storing.set(chunk, storing);
-    this.#port.say({ kind: 'store', chunk, prefix, bytes }, [bytes.buffer as ArrayBuffer]);
+    this.#port.say({ kind: 'store', chunk, prefix, bytes });
     return storing.promise;
   };
 
   async #checkpoint(): Promise<void> {
     const writing = this.#folder.checkpoint();
-    this.#removal = writing.catch(() => undefined);
+    this.#removal = Promise.allSettled([writing, this.#removing]);
     const file = await writing;
-    const removing = this.#removeDead();
-    this.#removal = removing.catch(() => undefined);
-    const { removed, removedOrders } = await removing;
-    this.#port.say({ kind: 'checkpointed', file, removed, removedOrders });
+    this.#removing = this.#removing.then(() => this.#removeDead(file)).catch((error: unknown) => this.#fail(error));
+    this.#removal = this.#removing;
   }
 
-  async #removeDead(): Promise<{ removed: FileNumber[]; removedOrders: number[] }> {
+  /** @param file of the checkpoint that is there. */
+  async #removeDead(file: number): Promise<void> {
+    if (this.#failed) return;
     const removed = await this.#folder.removeDead();
-    return { removed, removedOrders: await this.#folder.removeDeadOrders() };
+    const removedOrders = await this.#folder.removeDeadOrders();
+    this.#port.say({ kind: 'checkpointed', file, removed, removedOrders });
   }
 }

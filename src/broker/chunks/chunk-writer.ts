@@ -17,6 +17,7 @@ import { type Piece, planSpans } from '../../store/read-plan.ts';
 import { soundBytes } from '../../store/sound-batches.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
+import type { ChunkMemory } from './chunk-memory.ts';
 import type { SealPace } from './seal-pace.ts';
 import type { SealPart } from './seal-plan.ts';
 import type { SealSources } from './seal-sources.ts';
@@ -37,7 +38,11 @@ export interface WrittenChunk {
   readonly sizeBytes: number;
 }
 
-/** @returns where it is in the object store, looked at. Owns the bytes. @throws where it cannot be stored. */
+/**
+ * @param bytes borrowed until it resolves or rejects.
+ * @returns where it is in the object store, looked at.
+ * @throws where it cannot be stored.
+ */
 export type ToStore = (chunk: number, prefix: string, bytes: Uint8Array) => Promise<TieredPlace>;
 
 export interface WrittenRound {
@@ -53,11 +58,18 @@ interface Item {
   readonly pieces: readonly Piece[];
 }
 
+/** Where a piece goes to, in the body of its chunk. */
+interface Place {
+  readonly position: number;
+  readonly partition: number;
+}
+
 export interface ChunkWriterOptions {
   readonly disk: Disk;
   readonly directory: string;
   readonly settings: BrokerSettings;
   readonly sources: SealSources;
+  readonly memory: ChunkMemory;
   readonly pace: SealPace;
   /** Told of each chunk file that is there. */
   readonly wrote: (sizeBytes: number) => void;
@@ -84,12 +96,11 @@ export class ChunkWriter {
   /** In the store, or on their way. */
   readonly #stored: Promise<TieredPlace>[] = [];
   readonly #prefixOf: (partition: number) => string;
-  /** Of one chunk after the other: memory of each would pile up until it is collected. */
-  #body = new Uint8Array(0);
+  readonly #memory: ChunkMemory;
   #next: number;
 
   constructor(options: ChunkWriterOptions, firstChunk: number) {
-    const { disk, directory, settings, sources, pace, wrote, prefixOf, toStore, isCompacted } = options;
+    const { disk, directory, settings, sources, memory, pace, wrote, prefixOf, toStore, isCompacted } = options;
     this.#pace = pace;
     this.#wrote = wrote;
     this.#toStore = toStore;
@@ -99,6 +110,7 @@ export class ChunkWriter {
     this.#directory = directory;
     this.#settings = settings;
     this.#sources = sources;
+    this.#memory = memory;
     this.#next = firstChunk;
   }
 
@@ -159,7 +171,7 @@ export class ChunkWriter {
     const chunk = this.#next;
     const index = new ChunkIndex(chunk);
     const start = index.position;
-    const places = new Map<Piece, { readonly position: number; readonly partition: number }>();
+    const places = new Map<Piece, Place>();
     for (const { partition, pieces } of items) {
       for (const piece of pieces) {
         places.set(piece, { position: index.position - start, partition });
@@ -171,31 +183,18 @@ export class ChunkWriter {
     const bodyBytes = index.position - start;
     const { footer, entries } = index.finish();
     const sizeBytes = start + bodyBytes + footer.length;
-    // What goes into the store is given away; the other memory is used again.
-    const whole = toStore === undefined ? undefined : Buffer.allocUnsafeSlow(sizeBytes);
-    const body = whole?.subarray(start, start + bodyBytes) ?? this.#memory(bodyBytes);
-    const inPlace = [...places.keys()].sort((a, b) => a.file - b.file || a.position - b.position);
-    for (const span of planSpans(inPlace)) {
-      const bytes = await this.#sources.read(span);
-      for (const piece of span.pieces) {
-        const { position, partition } = places.get(piece) as { position: number; partition: number };
-        const from = piece.position - span.position;
-        const copy = bytes.subarray(from, from + piece.sizeBytes);
-        const sound = soundBytes(copy, piece.baseOffset);
-        if (sound < copy.length) this.#damages.push(damage(piece, partition, sound));
-        body.set(copy, position);
-      }
-      await this.#pace.rest();
-    }
+    const whole = this.#memory.take(sizeBytes);
+    whole.set(encodeChunkHeader(chunk));
+    whole.set(footer, start + bodyBytes);
+    await this.#fill(whole.subarray(start, start + bodyBytes), places);
     const prefix = this.#prefixOf((items[0] as Item).partition);
-    if (toStore === undefined || whole === undefined) {
-      await this.#store(diskUnder(this.#disk, prefix), chunk, [encodeChunkHeader(chunk), body, footer]);
+    if (toStore === undefined) {
+      await this.#store(diskUnder(this.#disk, prefix), chunk, whole);
+      this.#memory.giveBack(whole);
       this.#chunks.push({ chunk, sizeBytes });
       this.#wrote(sizeBytes);
     } else {
-      whole.set(encodeChunkHeader(chunk));
-      whole.set(footer, start + bodyBytes);
-      const stored = toStore(chunk, prefix, whole);
+      const stored = toStore(chunk, prefix, whole).finally(() => this.#memory.giveBack(whole));
       // Whoever waits for it hears of a failure; it must not be nobody until then.
       stored.catch(() => undefined);
       this.#stored.push(stored);
@@ -208,18 +207,29 @@ export class ChunkWriter {
     }
   }
 
-  #memory(sizeBytes: number): Uint8Array {
-    if (this.#body.length < sizeBytes) this.#body = Buffer.allocUnsafeSlow(sizeBytes);
-    return this.#body.subarray(0, sizeBytes);
+  /** Copies all pieces to their places, and checks them. */
+  async #fill(body: Uint8Array, places: ReadonlyMap<Piece, Place>): Promise<void> {
+    const inPlace = [...places.keys()].sort((a, b) => a.file - b.file || a.position - b.position);
+    for await (const { span, bytes } of this.#sources.read(planSpans(inPlace))) {
+      for (const piece of span.pieces) {
+        const { position, partition } = places.get(piece) as Place;
+        const from = piece.position - span.position;
+        const copy = bytes.subarray(from, from + piece.sizeBytes);
+        const sound = soundBytes(copy, piece.baseOffset);
+        if (sound < copy.length) this.#damages.push(damage(piece, partition, sound));
+        body.set(copy, position);
+      }
+      await this.#pace.rest();
+    }
   }
 
-  async #store(disk: Disk, chunk: number, pieces: readonly Uint8Array[]): Promise<void> {
+  async #store(disk: Disk, chunk: number, bytes: Uint8Array): Promise<void> {
     const path = chunkPath(this.#directory, chunk);
     const temporary = `${path}.tmp`;
     await disk.remove(temporary);
     const file = await disk.open(temporary, 'create');
     try {
-      await this.#fill(file, pieces);
+      await this.#write(file, bytes);
     } catch (error) {
       await disk.remove(temporary);
       throw asStoreError(error, temporary);
@@ -227,19 +237,13 @@ export class ChunkWriter {
     await disk.rename(temporary, path);
   }
 
-  async #fill(file: DiskFile, pieces: readonly Uint8Array[]): Promise<void> {
+  async #write(file: DiskFile, bytes: Uint8Array): Promise<void> {
     try {
-      let position = 0;
-      for (const piece of pieces) {
-        for (let at = 0; at < piece.length; at += SYNC_BYTES) {
-          const part = piece.subarray(at, at + SYNC_BYTES);
-          await file.write([part], position);
-          position += part.length;
-          if (part.length === SYNC_BYTES) await file.sync();
-          await this.#pace.rest();
-        }
+      for (let at = 0; at < bytes.length; at += SYNC_BYTES) {
+        await file.write([bytes.subarray(at, at + SYNC_BYTES)], at);
+        await file.sync();
+        await this.#pace.rest();
       }
-      await file.sync();
     } finally {
       // It may write the end of it.
       await file.close();

@@ -12,6 +12,7 @@ import { encryptionOf } from '../../journal/open-disk.ts';
 import type { BrokerState } from '../broker-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
+import type { ChunkMemory } from './chunk-memory.ts';
 import { ChunkWriter, type ToStore, type WrittenChunk } from './chunk-writer.ts';
 import { chunkCommands } from './chunks-state.ts';
 import type { SealPace } from './seal-pace.ts';
@@ -46,6 +47,7 @@ export interface RoundOptions {
   readonly now: number;
   /** Also what retention deletes soon: it holds room that is wanted before. */
   readonly all: boolean;
+  readonly memory: ChunkMemory;
   readonly pace: SealPace;
   /** Where large chunks go, and into no file; undefined: into files. */
   readonly toStore: ToStore | undefined;
@@ -84,9 +86,9 @@ async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Pr
     const prefixOf = (partition: number): string => keyPrefixOf(disk, state, partition);
     const isCompacted = (partition: number): boolean =>
       state.topics.ofPartition(partition)?.limits.compaction !== undefined;
-    const { pace, wrote, toStore } = options;
+    const { memory, pace, wrote, toStore } = options;
     const writer = new ChunkWriter(
-      { disk, directory, settings, sources, pace, wrote, prefixOf, toStore, isCompacted },
+      { disk, directory, settings, sources, memory, pace, wrote, prefixOf, toStore, isCompacted },
       firstChunk,
     );
     const { partitions, chunks, tiered, damages } = await writer.write(parts);

@@ -30,7 +30,8 @@ export class SealSources {
   readonly #directory: string;
   readonly #rows = new Map<FileNumber, Rows>();
   readonly #handles = new Map<FileNumber, DiskFile>();
-  #memory = new Uint8Array(0);
+  /** Of the span that is looked at, and of the one that is read meanwhile. */
+  readonly #memories: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
 
   constructor(disk: Disk, directory: string) {
     this.#disk = disk;
@@ -53,11 +54,30 @@ export class SealSources {
     return pieces;
   }
 
-  /** Bytes of the span; valid until the next call. @throws STORE_CORRUPT where the file ends before. */
-  async read(span: Span): Promise<Uint8Array> {
+  /** Spans with their bytes, which are valid until the next is asked for. @throws STORE_CORRUPT where a file ends before. */
+  async *read(spans: readonly Span[]): AsyncGenerator<{ readonly span: Span; readonly bytes: Uint8Array }> {
+    let reading: Promise<Uint8Array> | undefined;
+    try {
+      for (const [i, span] of spans.entries()) {
+        const bytes = await (reading ?? this.#read(span, i));
+        const next = spans[i + 1];
+        reading = next === undefined ? undefined : this.#read(next, i + 1);
+        // Whoever comes for it hears of a failure.
+        reading?.catch(() => undefined);
+        yield { span, bytes };
+      }
+    } finally {
+      // Its file is not closed before it ends.
+      await reading?.catch(() => undefined);
+    }
+  }
+
+  async #read(span: Span, index: number): Promise<Uint8Array> {
     const file = await this.#open(span.file);
-    if (this.#memory.length < span.sizeBytes) this.#memory = new Uint8Array(span.sizeBytes);
-    const bytes = this.#memory.subarray(0, span.sizeBytes);
+    const which = index % 2;
+    if ((this.#memories[which] as Uint8Array).length < span.sizeBytes)
+      this.#memories[which] = new Uint8Array(span.sizeBytes);
+    const bytes = (this.#memories[which] as Uint8Array).subarray(0, span.sizeBytes);
     const count = await file.read(bytes, span.position);
     if (count === bytes.length) return bytes;
     throw corrupt(this.#path(span.file), `it ends at ${span.position + count}, inside its batches`);

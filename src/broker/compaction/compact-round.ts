@@ -152,8 +152,7 @@ class Round {
       if (range.endOffset <= from) continue;
       const part = { partition: task.partition, logStartOffset: task.logStartOffset, ranges: [range], sizeBytes: 0 };
       const pieces = (await this.#sources.pieces(part)).filter(({ endOffset }) => endOffset > from);
-      for (const span of planSpans(pieces)) {
-        const bytes = await this.#sources.read(span);
+      for await (const { span, bytes } of this.#sources.read(planSpans(pieces))) {
         this.bytesRead += span.sizeBytes;
         for (const piece of span.pieces) {
           const at = piece.position - span.position;

@@ -16,7 +16,10 @@ export interface TieredPlace {
 export type TierJob =
   /** Writes a local chunk into the store, and looks that it is there. */
   | { readonly kind: 'upload'; readonly chunk: number; readonly object: string }
-  /** Writes a chunk that has no file into the store, and looks that it is there. `prefix`: whose data key encrypts it. */
+  /**
+   * Writes a chunk that has no file into the store, and looks that it is there. `prefix`: whose data key encrypts it. `bytes` are
+   * in shared memory, and looked at until the answer.
+   */
   | {
       readonly kind: 'store';
       readonly chunk: number;

@@ -4,7 +4,7 @@ import type { FromTierWorker, TierJob, TierResults, ToTierWorker } from './messa
 
 /** What of a `Worker` is used here; tests stand in for it. */
 export interface TierWorker {
-  postMessage(message: ToTierWorker, transfer?: readonly ArrayBuffer[]): void;
+  postMessage(message: ToTierWorker): void;
   on(event: 'message', listener: (message: FromTierWorker) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'exit', listener: () => void): unknown;
@@ -37,9 +37,8 @@ export class TierLink {
       const id = this.#nextId++;
       this.#asked.set(id, { resolve, reject });
       this.#worker ??= this.#start(startWorker);
-      const asked: TierJob = job;
-      const moved = asked.kind === 'store' ? [asked.bytes.buffer as ArrayBuffer] : [];
-      this.#worker.postMessage({ id, job }, moved);
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      this.#worker.postMessage({ id, job });
     });
   }
 
