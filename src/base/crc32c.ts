@@ -70,9 +70,6 @@ function loadNative(): Crc32c | undefined {
 
 const native = loadNative();
 
-/** Which implementation was chosen at start; shown by `millrace bench`. */
-export const crc32cImplementation: 'native' | 'portable' = native ? 'native' : 'portable';
-
 /**
  * @param bytes read in place, never copied.
  * @param seed result of the bytes before these, to checksum in pieces; 0 at the start.

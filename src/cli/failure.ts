@@ -7,7 +7,7 @@ import { CommanderError } from 'commander';
 import { MillraceError } from '../base/errors.ts';
 
 export const EXIT_OK = 0;
-export const EXIT_FAILED = 1;
+const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
 /** The command line itself is wrong: exit code 2. */

@@ -2,7 +2,7 @@
 import { MillraceError } from '../base/errors.ts';
 
 /** A line of input is one record; the broker takes no larger ones by default either. */
-export const MAX_LINE_BYTES = 4 * 1024 * 1024;
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 const LINE_FEED = 0x0a;
 

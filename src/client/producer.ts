@@ -71,7 +71,7 @@ export class Ticket {
   }
 }
 
-export const PRODUCER_DEFAULTS = {
+const PRODUCER_DEFAULTS = {
   lingerMs: 0,
   maxBatchBytes: 512 * 1024,
   maxBatchRecords: 10_000,

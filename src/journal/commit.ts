@@ -41,7 +41,7 @@ import { hex } from './file-header.ts';
 
 // On disk: never renumber.
 export const COMMIT_MAGIC = 0x4d524331;
-export const COMMIT_VERSION = 1;
+const COMMIT_VERSION = 1;
 export const COMMIT_HEADER_BYTES = 64;
 export const ROW_BYTES = 24;
 export const COMMIT_ALIGNMENT = 8;

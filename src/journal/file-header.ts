@@ -23,8 +23,8 @@ import { readInt64, readUint16, readUint32, writeInt64, writeUint16, writeUint32
 import { crc32c } from '../base/crc32c.ts';
 
 // On disk: never renumber.
-export const FILE_MAGIC = 0x4d524a46;
-export const FILE_VERSION = 1;
+const FILE_MAGIC = 0x4d524a46;
+const FILE_VERSION = 1;
 export const FILE_HEADER_BYTES = 64;
 
 export interface FileHeader {

@@ -36,12 +36,6 @@ export type SyncPolicy = 'always' | 'interval' | 'never';
 /** Numbers commits of one lane from 1, without gaps. */
 export type CommitNumber = number;
 
-/** Place of bytes in the journal: which file, and the byte position in it. */
-export interface Location {
-  readonly file: number;
-  readonly position: number;
-}
-
 export interface Transaction {
   readonly degree: Degree;
   build(commit: CommitBuilder): void;

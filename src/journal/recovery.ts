@@ -43,7 +43,6 @@ export interface TornTail {
   readonly problem: string;
   /** Bytes cut from this file, and bytes of later files. */
   readonly bytes: number;
-  readonly removedFiles: number;
 }
 
 export interface Recovered {
@@ -281,7 +280,7 @@ class Recovery {
     } catch (error) {
       throw writeFailed(path, error);
     }
-    this.#torn = { file, position, commit, problem, bytes, removedFiles: later.length };
+    this.#torn = { file, position, commit, problem, bytes };
   }
 
   /** Newest first and one by one, so that a crash in between leaves no gap in the numbers. */

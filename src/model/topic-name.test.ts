@@ -3,14 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
-import {
-  foldTopicName,
-  isCanonicalTopicName,
-  MAX_TOPIC_NAME_LENGTH,
-  topicLevels,
-  topicPath,
-  tryFoldTopicName,
-} from './topic-name.ts';
+import { foldTopicName, MAX_TOPIC_NAME_LENGTH, topicLevels, topicPath, tryFoldTopicName } from './topic-name.ts';
 
 test('both separators name the same topic', () => {
   for (const name of ['food/eggs', 'food.eggs']) assert.equal(foldTopicName(name), 'food.eggs');
@@ -44,7 +37,6 @@ test('refusals name the character or the level', () => {
   for (const [name, message] of refused) {
     assert.throws(() => foldTopicName(name), { code: 'MODEL_TOPIC_NAME_INVALID', message }, JSON.stringify(name));
     assert.equal(tryFoldTopicName(name), undefined);
-    assert.equal(isCanonicalTopicName(name), false);
   }
 });
 
@@ -64,7 +56,6 @@ test('any string: folding twice is folding once, or both ways of asking refuse',
       assert.equal(foldTopicName(name), folded);
       assert.equal(foldTopicName(folded), folded);
       assert.equal(foldTopicName(topicPath(folded)), folded);
-      assert.ok(isCanonicalTopicName(folded));
       assert.doesNotMatch(folded, /^\.|\.\.|\.$|\//);
     }),
   );

@@ -13,11 +13,6 @@ const ALLOWED = 'a-z, A-Z, 0-9, "_" and "-", with "." or "/" between levels';
 /** How much of a refused name an error repeats: it may be megabytes of anything. */
 const SHOWN_LENGTH = 80;
 
-/** True for names that are already in the dotted form. */
-export function isCanonicalTopicName(name: string): boolean {
-  return name.length <= MAX_TOPIC_NAME_LENGTH && CANONICAL.test(name);
-}
-
 /**
  * The dotted form of a name from outside. Two names that fold to the same form are the same topic.
  * @throws MODEL_TOPIC_NAME_INVALID saying what is wrong, where, and what is allowed.

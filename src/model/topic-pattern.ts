@@ -19,7 +19,7 @@ import { MillraceError } from '../base/errors.ts';
 import { MAX_TOPIC_NAME_LENGTH, topicLevels } from './topic-name.ts';
 
 /** Twice a topic name: a class of characters is longer than the character that it matches. */
-export const MAX_TOPIC_PATTERN_LENGTH = 2 * MAX_TOPIC_NAME_LENGTH;
+const MAX_TOPIC_PATTERN_LENGTH = 2 * MAX_TOPIC_NAME_LENGTH;
 
 /** What one character of a level may be. `*` is the run, all others are one character. */
 type Token =

@@ -31,10 +31,9 @@ export interface Item<Value, Key = string> {
 export type AnyItem = Item<unknown, unknown>;
 
 /** A result of thousands of records names the last of them only: headers have to stay small. */
-export const MAX_PARENTS = 16;
+const MAX_PARENTS = 16;
 
 export const NO_HEADERS: RecordHeaders<unknown> = new RecordHeaders<unknown>([], undefined);
-export const NO_ORIGIN: Origin = { parents: [], oldest: [], newest: [] };
 
 /** The origin of a record that was just read. */
 export function originOf(place: OriginPlace): Origin {

@@ -41,7 +41,7 @@ export interface CompactedOptions<State> {
 }
 
 const DEFAULT_MAX_ENTRIES = 1_000_000;
-export const APPLIED_HEADER = 'millrace-applied';
+const APPLIED_HEADER = 'millrace-applied';
 
 /**
  * State in a topic.

@@ -2,10 +2,6 @@
 export class Turns {
   #last: Promise<void> | undefined;
 
-  get isFree(): boolean {
-    return this.#last === undefined;
-  }
-
   /** Runs `work` when all that came before is done, whatever became of it. */
   take(work: () => void | Promise<void>): Promise<void> {
     const before = this.#last;

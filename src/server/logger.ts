@@ -44,7 +44,7 @@ export function errorFacts(error: unknown): ErrorDetails {
 }
 
 /** `10:15:02.123 ready kafka=127.0.0.1:9092 http=127.0.0.1:7123`; a stack follows on lines of its own. */
-export function prettyLine(json: string): string {
+function prettyLine(json: string): string {
   const { time, level, msg, stack, ...facts } = JSON.parse(json) as Record<string, unknown>;
   const at = new Date(String(time));
   const clock = styleText('dim', `${at.toTimeString().slice(0, 8)}.${String(at.getMilliseconds()).padStart(3, '0')}`);

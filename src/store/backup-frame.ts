@@ -23,13 +23,13 @@ import { MillraceError } from '../base/errors.ts';
 
 const MAGIC = 0x4d52424b;
 const VERSION = 1;
-export const BACKUP_FRAME_BYTES = 32;
+const BACKUP_FRAME_BYTES = 32;
 /** Of a file in one frame. */
 export const BACKUP_PIECE_BYTES = 1024 * 1024;
 const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
 /** In backups: never renumber. */
-export const BACKUP_FRAME = { manifest: 1, piece: 2, end: 3, failed: 4 } as const;
+const BACKUP_FRAME = { manifest: 1, piece: 2, end: 3, failed: 4 } as const;
 export type BackupFrameKind = keyof typeof BACKUP_FRAME;
 
 export interface BackupFrame {

@@ -58,7 +58,7 @@ export function isIn(field: Field, version: number): boolean {
 }
 
 /** Least bytes a value can take; what array counts are checked against. */
-export function minBytes(type: FieldType, version: number, flexible: boolean): number {
+function minBytes(type: FieldType, version: number, flexible: boolean): number {
   if (type.kind === 'array') return flexible ? 1 : 4;
   if (type.kind === 'scalar') {
     if (type.scalar === 'string') return flexible ? 1 : 2;

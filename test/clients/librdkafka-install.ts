@@ -11,7 +11,7 @@ import { installDebianPackages } from '../kit/tools.ts';
 import { buildOnce, buildStep, isComplete, scratchDirectory } from './scratch.ts';
 
 /** npm package and version, and the version of librdkafka inside. */
-export const LIBRDKAFKA = { package: '@confluentinc/kafka-javascript@1.10.1', version: '2.15.1' } as const;
+const LIBRDKAFKA = { package: '@confluentinc/kafka-javascript@1.10.1', version: '2.15.1' } as const;
 
 /** Debian packages by a file of theirs; without the last two some tests have nothing to test (zstd, statistics). */
 const HEADERS = {
@@ -24,12 +24,6 @@ const HEADERS = {
 export interface LibrdkafkaInstall {
   /** Where `test-runner` is and must run: it loads what lies around it. */
   readonly testsDirectory: string;
-}
-
-/** @returns what is already built, or undefined. */
-export function findLibrdkafka(): LibrdkafkaInstall | undefined {
-  const { directory, install } = location();
-  return isComplete(directory, install.testsDirectory) ? install : undefined;
 }
 
 /**

@@ -4,12 +4,12 @@
  * It is never a devDependency: it has an install script and needs a C++ compiler for some minutes. The result is kept by
  * version and by Node ABI (scratch.ts).
  */
-import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, realpathSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { buildOnce, buildStep, isComplete, scratchDirectory } from './scratch.ts';
 
-export const RDKAFKA_VERSION = '3.6.1';
+const RDKAFKA_VERSION = '3.6.1';
 /** Runs the e2e suite that the package carries. */
 const MOCHA_VERSION = '11.7.4';
 
@@ -21,7 +21,7 @@ export interface RdkafkaInstall {
 }
 
 /** @returns what is already built for this Node, or undefined. */
-export function findRdkafka(): RdkafkaInstall | undefined {
+function findRdkafka(): RdkafkaInstall | undefined {
   const install = location();
   return isComplete(install.directory, install.packageDirectory) ? install : undefined;
 }
@@ -48,14 +48,6 @@ export function installRdkafka(say: (line: string) => void): RdkafkaInstall {
 /** Loads the compiled client. */
 export function loadRdkafka(install: RdkafkaInstall): unknown {
   return createRequire(path.join(install.directory, 'package.json'))('node-rdkafka');
-}
-
-/** Version of librdkafka inside, as its sources say it. */
-export function librdkafkaVersion(install: RdkafkaInstall): string {
-  const manifest = JSON.parse(readFileSync(path.join(install.packageDirectory, 'package.json'), 'utf8')) as {
-    librdkafka?: string;
-  };
-  return manifest.librdkafka ?? 'unknown';
 }
 
 function location(): RdkafkaInstall {

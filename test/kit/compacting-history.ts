@@ -22,7 +22,7 @@ import type { ManualClock } from './manual-clock.ts';
 import { settle } from './sealing-history.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
-export const DELETE_RETENTION_MS = 3_000;
+const DELETE_RETENTION_MS = 3_000;
 const MAX_BATCH_RECORDS = 6;
 
 export interface ModelRecord {
@@ -178,7 +178,7 @@ export class CompactingHistory {
 }
 
 /** What a consumer gets, from the log start to the end: read committed, or everything but markers. */
-export async function readAll(broker: Broker, topic: Topic, readCommitted: boolean): Promise<ReadRecord[]> {
+async function readAll(broker: Broker, topic: Topic, readCommitted: boolean): Promise<ReadRecord[]> {
   const partition = topic.partitions[0];
   assert.ok(partition);
   const found: ReadRecord[] = [];

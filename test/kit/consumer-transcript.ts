@@ -366,7 +366,7 @@ export async function consumerTranscript(text: string, settings: Partial<GroupSe
 }
 
 /** The commands of the text with what they are answered; answers that stand there already are passed over. */
-export async function recordConsumer(text: string, settings: Partial<GroupSettings> = {}): Promise<string[]> {
+async function recordConsumer(text: string, settings: Partial<GroupSettings> = {}): Promise<string[]> {
   const conversation = new Conversation(new GroupWorld(settings));
   const lines: string[] = [];
   for (const line of outdent(text)) {

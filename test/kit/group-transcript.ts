@@ -109,7 +109,7 @@ export class GroupWorld {
 }
 
 /** Topics that the coordinator assigns; a name's id is its bytes in hex. */
-export class WorldTopics {
+class WorldTopics {
   version = 0;
   readonly #counts = new Map<string, number>();
 

@@ -10,7 +10,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 
 /** Program to the Debian package that holds it. Add a row for each program that a test needs. */
-export const DEBIAN_TOOLS = {
+const DEBIAN_TOOLS = {
   chromium: 'chromium',
   kcat: 'kcat',
   openssl: 'openssl',

@@ -44,7 +44,7 @@ import { ManualClock } from './manual-clock.ts';
 import { type MemoryEntry, MemoryJournal } from './memory-journal.ts';
 
 /** Coordinators, topics and the produce path over a memory journal and a manual clock, with crash and restart. */
-export class TransactionWorld {
+class TransactionWorld {
   readonly clock = new ManualClock(1_000_000);
   journal!: MemoryJournal;
   state!: BrokerState;

@@ -166,7 +166,7 @@ function fetchBody(fetchOffset: number) {
 }
 
 /** Linux only, as all of this suite. */
-export function residentBytes(pid: number): number {
+function residentBytes(pid: number): number {
   const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(match?.[1]) * 1024;
 }

@@ -6,7 +6,7 @@
 /** Shorter waits are left out: a timer for each would cost more than it evens out. What a timer was late is made up for up to here. */
 const BURST_MS = 10;
 /** Longest wait at a time, and the most that is remembered: shorter than clients wait for an answer. */
-export const MAX_PAUSE_MS = 5_000;
+const MAX_PAUSE_MS = 5_000;
 
 export class Pacer {
   /** When what was used so far has had its time; monotonic milliseconds. */

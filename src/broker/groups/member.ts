@@ -60,10 +60,6 @@ export class Member implements MemberImage {
     return this.protocols.find(({ name }) => name === protocol)?.metadata ?? NO_BYTES;
   }
 
-  supports(protocol: string): boolean {
-    return this.protocols.some(({ name }) => name === protocol);
-  }
-
   /** Parks a JoinGroup. One that waits already is told to join again: its connection is probably gone. */
   parkJoin(respond: (answer: JoinAnswer) => void): void {
     this.refuseJoin('BROKER_REBALANCE_IN_PROGRESS');

@@ -21,7 +21,7 @@ export interface QuotaChange {
 /** Longest wait at a time; a larger debt is waited for again. Shorter than clients wait for an answer. */
 export const MAX_THROTTLE_MS = 30_000;
 /** Client ids with quotas. */
-export const MAX_ENTITIES = 10_000;
+const MAX_ENTITIES = 10_000;
 /** Client ids that are measured at once; beyond, new ones share one measure. */
 export const MAX_MEASURED = 20_000;
 /** A longer client id is measured by its beginning. */

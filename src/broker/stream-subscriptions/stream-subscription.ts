@@ -54,7 +54,7 @@ export interface WakeState {
   readonly nextAttemptAt: number;
 }
 
-export const IDLE: WakeState = {
+const IDLE: WakeState = {
   generation: 0,
   wakeId: undefined,
   holder: undefined,

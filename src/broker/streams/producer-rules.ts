@@ -18,7 +18,7 @@ export interface ProducerStamp {
 }
 
 /** Producers that one stream remembers; each costs some 100 bytes of memory and of every checkpoint. */
-export const MAX_PRODUCERS = 10_000;
+const MAX_PRODUCERS = 10_000;
 /** Where a stream has so many, those that wrote nothing for so long make room. Else all are kept as long as the stream. */
 const FORGET_AFTER_MS = 7 * 24 * 3_600_000;
 

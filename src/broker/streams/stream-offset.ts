@@ -9,8 +9,6 @@ const DIGITS = 16;
 const SUFFIX = `_${'0'.repeat(DIGITS)}`;
 const FORM = /^\d{16}_0{16}$/;
 
-export const ZERO_STREAM_OFFSET = formatStreamOffset(0);
-
 export function formatStreamOffset(offset: number): string {
   return String(offset).padStart(DIGITS, '0') + SUFFIX;
 }

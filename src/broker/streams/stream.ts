@@ -130,7 +130,7 @@ export class Stream {
 }
 
 /** A record of which a fork inherits a part takes an offset of its own. */
-export function ownStartOf(endOffset: number, partialBytes: number): number {
+function ownStartOf(endOffset: number, partialBytes: number): number {
   return partialBytes > 0 ? endOffset + 1 : endOffset;
 }
 

@@ -35,7 +35,7 @@ import {
 } from '../../model/record-batch.ts';
 
 const RECORD_BYTES = 17;
-export const MARKER_BYTES = BATCH_HEADER_BYTES + RECORD_BYTES;
+const MARKER_BYTES = BATCH_HEADER_BYTES + RECORD_BYTES;
 const TYPE_POSITION = BATCH_HEADER_BYTES + 7;
 
 /** Zig-zag varints of 16, 4 and 6, and zeros. */

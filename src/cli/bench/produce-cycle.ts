@@ -8,7 +8,7 @@ import { produceFrame, type Target } from './frames.ts';
 /** Small cycles are repeated up to this size, so that a whole window of requests is one write. */
 const REPEAT_UP_TO_BYTES = 256 * 1024;
 /** Of all connections of a generator together. */
-export const MAX_CYCLE_BYTES = 1024 * 1024 * 1024;
+const MAX_CYCLE_BYTES = 1024 * 1024 * 1024;
 
 export interface ProduceCycle {
   readonly bytes: Buffer;

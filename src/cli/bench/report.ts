@@ -36,7 +36,7 @@ function generatorHint(report: BenchReport): string {
   return `: it may be the limit${canSplit ? '; try --processes 2' : ''}`;
 }
 
-export function describeWork(plan: BenchPlan): string {
+function describeWork(plan: BenchPlan): string {
   const parts = [
     `${plan.batch} x ${plan.size} B`,
     `${plan.topics} topic${plan.topics === 1 ? '' : 's'}`,

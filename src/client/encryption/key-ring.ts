@@ -2,7 +2,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { MillraceError } from '../../base/errors.ts';
 
-export const KEY_BYTES = 32;
+const KEY_BYTES = 32;
 /** The length stands in one byte. */
 const MAX_KEY_ID_BYTES = 255;
 

@@ -28,11 +28,11 @@ export const HEAD_BYTES = 4096;
 export const HEAD_COPY_BYTES = HEAD_BYTES / 2;
 const FIXED_BYTES = 24;
 const SPAN_BYTES = 56;
-export const SALT_BYTES = 32;
+const SALT_BYTES = 32;
 export const MAX_SPANS = Math.floor((HEAD_COPY_BYTES - FIXED_BYTES) / SPAN_BYTES);
 
 /** On disk: never renumber. */
-export const HEAD_MODE = { blocks: 1, stream: 2 } as const;
+const HEAD_MODE = { blocks: 1, stream: 2 } as const;
 export type HeadMode = keyof typeof HEAD_MODE;
 
 export interface HeadSpan {

@@ -187,11 +187,7 @@ export const ListTopicsQuery = object(
 );
 export type ListTopicsQuery = XStatic<typeof ListTopicsQuery>;
 
-export const TopicSummary = object({ name: STRING, id: STRING, partitionCount: INTEGER }, [
-  'name',
-  'id',
-  'partitionCount',
-]);
+const TopicSummary = object({ name: STRING, id: STRING, partitionCount: INTEGER }, ['name', 'id', 'partitionCount']);
 export const TopicList = object({ topics: array(TopicSummary), nextCursor: NULLABLE_STRING }, ['topics', 'nextCursor']);
 export type TopicList = XStatic<typeof TopicList>;
 

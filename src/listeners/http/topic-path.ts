@@ -12,7 +12,7 @@ const PREFIX = `${TOPICS_PATH}/`;
  * Last segments that are not part of the name. Some are reserved before they are served: taking a word later would
  * change which topic an old path names.
  */
-export const TOPIC_VERBS: ReadonlySet<string> = new Set(['records', 'config', 'partitions', 'groups']);
+const TOPIC_VERBS: ReadonlySet<string> = new Set(['records', 'config', 'partitions', 'groups']);
 
 /**
  * `/v1/topics/a/b/records?x` becomes `/v1/topics/a%2Fb/records?x`; everything else passes unchanged. Pure, and nothing is

@@ -5,8 +5,8 @@ import type { ExpectedEnd, KeyedRequest } from '../../broker/idempotency/write-c
 import type { Topic } from '../../broker/topic.ts';
 import { OFFSETS_FORM, onlyPartition, partitionOf } from './position.ts';
 
-export const IF_OFFSET_MATCH = 'if-offset-match';
-export const IDEMPOTENCY_KEY = 'idempotency-key';
+const IF_OFFSET_MATCH = 'if-offset-match';
+const IDEMPOTENCY_KEY = 'idempotency-key';
 
 const MAX_KEY_LENGTH = 255;
 const FINGERPRINT_BYTES = 16;

@@ -6,13 +6,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../../../test/kit/properties.ts';
-import { ASSIGNORS, type Assignee, electAssignor, keptCount } from './assignors.ts';
-import { countPartitions, hasPartition, NO_PARTITIONS, type PartitionSet } from './partition-set.ts';
+import { ASSIGNORS, type Assignee, electAssignor } from './assignors.ts';
+import { hasPartition, NO_PARTITIONS, type PartitionSet } from './partition-set.ts';
 
 const { uniform, range } = ASSIGNORS as Record<'uniform' | 'range', (typeof ASSIGNORS)[string]>;
 
 function assignee(memberId: string, topics: Iterable<string>, current: PartitionSet = NO_PARTITIONS): Assignee {
   return { memberId, instanceId: null, topics: new Set(topics), current };
+}
+
+function countPartitions(set: PartitionSet): number {
+  return [...set.values()].reduce((sum, partitions) => sum + partitions.length, 0);
+}
+
+/** How many of the partitions a member had it keeps. */
+function keptCount(before: PartitionSet, after: PartitionSet): number {
+  let kept = 0;
+  for (const [topicId, partitions] of before) {
+    for (const partition of partitions) if (hasPartition(after, topicId, partition)) kept += 1;
+  }
+  return kept;
 }
 
 function show(result: ReadonlyMap<string, PartitionSet>): Record<string, string> {

@@ -6,7 +6,7 @@
  * | `uniform` | every partition to one subscribed member, counts as equal as subscriptions allow, and nobody loses more than that takes |
  * | `range` | each topic's partitions in consecutive ranges over its members in order of their names, so topics with equal counts line up |
  */
-import { hasPartition, type PartitionSet, partitionSet } from './partition-set.ts';
+import { type PartitionSet, partitionSet } from './partition-set.ts';
 
 /** What a member asks for and has. */
 export interface Assignee {
@@ -25,7 +25,7 @@ export type Assignor = (members: readonly Assignee[], topics: TopicCounts) => Ma
 
 export const ASSIGNORS: Readonly<Record<string, Assignor>> = { uniform: assignUniform, range: assignRange };
 /** Where no member names one. */
-export const DEFAULT_ASSIGNOR = 'uniform';
+const DEFAULT_ASSIGNOR = 'uniform';
 
 export function isAssignor(name: string): boolean {
   return Object.hasOwn(ASSIGNORS, name);
@@ -237,13 +237,4 @@ function assignRange(members: readonly Assignee[], topics: TopicCounts): Map<str
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** For tests and checks: how many of the partitions a member had it keeps. */
-export function keptCount(before: PartitionSet, after: PartitionSet): number {
-  let kept = 0;
-  for (const [topicId, partitions] of before) {
-    for (const partition of partitions) if (hasPartition(after, topicId, partition)) kept += 1;
-  }
-  return kept;
 }

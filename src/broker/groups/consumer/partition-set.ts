@@ -86,12 +86,6 @@ export function isDisjoint(a: PartitionSet, b: PartitionSet): boolean {
   return true;
 }
 
-export function countPartitions(set: PartitionSet): number {
-  let count = 0;
-  for (const partitions of set.values()) count += partitions.length;
-  return count;
-}
-
-export function entries(set: PartitionSet): { readonly topicId: string; readonly partitions: readonly number[] }[] {
+function entries(set: PartitionSet): { readonly topicId: string; readonly partitions: readonly number[] }[] {
   return Array.from(set, ([topicId, partitions]) => ({ topicId, partitions }));
 }

@@ -319,7 +319,7 @@ function asKey(bytes: Uint8Array): string | undefined {
   }
 }
 
-export function corruptAt(offset: number, why: string): MillraceError {
+function corruptAt(offset: number, why: string): MillraceError {
   return new MillraceError('CLIENT_FILE_CORRUPT', `Damaged at byte ${offset}: ${why}.`, { details: { offset } });
 }
 

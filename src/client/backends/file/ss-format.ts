@@ -45,7 +45,7 @@ import { MillraceError } from '../../../base/errors.ts';
 import { decodeUtf8, encodeUtf8 } from '../../utf8.ts';
 
 export const SS_HEADER_BYTES = 128;
-export const SS_VERSION = 1;
+const SS_VERSION = 1;
 export const SS_END = 0x0d;
 /** Around key and payload: key length, shard, sequence, timestamp, payload size; checksum and end. */
 export const SS_MESSAGE_HEAD_BYTES = 1 + 8 + 8 + 8 + 4;
@@ -55,7 +55,7 @@ export const SS_INTERNAL_KEY = 'SEA_STREAMER_INTERNAL';
 export const SS_END_OF_STREAM = 'EOS';
 export const SS_DEFAULT_INTERVAL = 1024 * 1024;
 /** Intervals are multiples of this, so that a beacon with one item always fits. */
-export const SS_INTERVAL_UNIT = 1024;
+const SS_INTERVAL_UNIT = 1024;
 /** A larger payload is taken for damage: reading on would fill the memory. */
 export const SS_MAX_PAYLOAD_BYTES = 512 * 1024 * 1024;
 

@@ -35,7 +35,7 @@ export interface SsWriterOptions {
   readonly clock: Clock;
 }
 
-export class SsWriter {
+class SsWriter {
   readonly path: string;
   readonly #handle: FileHandle;
   readonly #header: SsHeader;

@@ -8,8 +8,6 @@ import { KafkaReader } from './reader.ts';
 import { KafkaTransactionalWriter } from './transactional-writer.ts';
 import { KafkaWriter } from './writer.ts';
 
-export { KAFKA_FORM } from './library.ts';
-
 export const openKafka: BackendLoader = async (context) => {
   const settings = kafkaSettings(context);
   const kafka = await loadKafkaLibrary();

@@ -8,7 +8,7 @@ import type { HttpContext } from '../context.ts';
 import type { Reading } from '../reading.ts';
 import { BackupQuery } from '../schemas.ts';
 
-export const BACKUP_TYPE = 'application/vnd.millrace.backup';
+const BACKUP_TYPE = 'application/vnd.millrace.backup';
 
 type BackupRequest = FastifyRequest<{ Querystring: BackupQuery; Body: Uint8Array | undefined }>;
 

@@ -66,7 +66,7 @@ export function topicRoutes(app: FastifyInstance, { broker }: HttpContext): void
 }
 
 /** The broker's settings are text, as Kafka's are. */
-export function settingTexts<T extends string | number | boolean | null>(
+function settingTexts<T extends string | number | boolean | null>(
   config: Readonly<Record<string, T>>,
 ): Record<string, string> {
   return Object.fromEntries(Object.entries(config).map(([name, value]) => [name, String(value)]));

@@ -11,7 +11,7 @@ import {
   type TransactionView,
 } from '../transaction-schemas.ts';
 
-export const TRANSACTIONS_PATH = '/v1/transactions';
+const TRANSACTIONS_PATH = '/v1/transactions';
 const DEFAULT_PAGE = 100;
 
 export function transactionRoutes(app: FastifyInstance, { broker }: HttpContext): void {

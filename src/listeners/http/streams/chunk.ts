@@ -19,7 +19,7 @@ const OPEN = Buffer.from('[');
 const COMMA = Buffer.from(',');
 const CLOSE = Buffer.from(']');
 const NULL = Buffer.from('null');
-export const EMPTY_JSON = Buffer.from('[]');
+const EMPTY_JSON = Buffer.from('[]');
 const EMPTY = Buffer.alloc(0);
 
 /** @throws as `StreamReader.read`. */

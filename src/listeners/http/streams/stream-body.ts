@@ -70,11 +70,7 @@ function pieceBatch(parts: readonly Buffer[], valueBytes: number, now: number, p
 }
 
 /** @returns batches that are owned by the caller. */
-export function valueBatches(
-  values: Iterable<string | Uint8Array>,
-  timestamp: number,
-  maxBatchBytes: number,
-): Uint8Array[] {
+function valueBatches(values: Iterable<string | Uint8Array>, timestamp: number, maxBatchBytes: number): Uint8Array[] {
   const builder = takeBuilder(maxBatchBytes);
   const batches: Uint8Array[] = [];
   try {

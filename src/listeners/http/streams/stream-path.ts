@@ -3,7 +3,7 @@ import { MillraceError } from '../../../base/errors.ts';
 import { foldTopicName, topicPath } from '../../../model/topic-name.ts';
 
 export const STREAM_ROOT = '/v1/stream/';
-export const RESERVED_LEVEL = '__ds';
+const RESERVED_LEVEL = '__ds';
 
 /**
  * @param url path and perhaps query, as the client wrote it, beginning with `STREAM_ROOT`.

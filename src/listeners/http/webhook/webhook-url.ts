@@ -6,7 +6,7 @@
 import { BlockList, isIP } from 'node:net';
 import { MillraceError } from '../../../base/errors.ts';
 
-export const MAX_WEBHOOK_URL_LENGTH = 2_000;
+const MAX_WEBHOOK_URL_LENGTH = 2_000;
 
 /** Loopback, private, link-local (cloud metadata too), carrier-grade NAT, multicast, documentation, reserved. */
 const FORBIDDEN_V4: readonly (readonly [address: string, prefix: number])[] = [
