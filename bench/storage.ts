@@ -2,17 +2,19 @@
  * Must hold 5 and 6 of storage: what keeping a fifth locally and the rest in an object store costs writers and takes of the disk,
  * how long a seek takes, and how fast cold records are read beside the plain reading of the same bytes.
  *
- *   node bench/storage.ts [--only write|seek|cold] [--gb 50] [--read-gb 4] [--store dir|s3] [--compression none|zstd] [--dir DIR]
+ *   node bench/storage.ts [--only write|seek|cold] [--gb 50] [--rate MB/S] [--read-gb 4] [--store dir|s3] [--compression none|zstd] [--dir DIR]
  *
  * | case | work | beside |
  * |---|---|---|
- * | write | `--gb` of batches of 100 x 1 KB, 10 connections, 5 in flight, acks=all, to a broker with `tier.local.bytes` of a fifth of it | the same to one that neither seals nor tiers, for a tenth of it |
+ * | write | `--gb` of batches of 100 x 1 KB, 10 connections, 5 in flight, acks=all, to a broker with `tier.local.bytes` of a fifth of it | the same to one that neither seals nor tiers, before and after, 10 GB at most each time |
  * | seek | `--read-gb` of batches of 100 in one partition, sealed: fetches of one batch at random offsets, searches for random times, in the page cache | 10 ms, 1 MiB |
  * | cold | batches of 1,000, sealed: read from begin to end over one connection, files out of the page cache | `dd bs=1M` of the same files, as cold |
  * | | the same once it has left the disk: read from begin to end, the cache being empty | whole objects, six at a time |
  *
  * `--store dir` keeps the objects in a directory on the same disk, `s3` in a Ceph radosgw of its own (Debian packages). Payload of the read
- * cases does not shrink, so that objects and files have one size. Linux. The disk needs 1.6 times `--gb` / 5 and three times `--read-gb`.
+ * cases does not shrink, so that objects and files have one size. Linux. The disk needs 1.6 times `--gb` / 5, 10 GB, and three times `--read-gb`.
+ * Producers of the write case are as fast as they are let, or with `--rate` offer so many MB a second in both parts, so that latencies are of
+ * the same load. Before each part what was written before is synced.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
@@ -30,6 +32,8 @@ import { BrokerProcess, type BrokerStart } from './kit/broker-process.ts';
 import { sleep, TemporaryDirectory } from './kit/measure.ts';
 
 const GB = 1e9;
+/** Written by each of the two runs that the write case is compared with. */
+const MAX_ALONE_BYTES = 10 * GB;
 const SEEKS = 1_000;
 /** Objects asked for at the same time; as many as the broker asks for. */
 const PARALLEL_GETS = 6;
@@ -40,6 +44,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     gb: { type: 'string', default: '50' },
+    rate: { type: 'string' },
     'read-gb': { type: 'string', default: '4' },
     store: { type: 'string', default: 'dir' },
     compression: { type: 'string', default: 'none' },
@@ -73,11 +78,17 @@ function usedBytes(directory: string): number {
   return bytes;
 }
 
-async function produce(broker: BrokerProcess, bytes: number, batch: number, warmup = 2): Promise<BenchReport> {
+async function produce(
+  broker: BrokerProcess,
+  bytes: number,
+  batch: number,
+  { warmup, ...offered }: { readonly warmup: number; readonly rate?: number },
+): Promise<BenchReport> {
   const load = batch === 100 ? { connections: 10, inFlight: 5 } : { connections: 4, inFlight: 5 };
   const plan = { mode: 'produce', batch, size: 1000, acks: -1, warmup, timeout: 120, ...load } as const;
   const length = { records: Math.max(1, Math.floor(bytes / 1000)) };
-  return await runBench(makePlan({ ...plan, broker: broker.address, length }), { pid: broker.pid });
+  execFileSync('sync');
+  return await runBench(makePlan({ ...plan, ...offered, broker: broker.address, length }), { pid: broker.pid });
 }
 
 async function metric(broker: BrokerProcess, name: string): Promise<number> {
@@ -97,17 +108,45 @@ interface Store {
   readonly env: Record<string, string>;
 }
 
-async function withStore(directory: string, work: (store: Store) => Promise<void>): Promise<void> {
+async function withStore<T>(directory: string, work: (store: Store) => Promise<T>): Promise<T> {
   if (options.store !== 's3') return await work({ url: `dir://${path.join(directory, 'objects')}`, env: {} });
   await using server = await Radosgw.start();
   await createBucket(server, 'bench');
-  await work({ url: server.url('bench'), env: server.credentials });
+  return await work({ url: server.url('bench'), env: server.credentials });
+}
+
+const writeLoad = { warmup: 2, ...(options.rate === undefined ? {} : { rate: Number(options.rate) * 1000 }) };
+
+function rate({ produced }: BenchReport): number {
+  return produced?.mbPerSecond ?? 0;
+}
+
+function p99({ produced }: BenchReport): number {
+  return produced?.latency?.p99Ms ?? 0;
 }
 
 async function write(): Promise<void> {
-  const base = await produceAlone();
+  const before = await produceAlone();
+  const tiered = await produceTiered();
+  const after = await produceAlone();
+  const ofBoth = (figure: (report: BenchReport) => number | undefined): number =>
+    ((figure(before) ?? 0) + (figure(after) ?? 0)) / 2;
+  say('write, beside neither sealing nor tiering', {
+    'MB/s': rate(tiered),
+    'before and after': `${rounded(rate(before))} ${rounded(rate(after))}`,
+    'ratio (asked 0.7)': rate(tiered) / ofBoth(rate),
+    'p50 ms': tiered.produced?.latency?.p50Ms ?? 0,
+    'p99 ms': p99(tiered),
+    'p99 before and after': `${rounded(p99(before))} ${rounded(p99(after))}`,
+    'p99 ratio (asked 1.5)': p99(tiered) / ofBoth(p99),
+    'broker CPU s/GB': tiered.broker?.cpuSecondsPerGb ?? 0,
+    'CPU s/GB before and after': ofBoth(({ broker }) => broker?.cpuSecondsPerGb),
+  });
+}
+
+async function produceTiered(): Promise<BenchReport> {
   using directory = new TemporaryDirectory(options.dir);
-  await withStore(directory.path, async ({ url, env }) => {
+  return await withStore(directory.path, async ({ url, env }) => {
     const data = path.join(directory.path, 'data');
     const local = Math.round(writeBytes / 5);
     const settings = { 'tier.store': url, 'tier.local.bytes': local, 'storage.compression': options.compression };
@@ -116,23 +155,18 @@ async function write(): Promise<void> {
     const timer = setInterval(() => {
       highest = Math.max(highest, usedBytes(data));
     }, LOOK_MS);
-    const report = await produce(broker, writeBytes, 100);
+    const report = await produce(broker, writeBytes, 100, writeLoad);
     clearInterval(timer);
-    const stored = await metric(broker, 'millrace_tier_chunk_bytes');
     say('write', {
       'produced GB': (report.produced?.bytes ?? 0) / GB,
       'kept locally GB': local / GB,
       'highest disk use GB': highest / GB,
       'asked at most': (local * 1.2) / GB,
-      'in the store at the end GB': stored / GB,
-      'MB/s': report.produced?.mbPerSecond ?? 0,
-      'MB/s alone': base.produced?.mbPerSecond ?? 0,
-      'ratio (asked 0.7)': (report.produced?.mbPerSecond ?? 0) / (base.produced?.mbPerSecond ?? 1),
-      'p99 ms': report.produced?.latency?.p99Ms ?? 0,
-      'p99 ms alone': base.produced?.latency?.p99Ms ?? 0,
-      'p99 ratio (asked 1.5)': (report.produced?.latency?.p99Ms ?? 0) / (base.produced?.latency?.p99Ms ?? 1),
+      'in the store at the end GB': (await metric(broker, 'millrace_tier_chunk_bytes')) / GB,
+      'slowed down times': await metric(broker, 'millrace_tier_throttles_total'),
       'peak RSS MB': (report.broker?.peakRssBytes ?? 0) / 1e6,
     });
+    return report;
   });
 }
 
@@ -140,14 +174,14 @@ async function write(): Promise<void> {
 async function produceAlone(): Promise<BenchReport> {
   using directory = new TemporaryDirectory(options.dir);
   await using broker = await BrokerProcess.start(directory.path, undefined, { settings: { 'seal.bytes': 0 } });
-  return await produce(broker, writeBytes / 10, 100);
+  return await produce(broker, Math.min(writeBytes, MAX_ALONE_BYTES), 100, writeLoad);
 }
 
 /** A data directory whose records are sealed, but for what the last journal file has. */
 async function sealed(data: string, batch: number, start: BrokerStart): Promise<void> {
   const settings = { 'journal.file.bytes': 64 * 1024 * 1024, 'seal.bytes': 64 * 1024 * 1024, ...start.settings };
   await using broker = await BrokerProcess.start(data, undefined, { ...start, settings });
-  await produce(broker, readBytes, batch, 0);
+  await produce(broker, readBytes, batch, { warmup: 0 });
   await settled('sealing', async () => (await metric(broker, 'millrace_journal_file_bytes')) < 200e6);
 }
 
@@ -300,7 +334,11 @@ async function getAll(url: string, env: Record<string, string>): Promise<number>
   let bytes = 0;
   const begun = performance.now();
   const work = Array.from({ length: PARALLEL_GETS }, async () => {
-    for (let key = keys.pop(); key !== undefined; key = keys.pop()) bytes += (await store.get(key))?.length ?? 0;
+    for (let key = keys.pop(); key !== undefined; key = keys.pop()) {
+      // Not added to `bytes` in one expression: that reads it before the wait, and loses what the others add.
+      const body = await store.get(key);
+      bytes += body?.length ?? 0;
+    }
   });
   await Promise.all(work);
   return bytes / 1e3 / (performance.now() - begun);
