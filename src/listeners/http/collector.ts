@@ -1,4 +1,5 @@
 /** Collects rendered records until a limit is reached. The first one always fits. */
+import { CHUNK_HEAD_BYTES, CHUNK_TAIL, frameChunk } from './chunk-frame.ts';
 import { TextBuffer } from './text-buffer.ts';
 
 export interface CollectorLimits {
@@ -10,6 +11,8 @@ export interface CollectorLimits {
 /** Bytes in memory that is used again. */
 export interface LentBytes {
   readonly bytes: Buffer;
+  /** The same as a chunk of an answer, line breaks and all. */
+  readonly chunk: Buffer;
   /** To be called once. Forgetting it leaks nothing but speed. */
   readonly release: () => void;
 }
@@ -40,7 +43,11 @@ export class Collector {
   /** What the next record is to be written to; `added` follows. What was written in between and not added is dropped. */
   get next(): TextBuffer {
     const text = this.#text;
-    text.truncate(this.#sizeBytes);
+    if (this.#sizeBytes > 0) text.truncate(CHUNK_HEAD_BYTES + this.#sizeBytes);
+    else {
+      text.truncate(0);
+      text.skip(CHUNK_HEAD_BYTES);
+    }
     if (this.count > 0 && this.#separator !== '') text.text(this.#separator);
     return text;
   }
@@ -48,14 +55,23 @@ export class Collector {
   /** The record is whole. @returns whether another one may come. */
   added(): boolean {
     this.count += 1;
-    this.#sizeBytes = this.#text.length;
+    this.#sizeBytes = this.#text.length - CHUNK_HEAD_BYTES;
     return !this.isFull;
   }
 
   /** The records. Nothing can be added any more, and `release` is to be called once nobody needs the bytes. */
   lendBytes(): LentBytes {
-    this.#text.truncate(this.#sizeBytes);
-    return { bytes: this.#text.view, release: () => this.#text.release() };
+    const text = this.#text;
+    // A chunk of nothing would be the end of the answer.
+    if (this.#sizeBytes === 0) {
+      text.truncate(0);
+      return { bytes: text.view, chunk: text.view, release: () => text.release() };
+    }
+    text.truncate(CHUNK_HEAD_BYTES + this.#sizeBytes);
+    text.text(CHUNK_TAIL);
+    const { view } = text;
+    const bytes = view.subarray(CHUNK_HEAD_BYTES, CHUNK_HEAD_BYTES + this.#sizeBytes);
+    return { bytes, chunk: frameChunk(view), release: () => text.release() };
   }
 
   /** As `lendBytes`, in memory of their own. */

@@ -9,6 +9,7 @@ export type PaceSettings = Pick<HttpSettings, 'followPaceMs' | 'denseFollowPaceM
 export class FollowPace {
   readonly #settings: PaceSettings;
   #records = 0;
+  #isDense = false;
   /** When the interval began in which these records came. */
   #beganAt = Number.NEGATIVE_INFINITY;
 
@@ -20,12 +21,16 @@ export class FollowPace {
     this.#records += recordCount;
   }
 
-  /** Milliseconds from the last piece, at `sentAt` on a monotonic clock, to the next. Begins the next interval. */
-  nextMs(sentAt: number): number {
-    const { followPaceMs, denseFollowPaceMs } = this.#settings;
-    const isDense = this.#records >= sentAt - this.#beganAt;
+  /** Milliseconds from the last piece to the next. */
+  get paceMs(): number {
+    return this.#isDense ? this.#settings.denseFollowPaceMs : this.#settings.followPaceMs;
+  }
+
+  /** Begins the next interval, with the last piece, at `sentAt` on a monotonic clock. @returns whether the one before was dense. */
+  next(sentAt: number): boolean {
+    this.#isDense = this.#records >= sentAt - this.#beganAt;
     this.#records = 0;
     this.#beganAt = sentAt;
-    return isDense ? denseFollowPaceMs : followPaceMs;
+    return this.#isDense;
   }
 }

@@ -10,6 +10,7 @@
  * At most one piece waits for the socket; its bytes are charged to the budget that all readers share.
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { MillraceError } from '../../base/errors.ts';
@@ -93,8 +94,10 @@ async function stream(room: ReadingRoom, reading: Reading, response: ServerRespo
         }
       }
       pulse.resting = true;
-      await plan.source.wait(reading, FOR_EVER);
-      await room.pause(reading, sentAt + pace.nextMs(sentAt) - room.broker.clock.monotonic());
+      const isDense = pace.next(sentAt);
+      // The next one is due then, and nobody needs to be woken up for the first record in it.
+      if (sent === 0 || !isDense) await plan.source.wait(reading, FOR_EVER);
+      await room.pause(reading, sentAt + pace.paceMs - room.broker.clock.monotonic());
       pulse.resting = false;
     }
   } finally {
@@ -142,11 +145,19 @@ async function sendPiece(
     chargedBytes += excess;
     room.counters.recordsRead += piece.recordCount;
     room.charge(reading, piece.bytes.length);
-    if (!response.write(piece.bytes, piece.release)) await room.drained(reading, response);
+    const { socket } = response;
+    if (piece.chunk === undefined || socket === null || !response.chunkedEncoding) {
+      if (!response.write(piece.bytes, piece.release)) await room.drained(reading, response);
+    } else if (!writeWhole(socket, piece.chunk, piece.release)) await room.drained(reading, response, socket);
     return piece.recordCount;
   } finally {
     room.budget.give(chargedBytes);
   }
+}
+
+/** @returns false where the socket has not taken it all and more would wait. What node wrote before goes first. */
+function writeWhole(socket: Socket, chunk: Buffer, written: (() => void) | undefined): boolean {
+  return socket.write(chunk, written) || socket.writableLength === 0;
 }
 
 /** Shared with whoever is at the same place, where that can be. Undefined: there is nothing now. */
@@ -186,7 +197,6 @@ async function readPiece(
   room.counters.recordsRendered += recordCount;
   // A source that got partitions meanwhile has a mix of them, which is its own.
   const nextOffset = source.sharing?.nextOffset ?? -1;
-  const { bytes, release } =
-    nextOffset < 0 ? collector.lendBytes() : { bytes: collector.takeBytes(), release: undefined };
-  return { bytes, recordCount, nextOffset, release };
+  if (nextOffset < 0) return { ...collector.lendBytes(), recordCount, nextOffset };
+  return { bytes: collector.takeBytes(), recordCount, nextOffset };
 }

@@ -3,6 +3,7 @@
  * the listener stops; whatever it waits for then lets go at once.
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
@@ -282,20 +283,26 @@ export class ReadingRoom {
   /**
    * Waits until the response's socket has taken what was written. A socket that takes nothing for `stallTimeoutMs` is
    * destroyed, so that what waits for it is not held for ever.
+   *
+   * @param taker what was written to: the response, or its socket past it.
    * @returns false when the reading is over.
    */
-  async drained(reading: Reading, response: ServerResponse): Promise<boolean> {
+  async drained(
+    reading: Reading,
+    response: ServerResponse,
+    taker: ServerResponse | Socket = response,
+  ): Promise<boolean> {
     this.watchStall(response);
     let onDrain: (() => void) | undefined;
     const target: WaitTarget<void> = {
       start: (wait) => {
         onDrain = () => wait.done();
-        response.once('drain', onDrain);
+        taker.once('drain', onDrain);
       },
       cancel: () => {},
     };
     await reading.wait(target, undefined);
-    if (onDrain !== undefined) response.off('drain', onDrain);
+    if (onDrain !== undefined) taker.off('drain', onDrain);
     response.socket?.setTimeout(0);
     return reading.ended === undefined;
   }

@@ -12,6 +12,8 @@ export interface SharedPiece {
   readonly nextOffset: number;
   /** To be called once the socket has the bytes, by the one whose alone they are. */
   readonly release?: (() => void) | undefined;
+  /** The bytes as a chunk of an answer, where they are nobody else's. */
+  readonly chunk?: Buffer | undefined;
 }
 
 /** Followers that keep up are at one of the newest places. */

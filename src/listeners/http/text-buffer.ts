@@ -38,6 +38,12 @@ export class TextBuffer {
     return this.#length;
   }
 
+  /** Leaves room, content undefined. */
+  skip(count: number): void {
+    this.#reserve(count);
+    this.#length += count;
+  }
+
   /** Forgets what stands behind. */
   truncate(length: number): void {
     this.#length = length;
