@@ -24,11 +24,10 @@ import { applyCors } from './cors.ts';
 import { HttpCounters } from './counters.ts';
 import { MethodTable } from './method-table.ts';
 import type { RouteFacts } from './openapi/document.ts';
-import { paceWrites } from './pace-writes.ts';
 import { PlainPosts } from './plain-posts/plain-posts.ts';
 import { fromForeign, logDefect, problemHeaders, problemOf, refuseSocket } from './problem.ts';
 import { pushSender } from './push/push-sender.ts';
-import { applyQuotas } from './quota.ts';
+import { holdBack } from './quota.ts';
 import { ReadingRoom } from './reading.ts';
 import { RECORD_MEDIA_TYPES } from './record-media.ts';
 import { apiPageRoutes } from './routes/api-page.ts';
@@ -222,7 +221,7 @@ function createApp(context: HttpContext, options: HttpListenerOptions, newReques
     sendProblem(context, methods.refusal(request.method, pathOf(request)), request, reply),
   );
   addHooks(app, context);
-  applyQuotas(app, context.broker.quotas);
+  holdBack(app, context.broker);
   app.register(async (scope) => {
     parseJsonBodies(scope, context);
     healthRoutes(scope, context);
@@ -239,7 +238,6 @@ function createApp(context: HttpContext, options: HttpListenerOptions, newReques
     pushRoutes(scope, context);
   });
   app.register(async (scope) => {
-    paceWrites(scope, context.broker);
     parseRecordBodies(scope, context, RECORD_MEDIA_TYPES, context.broker.pool);
     produceRoutes(scope, context);
     readRoutes(scope, context);
@@ -247,13 +245,11 @@ function createApp(context: HttpContext, options: HttpListenerOptions, newReques
     lineageRoutes(scope, context);
   });
   app.register(async (scope) => {
-    paceWrites(scope, context.broker);
     parseRecordBodies(scope, context, ['application/json']);
     commitRoutes(scope, context);
     backupRoutes(scope, context, version);
   });
   app.register(async (scope) => {
-    paceWrites(scope, context.broker);
     streamRoutes(scope, context);
   });
   return app;

@@ -122,7 +122,7 @@ test('a WebSocket is not read from while its client owes time', DEADLINE, async 
   assert.equal((await client.op('ack'))['upTo'], 2);
 });
 
-test('while the broker slows producers down every write waits, and no read', DEADLINE, async () => {
+test('while the broker slows producers down every write waits, and nothing else', DEADLINE, async () => {
   const { kit, clock } = await start();
   await using _ = kit;
   const { governor } = kit.broker;
@@ -139,6 +139,12 @@ test('while the broker slows producers down every write waits, and no read', DEA
   for (const write of writes) void write.then(() => (answered += 1));
   await until(() => kit.listener.counters.inFlight === writes.length);
   assert.equal((await kit.get(`${RECORDS}?offset=0`)).status, 200);
+  // What writes no records does not wait, whatever its method is called.
+  assert.equal(
+    (await kit.call('POST', '/v1/stream/__ds/subscriptions/s/claim', { body: { worker: 'w' } })).status,
+    404,
+  );
+  assert.equal((await kit.call('POST', '/v1/absent', { body: {} })).status, 404);
   clock.advance(699);
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(answered, 0);

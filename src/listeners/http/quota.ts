@@ -1,14 +1,20 @@
 /**
- * Quotas over HTTP: the bytes a second of a client id that Kafka clients are held to, here by the header
- * `Millrace-Client-Id`. Who names none is measured by its address, against the default.
+ * What holds clients back over HTTP, by what their route counts as (`config.quota`): quotas, and the pace of the governor.
+ *
+ * Quotas are the bytes a second of a client id that Kafka clients are held to, here by the header `Millrace-Client-Id`. Who
+ * names none is measured by its address, against the default.
  *
  * A request that comes while its client owes time is refused with 429 and `Retry-After`, before its body is read. What has
  * no next request waits instead: follows between two pieces (follow.ts), WebSockets by not being read (../ws).
  * As with Kafka (KIP-219) a request is never cut: it is counted when it is over, and the next one waits for it.
+ *
+ * While the broker slows producers down (`../../broker/governor`) a write waits before its body is read: a client that waits
+ * for its answer sends no more meanwhile.
  */
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../base/errors.ts';
+import type { Broker } from '../../broker/broker.ts';
 import type { QuotaKind, Quotas } from '../../broker/quotas/quotas.ts';
 
 declare module 'fastify' {
@@ -27,12 +33,14 @@ export function quotaClientOf({ headers, socket }: IncomingMessage): string {
   return typeof named === 'string' && named !== '' ? named : `${ADDRESS}${socket.remoteAddress ?? ''}`;
 }
 
-/** For all routes of the app that are registered later. Without quotas no request is looked at. */
-export function applyQuotas(app: FastifyInstance, quotas: Quotas): void {
+/** For all routes of the app that are registered later. */
+export function holdBack(app: FastifyInstance, { quotas, governor, clock }: Broker): void {
   app.addHook('onRequest', (request, _reply, done) => {
-    const kind = countedAs(quotas, request);
-    if (kind !== undefined) refuseDebtor(quotas, kind, quotaClientOf(request.raw));
-    done();
+    const { quota: kind } = request.routeOptions.config;
+    if (kind !== undefined && quotas.active) refuseDebtor(quotas, kind, quotaClientOf(request.raw));
+    const waitMs = kind === 'producer' ? governor.waitMs() : 0;
+    if (waitMs === 0) done();
+    else clock.schedule(waitMs, () => done());
   });
   app.addHook('preValidation', (request, _reply, done) => {
     if (countedAs(quotas, request) === 'producer') {
