@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import { heapRoom } from '../base/heap-room.ts';
 import { formatAddress, parseAddress } from '../server/address.ts';
 import { brokerSettings, DEFAULT_SERVER_CONFIG, SETTINGS, type ServerConfig } from '../server/config.ts';
 import { parseCorsOrigins } from '../server/cors-origins.ts';
-import { keepHeapRoom } from '../server/heap-room.ts';
 import { parseKafkaEndpoints } from '../server/kafka-endpoints.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../server/logger.ts';
 import { closeOnSignal } from '../server/signals.ts';
@@ -69,7 +69,7 @@ export function withServeOptions(command: Command): Command {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  keepHeapRoom();
+  heapRoom.allow(systemClock);
   const logger = createLogger(options.logLevel);
   await closeOnSignal(startServer(serverConfig(options), { clock: systemClock, logger }), logger);
 }

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { BufferPool } from '../../base/buffer-pool.ts';
 import { MillraceError } from '../../base/errors.ts';
+import { heapRoom } from '../../base/heap-room.ts';
 import { BodyParts } from './body-parts.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { codingOf, decoder } from './content-coding.ts';
@@ -158,6 +159,7 @@ class Landing {
     const sizeBytes = pool === undefined ? 0 : this.#nextBytes(cameBytes);
     if (pool === undefined || sizeBytes === 0 || !budget.tryTake(sizeBytes)) return false;
     this.#holder.heldBytes += sizeBytes;
+    if (sizeBytes === MAX_PART_BYTES) heapRoom.want();
     this.#room = this.#body.addRoom(pool.acquire(sizeBytes), sizeBytes);
     return true;
   }
