@@ -153,15 +153,14 @@ async function measureLoad(protocol: GroupProtocol): Promise<void> {
     `${protocol}: ${GROUPS} groups x ${MEMBERS_PER_GROUP} members, a heartbeat and a commit a second each: ` +
       `${spread(shares.map((share) => share * 100))} % of a core (the first seconds ${(first * 100).toFixed(1)} %); ` +
       `produce p99 ${spread(beside)} ms, ${spread(ratios)} of that of a broker without groups` +
-      `${surprises.length === 0 ? '' : `; surprises: ${surprises.slice(0, 3).join(', ')}`}`,
+      (surprises.length === 0 ? '' : `; surprises: ${surprises.slice(0, 3).join(', ')}`),
   );
 }
 
 /** Median, and least to most. */
-function spread(values: readonly number[]): string {
-  const [least, median, most] = [0, values.length >> 1, values.length - 1].map((at) =>
-    values.toSorted((a, b) => a - b)[at]?.toFixed(2),
-  );
+function spread(figures: readonly number[]): string {
+  const sorted = figures.toSorted((a, b) => a - b);
+  const [least, median, most] = [0, sorted.length >> 1, sorted.length - 1].map((at) => sorted[at]?.toFixed(2));
   return `${median} (${least} to ${most})`;
 }
 
