@@ -138,13 +138,14 @@ test('each answer has its code', async () => {
 
 test('cut bodies, broken connections and whole objects instead of ranges', async () => {
   const body = Buffer.from('0123456789');
-  const modes = ['cut', 'less', 'whole', 'reset'] as const;
+  const modes = ['cut', 'less', 'more', 'whole', 'reset'] as const;
   let mode: (typeof modes)[number] = 'cut';
   await withServer(
     (request, response) => {
       request.resume();
       if (mode === 'reset') return void request.socket.destroy();
       if (mode === 'whole') return void response.writeHead(200).end(body);
+      if (mode === 'more') return void response.writeHead(206).end(Buffer.alloc(1024 * 1024));
       response.writeHead(206, { 'content-length': mode === 'cut' ? 4 : 3 });
       response.write(body.subarray(2, 5));
       if (mode === 'cut') setImmediate(() => request.socket.destroy());
@@ -153,6 +154,8 @@ test('cut bodies, broken connections and whole objects instead of ranges', async
     async (store) => {
       await assert.rejects(store.get('k', { position: 2, sizeBytes: 4 }), { code: 'TIER_UNAVAILABLE' });
       mode = 'less';
+      await assert.rejects(store.get('k', { position: 2, sizeBytes: 4 }), { code: 'TIER_CORRUPT' });
+      mode = 'more';
       await assert.rejects(store.get('k', { position: 2, sizeBytes: 4 }), { code: 'TIER_CORRUPT' });
       mode = 'whole';
       assert.deepEqual(Buffer.from((await store.get('k', { position: 2, sizeBytes: 4 })) ?? []), body.subarray(2, 6));
