@@ -107,7 +107,7 @@ for (const masterKeys of [undefined, FIRST_MASTER]) {
       const all = await readTopics(broker);
       const backup = await takeBackup(broker);
       await broker.tiering.tierer.look();
-      assert.ok(broker.tiering.tierer.counters.evicted > 0);
+      assert.ok(broker.tiering.tierer.evicted > 0);
       assert.ok(memory.objects.size > 0);
       assert.deepEqual(await readTopics(broker), all);
       const mixed = await takeBackup(broker);

@@ -77,7 +77,7 @@ test('nothing stands in the clear, in files, objects and backups, and all of it 
   const history = await SealingHistory.begin(broker, disk, new ManualClock());
   await history.run(new SeededRandom(1), 400);
   await broker.tiering.tierer.look();
-  assert.ok(broker.tiering.tierer.counters.evicted > 0);
+  assert.ok(broker.tiering.tierer.evicted > 0);
   const before = await readTopics(broker);
   const backup = await takeBackup(broker);
   assertNothingClear(disk.content());

@@ -123,8 +123,8 @@ async function crashesOf(seed: number, crashes: number, settings: Partial<Broker
     await history.run(random, STEPS);
     await broker.tiering.tierer.look();
   }
-  const { counters } = broker.tiering.tierer;
-  const { uploads, straight, evicted, deleted } = counters;
+  const { counters, evicted } = broker.tiering.tierer;
+  const { uploads, straight, deleted } = counters;
   const goes = `${uploads} moved, ${straight} straight, ${evicted} left, ${deleted} deleted`;
   assert.ok(uploads > 3 && deleted > 0 && (settings === STRAIGHT ? straight > 3 : evicted > 0), goes);
   await checkAfterCrash(history, disk.operationCount, broker);

@@ -108,7 +108,7 @@ test('chunks that are in the object store alone are in the backup', DEADLINE, as
   const history = await SealingHistory.begin(broker, disk, clock);
   await history.run(new SeededRandom(5), 400);
   await broker.tiering.tierer.look();
-  assert.ok(broker.tiering.tierer.counters.evicted > 0);
+  assert.ok(broker.tiering.tierer.evicted > 0);
   const before = await contents(broker);
   assert.deepEqual(await restored(await takeBackup(broker)), before);
   await broker.close();

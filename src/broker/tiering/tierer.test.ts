@@ -209,7 +209,8 @@ for (const { seed, straight } of [
       await history.run(random, straight ? 40 : 120);
       for (let look = 0; look < 4; look++) await broker.tiering.tierer.look();
     }
-    assert.ok(broker.tiering.tierer.counters[straight ? 'straight' : 'evicted'] > 0);
+    const { counters, evicted } = broker.tiering.tierer;
+    assert.ok((straight ? counters.straight : evicted) > 0);
     assert.ok(hostile !== undefined);
     // Reads may fail while the store lies, and are right when it does not.
     for (const topic of broker.topics.list()) await readSome(broker, topic);

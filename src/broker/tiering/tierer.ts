@@ -11,16 +11,16 @@
  * ```
  * Chunks of compacted topics stay: they are rewritten again and again.
  */
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Timer } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { type Journal, transactOnce } from '../../journal/journal.ts';
 import { isChunk } from '../../store/file-number.ts';
 import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
-import type { BrokerSettings } from '../settings.ts';
 import { COMMAND } from '../state-part.ts';
 import type { Topic } from '../topic.ts';
 import type { ChunkCache } from './chunk-cache.ts';
+import { type ChunkAge, Evictor, type EvictorOptions } from './evictor.ts';
 import type { TieredPlace } from './messages.ts';
 import type { TierLink } from './tier-link.ts';
 import { type TierState, tierCommands } from './tier-state.ts';
@@ -34,31 +34,21 @@ const UPLOADS = 2;
 /** The store is asked for all its objects this often. */
 const SWEEP_EVERY_MS = 60 * 60 * 1000;
 
-export interface TiererOptions {
+export interface TiererOptions extends EvictorOptions {
   readonly journal: Journal;
-  readonly state: TierState;
   readonly link: TierLink;
   readonly cache: ChunkCache;
   readonly topics: () => Iterable<Topic>;
-  readonly clock: Clock;
   readonly logger: Logger;
-  readonly settings: BrokerSettings;
   /** First part of all keys: no other broker has it. */
   readonly clusterId: () => string;
   /** For names that are used once. */
   readonly newId: () => string;
-  /** Chunks with files, with their sizes. */
-  readonly local: () => ReadonlyMap<number, number>;
-  /** Records on the disk that are in no chunk, or in one that is being made. */
-  readonly journalBytes: () => number;
-  /** Removes the file of a chunk. */
-  readonly removeLocal: (chunk: number) => Promise<void>;
   /** True: no file and no object goes now. */
   readonly isHeld: () => boolean;
 }
 
-interface ChunkUse {
-  /** Newest record in it, ms since 1970; -1 without timestamps. */
+interface ChunkUse extends ChunkAge {
   newest: number;
   /** A compacted topic has batches in it. */
   compacted: boolean;
@@ -78,13 +68,13 @@ export class Tierer {
     uploadedBytes: 0,
     storedBytes: 0,
     failures: 0,
-    evicted: 0,
     deleted: 0,
     swept: 0,
   };
   /** Of the last look. */
   readonly last = { waitingChunks: 0, waitingBytes: 0, reachable: true };
   readonly #options: TiererOptions;
+  readonly #evictor: Evictor;
   #doomed: Doomed[] = [];
   /** Objects that are being written: no command names them yet. */
   readonly #writing = new Set<string>();
@@ -97,14 +87,13 @@ export class Tierer {
   #running: Promise<void> | undefined;
   /** There are new chunks since the look began that runs. */
   #again = false;
-  /** Files are let go by one after the other. */
-  #evicting: Promise<void> = Promise.resolve();
   /** Of the last look. */
   #uses: ReadonlyMap<number, ChunkUse> = new Map();
   #stopped = false;
 
   constructor(options: TiererOptions) {
     this.#options = options;
+    this.#evictor = new Evictor(options);
     // The first sweep comes when what an earlier run left is older than the grace.
     this.#sweptAt = options.clock.monotonic() - SWEEP_EVERY_MS + options.settings.tierGraceMs;
   }
@@ -120,9 +109,10 @@ export class Tierer {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
+    const stopped = this.#evictor.stop();
     await this.#options.link.close();
     await this.#running;
-    await this.#evicting.catch(() => undefined);
+    await stopped;
   }
 
   /** Does what is due; joins the look that runs. Never rejects: a failure is logged, and the next look tries again. */
@@ -162,6 +152,11 @@ export class Tierer {
     this.#straight.clear();
   }
 
+  /** Files of chunks that have left the disk. */
+  get evicted(): number {
+    return this.#evictor.count;
+  }
+
   /** Bytes of chunks on the disk that wait for the store. */
   waitingBytes(): number {
     let bytes = 0;
@@ -186,7 +181,7 @@ export class Tierer {
   /** There is more on the disk: what may leave it does. */
   makeRoom(): void {
     if (this.#stopped || this.#timer === undefined) return;
-    this.#evict().catch((error: unknown) => this.#failed(error));
+    this.#evictor.run(() => this.#uses).catch((error: unknown) => this.#failed(error));
   }
 
   /** What the store has for readers. */
@@ -216,7 +211,7 @@ export class Tierer {
       } while (this.#again && !this.#stopped);
     } finally {
       // Also where the store is down: what is there already may leave the disk.
-      if (!this.#stopped) await this.#evict();
+      if (!this.#stopped) await this.#evictor.run(() => this.#uses);
     }
     await this.#deleteDoomed();
     if (!this.#options.isHeld()) await this.#sweep();
@@ -276,7 +271,7 @@ export class Tierer {
       // After an outage there may be hours of uploads.
       this.#reached();
       // Not only in the end: an hour of uploads would leave the disk as full as it is.
-      if (!this.#stopped) await this.#evict();
+      if (!this.#stopped) await this.#evictor.run(() => this.#uses);
     } catch (error) {
       // The file may have gone with its last record; damage of one chunk does not keep the others here.
       const { code, message } = asMillraceError(error, 'STORE_IO');
@@ -303,34 +298,6 @@ export class Tierer {
     await transactOnce(this.#options.journal, (commit) =>
       commit.command(COMMAND.CHUNKS_TIERED, tierCommands.tiered([place])),
     );
-  }
-
-  /**
-   * Files of chunks that are in the store go: those with old records alone, and the oldest beyond the size. Journal files count: while
-   * more comes than is sealed, chunks make room for it.
-   */
-  #evict(): Promise<void> {
-    this.#evicting = this.#evicting.catch(() => undefined).then(() => this.#evictNow(this.#uses));
-    return this.#evicting;
-  }
-
-  async #evictNow(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {
-    const { local, state, settings, clock, removeLocal } = this.#options;
-    const files = local();
-    let bytes = this.#options.journalBytes();
-    for (const sizeBytes of files.values()) bytes += sizeBytes;
-    if (bytes <= settings.tierLocalBytes && settings.tierLocalMs < 0) return;
-    const tiered = [...files].filter(([chunk]) => state.place(chunk) !== undefined);
-    const age = (chunk: number): number => clock.now() - (uses.get(chunk)?.newest ?? clock.now());
-    for (const [chunk, sizeBytes] of tiered.sort(([a], [b]) => age(b) - age(a) || a - b)) {
-      if (this.#options.isHeld() || this.#stopped) return;
-      const tooLarge = bytes > settings.tierLocalBytes;
-      const tooOld = settings.tierLocalMs >= 0 && age(chunk) > settings.tierLocalMs;
-      if (!tooLarge && !tooOld) continue;
-      await removeLocal(chunk);
-      bytes -= sizeBytes;
-      this.counters.evicted += 1;
-    }
   }
 
   async #forget(uses: ReadonlyMap<number, ChunkUse>): Promise<void> {

@@ -64,7 +64,7 @@ export const TIER_METRICS: readonly MetricDefinition<Broker>[] = [
     kind: 'counter',
     unit: 'count',
     help: 'Chunks whose files left the disk.',
-    read: (broker) => broker.tiering.tierer.counters.evicted,
+    read: (broker) => broker.tiering.tierer.evicted,
   },
   {
     name: 'millrace_tier_deleted_objects_total',
