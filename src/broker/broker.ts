@@ -7,7 +7,6 @@ import { BufferPool } from '../base/buffer-pool.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { DiskSpace } from '../journal/disk.ts';
-import { fileSize } from '../journal/file-size.ts';
 import { type Journal, transactOnce } from '../journal/journal.ts';
 import { encryptionOf } from '../journal/open-disk.ts';
 import {
@@ -18,6 +17,7 @@ import {
   journalPath,
   numberedFiles,
 } from '../journal/paths.ts';
+import { fileSize } from '../journal/whole-file.ts';
 import type { TimestampMatch } from '../model/timestamp-search.ts';
 import { TopicPattern } from '../model/topic-pattern.ts';
 import { CheckedPieces } from '../store/checked-pieces.ts';

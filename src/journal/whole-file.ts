@@ -1,4 +1,4 @@
-/** Files that are read and written as a whole. */
+/** Files that are read, written and measured as a whole. */
 import type { Disk } from './disk.ts';
 
 /** A whole file in memory. @throws what the disk refuses with. */
@@ -8,6 +8,16 @@ export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
     const bytes = new Uint8Array(await file.size());
     const count = await file.read(bytes, 0);
     return bytes.subarray(0, count);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Bytes of a file that is not open. @throws what the disk refuses with. */
+export async function fileSize(disk: Disk, path: string): Promise<number> {
+  const file = await disk.open(path, 'read');
+  try {
+    return await file.size();
   } finally {
     await file.close();
   }

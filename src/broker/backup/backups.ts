@@ -14,7 +14,6 @@ import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { blockFileBytes } from '../../journal/encryption/block-file.ts';
 import type { DataKeys } from '../../journal/encryption/data-keys.ts';
-import { fileSize } from '../../journal/file-size.ts';
 import type { LocalJournal } from '../../journal/local-journal.ts';
 import {
   checkpointDirectory,
@@ -28,6 +27,7 @@ import {
   numberedFiles,
   orderPath,
 } from '../../journal/paths.ts';
+import { fileSize } from '../../journal/whole-file.ts';
 import { BACKUP_PIECE_BYTES, BackupFrameWriter } from '../../store/backup-frame.ts';
 import {
   type BackupFile,

@@ -7,7 +7,6 @@
  */
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
-import { fileSize } from '../../journal/file-size.ts';
 import {
   chunkDirectory,
   chunkPath,
@@ -16,7 +15,7 @@ import {
   journalPath,
   numberedFiles,
 } from '../../journal/paths.ts';
-import { writeWhole } from '../../journal/whole-file.ts';
+import { fileSize, writeWhole } from '../../journal/whole-file.ts';
 import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import { IndexBuilder } from '../../store/index-file.ts';

@@ -6,9 +6,8 @@
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
-import { fileSize } from '../../journal/file-size.ts';
 import { indexPath, journalDirectory, journalPath } from '../../journal/paths.ts';
-import { writeWhole } from '../../journal/whole-file.ts';
+import { fileSize, writeWhole } from '../../journal/whole-file.ts';
 import { isChunk } from '../../store/file-number.ts';
 import { INDEX_HEADER_BYTES, IndexBuilder, indexHeaderFault } from '../../store/index-file.ts';
 import type { Partition } from '../../store/partition.ts';

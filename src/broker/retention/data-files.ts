@@ -3,8 +3,8 @@
  * reclaimer and the metrics; the checkpoint worker alone decides what is removed.
  */
 import type { Disk } from '../../journal/disk.ts';
-import { fileSize } from '../../journal/file-size.ts';
 import { chunkPath } from '../../journal/paths.ts';
+import { fileSize } from '../../journal/whole-file.ts';
 import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts';
 
 /** Which files some partition has readable batches in; collected by a pass over all partitions. */

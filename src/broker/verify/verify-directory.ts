@@ -14,7 +14,6 @@
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
-import { fileSize } from '../../journal/file-size.ts';
 import {
   checkpointDirectory,
   checkpointPath,
@@ -27,7 +26,7 @@ import {
   orderPath,
 } from '../../journal/paths.ts';
 import { verifyJournal } from '../../journal/verify.ts';
-import { readWhole } from '../../journal/whole-file.ts';
+import { fileSize, readWhole } from '../../journal/whole-file.ts';
 import { decodeCheckpoint } from '../../store/checkpoint-file.ts';
 import { checkChunk } from '../../store/chunk-check.ts';
 import { describeFile, isChunk } from '../../store/file-number.ts';
