@@ -8,10 +8,8 @@ import { test } from 'node:test';
 import { restoreOn, takeBackup } from '../../test/kit/backup-kit.ts';
 import { produce } from '../../test/kit/broker-kit.ts';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
-import { inProcessTier } from '../../test/kit/in-process-tier.ts';
 import { FIRST_MASTER } from '../../test/kit/keys.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
-import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
 import {
   openOn,
   readTopic,
@@ -21,37 +19,10 @@ import {
   settle,
 } from '../../test/kit/sealing-history.ts';
 import { SeededRandom } from '../../test/kit/seeded-random.ts';
-import type { StorageCompression } from '../journal/compression/compressing-disk.ts';
-import type { MasterKeys } from '../journal/encryption/master-keys.ts';
+import { TieredDisk } from '../../test/kit/tiered-disk.ts';
 import { BatchBuilder } from '../model/batch-builder.ts';
-import { openRestored } from './backup/restore-directory.ts';
-import type { Broker } from './broker.ts';
-import { verifyDirectory } from './verify/verify-directory.ts';
 
 const DEADLINE = { timeout: 60_000 };
-const NEVER = 1_000_000_000;
-
-interface Setup {
-  readonly disk: FakeDisk;
-  readonly clock: ManualClock;
-  readonly memory: MemoryObjectStore;
-  readonly open: (compression: StorageCompression, masterKeys?: MasterKeys) => Promise<Broker>;
-}
-
-function setUp(tierLocalBytes = NEVER): Setup {
-  const disk = new FakeDisk({ turns: () => 0 });
-  const clock = new ManualClock();
-  const memory = new MemoryObjectStore(() => clock.now());
-  const startTier = inProcessTier(disk, SEALING_DIRECTORY, memory);
-  const settings = { tierLocalBytes, tierCheckMs: NEVER };
-  return {
-    disk,
-    clock,
-    memory,
-    open: (storageCompression, masterKeys) =>
-      openOn(disk, clock, undefined, { ...settings, storageCompression }, { startTier, masterKeys }),
-  };
-}
 
 function chunkFiles(disk: FakeDisk): [string, Uint8Array][] {
   return [...disk.content()].filter(([path]) => path.includes('/chunk/') && path.endsWith('.chunk'));
@@ -67,24 +38,15 @@ function keyed(key: string, value: string, timestamp: number): Uint8Array {
   return Uint8Array.from(builder.build());
 }
 
-async function assertVerified(disk: FakeDisk, masters?: MasterKeys): Promise<void> {
-  let sound = 0;
-  const opened = await openRestored(disk, SEALING_DIRECTORY, masters);
-  for await (const item of verifyDirectory(opened, SEALING_DIRECTORY, false)) {
-    assert.equal(item.kind, 'sound', JSON.stringify(item));
-    sound += 1;
-  }
-  assert.ok(sound > 3);
-}
-
 for (const masterKeys of [undefined, FIRST_MASTER]) {
   const words = masterKeys === undefined ? 'in the clear' : 'encrypted';
   test(
     `chunks are small and read as without, here, from the store, and out of a backup; ${words}`,
     DEADLINE,
     async () => {
-      const { disk, clock, memory, open } = setUp(4_000);
-      const broker = await open('zstd', masterKeys);
+      const tiered = new TieredDisk({ tierLocalBytes: 4_000 });
+      const { disk, clock, memory } = tiered;
+      const broker = await tiered.open(masterKeys, { storageCompression: 'zstd' });
       const history = await SealingHistory.begin(broker, disk, clock);
       await history.run(new SeededRandom(1), 400);
       const onDisk = chunkFiles(disk).reduce((sum, [, { length }]) => sum + length, 0);
@@ -112,8 +74,8 @@ for (const masterKeys of [undefined, FIRST_MASTER]) {
       assert.deepEqual(await readTopics(broker), all);
       const mixed = await takeBackup(broker);
       await broker.close();
-      await assertVerified(disk, masterKeys);
-      const again = await open('zstd', masterKeys);
+      await tiered.assertVerified(masterKeys);
+      const again = await tiered.open(masterKeys, { storageCompression: 'zstd' });
       assert.deepEqual(await readTopics(again), all);
       await again.close();
       for (const bytes of [backup, mixed]) {
@@ -129,11 +91,12 @@ for (const masterKeys of [undefined, FIRST_MASTER]) {
 }
 
 test('turned on and off again: chunks of both forms are read, merged, and stay what they are', DEADLINE, async () => {
-  const { disk, clock, open } = setUp();
+  const tiered = new TieredDisk();
+  const { disk, clock } = tiered;
   const seen = new Set<string>();
   let before: Map<string, string[]> | undefined;
   for (const [round, compression] of (['none', 'zstd', 'none', 'zstd'] as const).entries()) {
-    const broker = await open(compression);
+    const broker = await tiered.open(undefined, { storageCompression: compression });
     if (before !== undefined) assert.deepEqual(await readTopics(broker), before);
     const history =
       round === 0 ? await SealingHistory.begin(broker, disk, clock) : new SealingHistory(broker, disk, clock);
@@ -141,14 +104,15 @@ test('turned on and off again: chunks of both forms are read, merged, and stay w
     for (const magic of magicsOf(disk)) seen.add(magic);
     before = await readTopics(broker);
     await broker.close();
-    await assertVerified(disk);
+    await tiered.assertVerified();
   }
   assert.deepEqual(seen, new Set(['MRCK', 'MRCZ']));
 });
 
 test('compaction writes compressed chunks, and reads them', DEADLINE, async () => {
-  const { disk, clock, open } = setUp();
-  const broker = await open('zstd');
+  const tiered = new TieredDisk();
+  const { disk, clock } = tiered;
+  const broker = await tiered.open(undefined, { storageCompression: 'zstd' });
   const topic = await broker.topics.create({
     name: 'state',
     config: { 'cleanup.policy': 'compact', 'retention.ms': '-1', 'min.cleanable.dirty.ratio': '0.01' },
@@ -167,8 +131,8 @@ test('compaction writes compressed chunks, and reads them', DEADLINE, async () =
   const found = await readTopic(broker, topic);
   assert.ok(found.length < 60);
   await broker.close();
-  await assertVerified(disk);
-  const again = await open('zstd');
+  await tiered.assertVerified();
+  const again = await tiered.open(undefined, { storageCompression: 'zstd' });
   const same = again.topics.find('state');
   assert.ok(same !== undefined);
   assert.deepEqual(await readTopic(again, same), found);

@@ -8,10 +8,8 @@ import { test } from 'node:test';
 import { restoreOn, takeBackup } from '../../test/kit/backup-kit.ts';
 import { batchOf, fetchOnce, produce } from '../../test/kit/broker-kit.ts';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
-import { inProcessTier } from '../../test/kit/in-process-tier.ts';
 import { FIRST_MASTER, OTHER_MASTER, ROTATED_MASTERS } from '../../test/kit/keys.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
-import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
 import {
   openOn,
   readTopic,
@@ -21,35 +19,10 @@ import {
   settle,
 } from '../../test/kit/sealing-history.ts';
 import { SeededRandom } from '../../test/kit/seeded-random.ts';
-import { loadDataKeys, shredKeys } from '../journal/encryption/key-files.ts';
-import type { MasterKeys } from '../journal/encryption/master-keys.ts';
-import { diskWith } from '../journal/open-disk.ts';
-import type { Broker } from './broker.ts';
-import { verifyDirectory } from './verify/verify-directory.ts';
+import { TieredDisk } from '../../test/kit/tiered-disk.ts';
+import { shredKeys } from '../journal/encryption/key-files.ts';
 
 const DEADLINE = { timeout: 60_000 };
-const NEVER = 1_000_000_000;
-
-interface Setup {
-  readonly disk: FakeDisk;
-  readonly clock: ManualClock;
-  readonly memory: MemoryObjectStore;
-  readonly open: (masterKeys: MasterKeys | undefined) => Promise<Broker>;
-}
-
-function setUp(prefixes = '', tierLocalBytes = NEVER): Setup {
-  const disk = new FakeDisk({ turns: () => 0 });
-  const clock = new ManualClock();
-  const memory = new MemoryObjectStore(() => clock.now());
-  const startTier = inProcessTier(disk, SEALING_DIRECTORY, memory);
-  const settings = { encryptionPrefixes: prefixes, tierLocalBytes, tierCheckMs: NEVER };
-  return {
-    disk,
-    clock,
-    memory,
-    open: (masterKeys) => openOn(disk, clock, undefined, settings, { startTier, masterKeys }),
-  };
-}
 
 /** Words that stand in what is written. */
 const WORDS = ['vvvvvvvvvvvvvvvv', 'small.a', 'retention.ms', 'MRC1', 'MRCK', 'MRIX', 'MRCP', 'MROR', 'MRTC\u0001'];
@@ -61,19 +34,10 @@ function assertNothingClear(files: Iterable<readonly [string, Uint8Array]>): voi
   }
 }
 
-async function assertVerified(disk: FakeDisk, masters: MasterKeys): Promise<void> {
-  const keys = await loadDataKeys(disk, SEALING_DIRECTORY, masters);
-  let sound = 0;
-  for await (const item of verifyDirectory(diskWith(disk, keys?.all), SEALING_DIRECTORY, false)) {
-    assert.equal(item.kind, 'sound', JSON.stringify(item));
-    sound += 1;
-  }
-  assert.ok(sound > 3);
-}
-
 test('nothing stands in the clear, in files, objects and backups, and all of it reads', DEADLINE, async () => {
-  const { disk, memory, open } = setUp('', 4_000);
-  const broker = await open(FIRST_MASTER);
+  const tiered = new TieredDisk({ tierLocalBytes: 4_000 });
+  const { disk, memory } = tiered;
+  const broker = await tiered.open(FIRST_MASTER);
   const history = await SealingHistory.begin(broker, disk, new ManualClock());
   await history.run(new SeededRandom(1), 400);
   await broker.tiering.tierer.look();
@@ -84,8 +48,8 @@ test('nothing stands in the clear, in files, objects and backups, and all of it 
   assertNothingClear([...memory.objects].map(([key, { body }]) => [key, body]));
   assert.ok(!backup.toString('latin1').includes(WORDS[0] as string));
   await broker.close();
-  await assertVerified(disk, FIRST_MASTER);
-  const again = await open(FIRST_MASTER);
+  await tiered.assertVerified(FIRST_MASTER);
+  const again = await tiered.open(FIRST_MASTER);
   assert.deepEqual(await readTopics(again), before);
   await again.close();
   const target = new FakeDisk({ turns: () => 0 });
@@ -99,60 +63,64 @@ test('nothing stands in the clear, in files, objects and backups, and all of it 
 });
 
 test('turned on later: what comes from then on is encrypted, and what was there reads', DEADLINE, async () => {
-  const { disk, open, clock } = setUp();
-  const plain = await open(undefined);
+  const tiered = new TieredDisk();
+  const { disk, clock } = tiered;
+  const plain = await tiered.open();
   const history = await SealingHistory.begin(plain, disk, clock);
   await history.run(new SeededRandom(2), 60);
   const before = await readTopics(plain);
   await plain.close();
   const old = new Set(disk.content().keys());
-  const broker = await open(FIRST_MASTER);
+  const broker = await tiered.open(FIRST_MASTER);
   assert.deepEqual(await readTopics(broker), before);
   await new SealingHistory(broker, disk, clock).run(new SeededRandom(3), 300);
   const after = await readTopics(broker);
   assertNothingClear([...disk.content()].filter(([path]) => !old.has(path)));
   await broker.close();
-  const again = await open(FIRST_MASTER);
+  const again = await tiered.open(FIRST_MASTER);
   assert.deepEqual(await readTopics(again), after);
   await again.close();
 });
 
 test('without the key, or with a wrong one, nothing starts and nothing is changed', DEADLINE, async () => {
-  const { disk, open, clock } = setUp();
-  const broker = await open(FIRST_MASTER);
+  const tiered = new TieredDisk();
+  const { disk, clock } = tiered;
+  const broker = await tiered.open(FIRST_MASTER);
   await (await SealingHistory.begin(broker, disk, clock)).run(new SeededRandom(4), 100);
   const before = await readTopics(broker);
   await broker.close();
   const files = disk.content();
   for (const masters of [undefined, OTHER_MASTER]) {
-    await assert.rejects(open(masters), { code: 'STORE_KEY_MISSING', message: /'first'/ });
+    await assert.rejects(tiered.open(masters), { code: 'STORE_KEY_MISSING', message: /'first'/ });
   }
   assert.deepEqual(disk.content(), files);
-  const again = await open(FIRST_MASTER);
+  const again = await tiered.open(FIRST_MASTER);
   assert.deepEqual(await readTopics(again), before);
   await again.close();
 });
 
 test('a master key is rotated without a data file being written again', DEADLINE, async () => {
-  const { disk, open, clock } = setUp();
-  const broker = await open(FIRST_MASTER);
+  const tiered = new TieredDisk();
+  const { disk, clock } = tiered;
+  const broker = await tiered.open(FIRST_MASTER);
   await (await SealingHistory.begin(broker, disk, clock)).run(new SeededRandom(5), 200);
   await broker.close();
   const chunks = [...disk.content()].filter(([path]) => path.endsWith('.chunk'));
-  const rotated = await open(ROTATED_MASTERS);
+  const rotated = await tiered.open(ROTATED_MASTERS);
   const content = disk.content();
   for (const [path, bytes] of chunks) assert.deepEqual(content.get(path), bytes);
   await new SealingHistory(rotated, disk, clock).run(new SeededRandom(6), 100);
   const before = await readTopics(rotated);
   await rotated.close();
-  const alone = await open([ROTATED_MASTERS[0]]);
+  const alone = await tiered.open([ROTATED_MASTERS[0]]);
   assert.deepEqual(await readTopics(alone), before);
   await alone.close();
 });
 
 test('deleting the key of a prefix takes the sealed records under it, and no others', DEADLINE, async () => {
-  const { disk, open, clock } = setUp('small/');
-  const broker = await open(FIRST_MASTER);
+  const tiered = new TieredDisk({ encryptionPrefixes: 'small/' });
+  const { disk, clock } = tiered;
+  const broker = await tiered.open(FIRST_MASTER);
   const history = await SealingHistory.begin(broker, disk, clock);
   await history.run(new SeededRandom(7), 500);
   // Rolls and rounds until the begin of each topic stands in chunks.
@@ -164,7 +132,7 @@ test('deleting the key of a prefix takes the sealed records under it, and no oth
   const before = await readTopics(broker);
   await broker.close();
   assert.equal(await shredKeys(disk, SEALING_DIRECTORY, 'small.', clock.now()), 1);
-  const after = await open(FIRST_MASTER);
+  const after = await tiered.open(FIRST_MASTER);
   for (const name of ['large', 'sized']) {
     const topic = after.topics.find(name);
     assert.ok(topic !== undefined);
