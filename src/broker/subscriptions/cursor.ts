@@ -39,3 +39,18 @@ export function parseCursor(text: string): Cursor {
 export function formatCursor({ commit, entry, offset }: Cursor): string {
   return entry === undefined ? String(commit) : `${commit}.${entry}.${offset}`;
 }
+
+/** Takes text piece by piece, as a listener's buffer of bytes does. */
+export interface CursorText {
+  text(text: string): void;
+  integer(value: number): void;
+}
+
+/** The text that `formatCursor` makes of a cursor behind a record, without a string in between: there is one for each record. */
+export function writeCursor(into: CursorText, commit: CommitNumber, entry: number, offset: number): void {
+  into.integer(commit);
+  into.text('.');
+  into.integer(entry);
+  into.text('.');
+  into.integer(offset);
+}

@@ -4,7 +4,7 @@ import { MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { FOR_EVER } from '../../broker/fetch.ts';
 import type { CommitWaiter } from '../../broker/subscriptions/commit-watch.ts';
-import { type Cursor, formatCursor } from '../../broker/subscriptions/cursor.ts';
+import { type Cursor, formatCursor, writeCursor } from '../../broker/subscriptions/cursor.ts';
 import type { CommitRun, Subscription } from '../../broker/subscriptions/subscription.ts';
 import type { CommitNumber } from '../../journal/journal.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
@@ -174,15 +174,6 @@ function walkOf(run: CommitRun, before: PartitionWalk | undefined): PartitionWal
   if (before === undefined) return new PartitionWalk(position, [bytes], abortedTransactions, endOffset);
   before.restart(position, [bytes], abortedTransactions, endOffset);
   return before;
-}
-
-/** As `formatCursor`. */
-function writeCursor(into: TextBuffer, commit: CommitNumber, entry: number, offset: number): void {
-  into.integer(commit);
-  into.text('.');
-  into.integer(entry);
-  into.text('.');
-  into.integer(offset);
 }
 
 /** Until the journal goes on. */
