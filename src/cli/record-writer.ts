@@ -5,6 +5,7 @@
 import { MillraceError } from '../base/errors.ts';
 import { type ApiClient, type RequestOptions, topicPath } from './api-client.ts';
 import { UsageError } from './failure.ts';
+import { type WrittenRange, WrittenRanges } from './written-ranges.ts';
 
 /** Well below the listener's limit of 8 MiB, and enough that the cost of a request vanishes. */
 const MAX_REQUEST_BYTES = 1024 * 1024;
@@ -12,15 +13,6 @@ const MAX_REQUEST_RECORDS = 10_000;
 /** An overloaded broker has written nothing, so the same request goes out again: for half a minute at most. */
 const OVERLOAD_RETRIES = 30;
 const OVERLOAD_WAIT_MS = 1000;
-
-export interface WrittenRange {
-  readonly partition: number;
-  readonly firstOffset: number;
-  /** Inclusive. */
-  readonly lastOffset: number;
-  /** Of this writer; others may have written in between. */
-  readonly count: number;
-}
 
 /** Where a record of the input stands. */
 export interface InputLine {
@@ -42,12 +34,11 @@ export class RecordWriter {
   readonly #query: { readonly ack: string; readonly partition: number | undefined };
   readonly #headers: Readonly<Record<string, string>> | undefined;
   #sent = false;
-  readonly #ranges = new Map<number, WrittenRange>();
+  readonly #ranges = new WrittenRanges();
   #lines: string[] = [];
   /** Of `#lines`, one each where the caller names them. */
   #places: InputLine[] = [];
   #lineBytes = 0;
-  #count = 0;
   #topic: string | undefined;
 
   /** @param headers of the one request that there may be then: what they ask for cannot hold for several. */
@@ -65,7 +56,7 @@ export class RecordWriter {
 
   /** Records acknowledged so far. */
   get count(): number {
-    return this.#count;
+    return this.#ranges.count;
   }
 
   /** The topic's name as the broker spells it; undefined before the first answer. */
@@ -122,24 +113,15 @@ export class RecordWriter {
 
   #note(answer: WriteAnswer): void {
     this.#topic = answer.topic;
-    this.#count += answer.count;
-    for (const { partition, baseOffset, count } of answer.partitions) {
-      const before = this.#ranges.get(partition);
-      this.#ranges.set(partition, {
-        partition,
-        firstOffset: before?.firstOffset ?? baseOffset,
-        lastOffset: baseOffset + count - 1,
-        count: (before?.count ?? 0) + count,
-      });
-    }
+    for (const { partition, baseOffset, count } of answer.partitions) this.#ranges.add(partition, baseOffset, count);
   }
 
   /** Whoever starts again after a failure must know how much is there already. */
   #withProgress(error: unknown): unknown {
-    if (this.#count === 0 || !(error instanceof MillraceError)) return error;
-    const message = `${error.message} ${this.#count} records before were written.`;
+    if (this.count === 0 || !(error instanceof MillraceError)) return error;
+    const message = `${error.message} ${this.count} records before were written.`;
     return new MillraceError(error.code, message, {
-      details: { ...error.details, written: this.#count },
+      details: { ...error.details, written: this.count },
       cause: error,
     });
   }

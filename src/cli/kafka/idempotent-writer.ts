@@ -6,7 +6,8 @@ import { MillraceError } from '../../base/errors.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import { partitionOfKey } from '../../model/murmur2.ts';
 import { foldTopicName } from '../../model/topic-name.ts';
-import type { InputLine, WrittenRange } from '../record-writer.ts';
+import type { InputLine } from '../record-writer.ts';
+import { type WrittenRange, WrittenRanges } from '../written-ranges.ts';
 import type { PlacedBatch, ProducerSession } from './producer-session.ts';
 import { parseRecordObject, type RecordObject } from './record-object.ts';
 
@@ -30,7 +31,7 @@ export interface IdempotentWriterOptions {
 export class IdempotentWriter {
   readonly #options: IdempotentWriterOptions;
   readonly #pending = new Map<number, BatchBuilder>();
-  readonly #ranges = new Map<number, WrittenRange>();
+  readonly #ranges = new WrittenRanges();
   /** Next sequence, by partition. */
   readonly #sequences = new Map<number, number>();
   /** Partitions of the transaction that is open. */
@@ -40,7 +41,6 @@ export class IdempotentWriter {
   #pendingBytes = 0;
   /** Keyless records of a request stay together; requests take turns. */
   #turn = 0;
-  #count = 0;
   #committed = 0;
   #failed = false;
 
@@ -50,7 +50,7 @@ export class IdempotentWriter {
 
   /** Records acknowledged; in a transaction they come to be with its commit. */
   get count(): number {
-    return this.#count;
+    return this.#ranges.count;
   }
 
   get topic(): string | undefined {
@@ -66,7 +66,7 @@ export class IdempotentWriter {
     await this.#add(parseRecordObject(json), place);
     const { commitEvery } = this.#options;
     const isFull = this.#pendingBytes >= MAX_REQUEST_BYTES || this.#pendingRecords >= MAX_REQUEST_RECORDS;
-    const isDue = commitEvery !== undefined && this.#count + this.#pendingRecords - this.#committed >= commitEvery;
+    const isDue = commitEvery !== undefined && this.count + this.#pendingRecords - this.#committed >= commitEvery;
     if (isFull || isDue) await this.flush();
     if (isDue) await this.commit();
   }
@@ -90,7 +90,8 @@ export class IdempotentWriter {
     try {
       await this.#join(batches);
       const offsets = await this.#options.session.produce(topic.name, batches);
-      for (const [i, { partition, count }] of batches.entries()) this.#note(partition, offsets[i] as number, count);
+      for (const [i, { partition, count }] of batches.entries())
+        this.#ranges.add(partition, offsets[i] as number, count);
     } catch (error) {
       this.#failed = true;
       throw this.#withProgress(error);
@@ -102,7 +103,7 @@ export class IdempotentWriter {
     if (!this.#options.transactional) return;
     if (this.#joined.size > 0) await this.#options.session.end(true);
     this.#joined.clear();
-    this.#committed = this.#count;
+    this.#committed = this.count;
   }
 
   /** Ends the transaction that is open; what was sent since the last commit does not come to be. */
@@ -152,21 +153,10 @@ export class IdempotentWriter {
     for (const partition of added) this.#joined.add(partition);
   }
 
-  #note(partition: number, baseOffset: number, count: number): void {
-    this.#count += count;
-    const before = this.#ranges.get(partition);
-    this.#ranges.set(partition, {
-      partition,
-      firstOffset: before?.firstOffset ?? baseOffset,
-      lastOffset: baseOffset + count - 1,
-      count: (before?.count ?? 0) + count,
-    });
-  }
-
   /** Whoever starts again after a failure must know how much is there already. */
   #withProgress(error: unknown): unknown {
     if (!(error instanceof MillraceError)) return error;
-    const there = this.#options.transactional ? this.#committed : this.#count;
+    const there = this.#options.transactional ? this.#committed : this.count;
     const what = this.#options.transactional ? 'committed' : 'written';
     return new MillraceError(error.code, `${error.message} ${there} records before were ${what}.`, {
       details: { ...error.details, written: there },
