@@ -27,6 +27,9 @@ test('unknown names and values out of form are refused', () => {
     ['num.partitions', ''],
     ['journal.sync', 'sometimes'],
     ['auto.create.topics.enable', 'yes'],
+    ['tier.store', 's4://bucket'],
+    ['tier.store', 'dir://relative'],
+    ['encryption.key.source', 'vault:x'],
   ];
   for (const [name, value] of cases) {
     assert.throws(() => brokerSettings([[name, value]]), {

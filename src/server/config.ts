@@ -40,8 +40,8 @@ type SettingForm =
   | { readonly type: 'integer'; readonly min: number; readonly max: number }
   | { readonly type: 'boolean' }
   | { readonly type: 'word'; readonly words: readonly string[] }
-  /** Checked where it is used. */
-  | { readonly type: 'text' };
+  /** Checked where it is used, but for how it begins where it is not empty. */
+  | { readonly type: 'text'; readonly begins?: readonly string[] };
 
 export interface Setting {
   readonly name: string;
@@ -163,7 +163,7 @@ export const SETTINGS: readonly Setting[] = [
   {
     name: 'tier.store',
     key: 'tierStore',
-    form: { type: 'text' },
+    form: { type: 'text', begins: ['s3://', 'dir:///'] },
     documentation:
       'object store that sealed records are copied to, s3://BUCKET/PREFIX?endpoint=URL&region=NAME or dir:///PATH; empty: none',
   },
@@ -215,7 +215,7 @@ export const SETTINGS: readonly Setting[] = [
   {
     name: 'encryption.key.source',
     key: 'encryptionKeySource',
-    form: { type: 'text' },
+    form: { type: 'text', begins: ['file:', 'env:', 'command:'] },
     documentation:
       'where master keys come from that encrypt everything at rest: file:PATH, env:NAME or command:LINE; empty: nothing is encrypted',
   },
@@ -339,7 +339,8 @@ function parseValue(setting: Setting, text: string): string | number | boolean {
       if (form.words.includes(text)) return text;
       throw invalid(setting, text, form.words.join(', '));
     case 'text':
-      return text;
+      if (text === '' || form.begins?.some((word) => text.startsWith(word)) !== false) return text;
+      throw invalid(setting, text, `empty or begin with ${form.begins.join(' or ')}`);
     case 'integer': {
       const value = /^-?\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
       if (value >= form.min && value <= form.max) return value;

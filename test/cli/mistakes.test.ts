@@ -122,6 +122,11 @@ test('a file or directory that is not there is named in words', TIMEOUT, async (
 test('an option out of form is refused before anything is sent or made', TIMEOUT, async () => {
   const lines = file('lines.txt', 'a\n');
   await fail(2, [
+    [
+      ['serve', '--set', 'tier.store=s4://x'],
+      /tier\.store must be empty or begin with s3:.* or dir:.*, not `s4:\/\/x`/,
+    ],
+    [['serve', '--set', 'encryption.key.source=vault:x'], /must be empty or begin with file: or env: or command:/],
     [['produce', 'shop/orders', lines, '--if-offset', 'x'], /--if-offset must be an offset, or PARTITION:OFFSET .*`x`/],
     [
       ['sink', '--from', `http://${broker.http}/shop.orders`, '--to', 'mysql:x'],
