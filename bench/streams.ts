@@ -1,9 +1,10 @@
 /**
  * Millrace beside the reference server of Durable Streams on its file store, with the loads of that project's benchmark
  * (latency of append and long poll, small and large messages through its own client) and plain requests beside them. Both
- * acknowledge what is on stable storage. They take turns: one server at a time, in a process of its own. Beside each figure
- * stands how busy the server's process and this one were, in shares of a core: where this one is the busier, the client is
- * what was measured.
+ * acknowledge what is on stable storage. They take turns: one server at a time, in a process of its own; each load is run
+ * once unmeasured and then for two seconds, and its figure is the median of these. Beside them a bare node server takes the
+ * same requests, keeps nothing and says that all is well: what it reaches is the client's, and no server that keeps what
+ * it acknowledges comes near. Beside each figure stands how busy the server's process and this one were, in shares of a core.
  *
  *   node bench/streams.ts [--runs N] [--write]
  */
@@ -23,6 +24,8 @@ const { values: options } = parseArgs({
   options: { runs: { type: 'string', default: '3' }, write: { type: 'boolean', default: false } },
 });
 
+const MEASURED_MS = 2_000;
+
 interface Server {
   readonly url: string;
   readonly pid: number;
@@ -34,6 +37,8 @@ interface Load {
   readonly unit: string;
   /** Whether less is better. */
   readonly isTime?: boolean;
+  /** Whether it reads, which the bare server does not serve. */
+  readonly reads?: boolean;
   run(url: string): Promise<number>;
 }
 
@@ -64,13 +69,16 @@ async function latency(url: string): Promise<number> {
   return took.sort((a, b) => a - b)[Math.floor(took.length / 2)] ?? Number.NaN;
 }
 
-/** The benchmark's own loop: rounds of appends that wait for each other, through the client, which joins them. */
+/**
+ * The benchmark's own loop: rounds of appends that wait for each other, through the client, which joins them. As there the
+ * last round is a full one, and what it sends too much is not counted.
+ */
 async function throughClient(url: string, bytes: number, count: number, concurrency: number): Promise<number> {
   const stream = await freshStream(url);
   const message = new Uint8Array(bytes).fill(42);
   const startedAt = performance.now();
   for (let sent = 0; sent < count; sent += concurrency) {
-    await Promise.all(Array.from({ length: Math.min(concurrency, count - sent) }, () => stream.append(message)));
+    await Promise.all(Array.from({ length: concurrency }, () => stream.append(message)));
   }
   const perSecond = count / ((performance.now() - startedAt) / 1000);
   await stream.delete();
@@ -124,16 +132,16 @@ async function catchUp(url: string): Promise<number> {
 }
 
 const LOADS: readonly Load[] = [
-  { name: 'append to arrival at a long poll, 100 B, p50', unit: 'ms', isTime: true, run: latency },
+  { name: 'append to arrival at a long poll, 100 B, p50', unit: 'ms', isTime: true, reads: true, run: latency },
   {
     name: 'small messages: 100 B, 75 at once, client',
     unit: 'msg/s',
-    run: (url) => throughClient(url, 100, 3_000, 75),
+    run: (url) => throughClient(url, 100, 1_000, 75),
   },
   {
     name: 'large messages: 1 MiB, 15 at once, client',
     unit: 'msg/s',
-    run: (url) => throughClient(url, 1024 * 1024, 60, 15),
+    run: (url) => throughClient(url, 1024 * 1024, 50, 15),
   },
   { name: 'plain appends: 100 B, 75 connections', unit: 'msg/s', run: (url) => plainAppends(url, 100, 6_000, 75) },
   {
@@ -142,7 +150,7 @@ const LOADS: readonly Load[] = [
     run: async (url) => 75 * (await plainAppends(url, 7_500, 2_000, 20)),
   },
   { name: 'plain appends: 1 KB, 1 connection', unit: 'msg/s', run: (url) => plainAppends(url, 1_000, 500, 1) },
-  { name: 'catch-up of 64 MB', unit: 'MB/s', run: catchUp },
+  { name: 'catch-up of 64 MB', unit: 'MB/s', reads: true, run: catchUp },
 ];
 
 async function startProcess(args: readonly string[], ready: RegExp): Promise<Server> {
@@ -200,6 +208,7 @@ const SERVERS: Readonly<Record<string, (directory: string) => Promise<Server>>> 
     ),
   reference: (directory) =>
     startProcess([path.join(HERE, 'streams-reference.ts'), referenceFolder(), directory], /listening (\S+)/),
+  bare: () => startProcess([path.join(HERE, 'streams-bare.ts')], /listening (\S+)/),
 };
 
 function median(values: readonly number[]): number {
@@ -215,8 +224,11 @@ function cpuMs(pid: number): number {
 /** By server and load: shares of a core. */
 const busy = new Map<string, { readonly server: number; readonly client: number }[]>();
 async function measure(key: string, server: Server, load: Load): Promise<number> {
+  await load.run(server.url);
   const [startedAt, ofServer, ofClient] = [performance.now(), cpuMs(server.pid), cpuMs(process.pid)];
-  const figure = await load.run(server.url);
+  const taken: number[] = [];
+  while (performance.now() - startedAt < MEASURED_MS) taken.push(await load.run(server.url));
+  const figure = median(taken);
   const took = performance.now() - startedAt;
   const shares = { server: (cpuMs(server.pid) - ofServer) / took, client: (cpuMs(process.pid) - ofClient) / took };
   busy.set(key, [...(busy.get(key) ?? []), shares]);
@@ -236,6 +248,7 @@ for (let run = 0; run < Number(options.runs); run++) {
     const server = await start(directory);
     try {
       for (const load of LOADS) {
+        if (load.reads === true && name === 'bare') continue;
         const key = `${name} ${load.name}`;
         const figure = await measure(key, server, load);
         figures.set(key, [...(figures.get(key) ?? []), figure]);
@@ -248,17 +261,31 @@ for (let run = 0; run < Number(options.runs); run++) {
   }
 }
 
-const rows = LOADS.map(({ name, unit, isTime }) => {
-  const [ours, theirs] = ['millrace', 'reference'].map((server) => median(figures.get(`${server} ${name}`) ?? []));
-  const ratio = isTime === true ? (theirs ?? 0) / (ours ?? 1) : (ours ?? 0) / (theirs ?? 1);
+function timesFaster(ours: number, theirs: number, isTime: boolean | undefined): string {
+  return (isTime === true ? theirs / ours : ours / theirs).toFixed(1);
+}
+
+const rows = LOADS.map(({ name, unit, isTime, reads }) => {
+  const of = (server: string): number => median(figures.get(`${server} ${name}`) ?? []);
+  const [ours, theirs] = [of('millrace'), of('reference')];
   const digits = isTime === true ? 2 : 0;
-  return `| ${name} | ${ours?.toFixed(digits)} ${unit} | ${theirs?.toFixed(digits)} ${unit} | ${ratio.toFixed(1)} | ${busyIn('millrace', name)} | ${busyIn('reference', name)} |`;
+  const cells = [
+    name,
+    `${ours.toFixed(digits)} ${unit}`,
+    `${theirs.toFixed(digits)} ${unit}`,
+    timesFaster(ours, theirs, isTime),
+    reads === true ? '' : timesFaster(of('bare'), theirs, isTime),
+    busyIn('millrace', name),
+    busyIn('reference', name),
+  ];
+  return `| ${cells.join(' | ')} |`;
 });
 const heads = [
   '',
   'Millrace',
   'reference, file store',
   'times faster',
+  'a server that keeps nothing',
   'busy: Millrace, client',
   'busy: reference, client',
 ];
