@@ -38,6 +38,7 @@ import { Reader } from '../../wire/reader.ts';
 import type { ListenerContext } from './context.ts';
 import { CallExchange, type Exchange } from './exchange.ts';
 import { FetchExchange } from './fetch-exchange.ts';
+import type { Gathered } from './gathering.ts';
 import type { Call, Endpoint, Handler } from './handler.ts';
 import { ProduceExchange } from './produce-exchange.ts';
 import { type HandledApi, handledApi, SERVED_FETCH, SERVED_PRODUCE, VERSION_TABLE } from './registry.ts';
@@ -66,7 +67,7 @@ const LINGER_MS = 500;
 /** What a client may make us keep of its own words. */
 const MAX_WORDS = 200;
 
-export class Connection implements FrameSink, ConnectedClient {
+export class Connection implements FrameSink, ConnectedClient, Gathered {
   readonly id: string;
   readonly transport = 'kafka';
   readonly connectedAt: number;
@@ -75,6 +76,7 @@ export class Connection implements FrameSink, ConnectedClient {
   requests = 0;
   receivedBytes = 0;
   readonly reader: FrameReader;
+  lastPatientAt = Number.NEGATIVE_INFINITY;
   /** Sweeps since bytes arrived; see `sweep`. */
   quietSweeps = 0;
   readonly #context: ListenerContext;
@@ -95,6 +97,8 @@ export class Connection implements FrameSink, ConnectedClient {
   #ended = false;
   #closed = false;
   #throttled: Timer | undefined;
+  /** The request that waits to be answered with others. */
+  #gathered: (() => void) | undefined;
   #clientIdStart = 0;
   #clientIdEnd = 0;
   readonly #onRoom = (): void => this.#release(HOLD.LANDING);
@@ -143,7 +147,10 @@ export class Connection implements FrameSink, ConnectedClient {
     this.receivedBytes += length;
     if (this.#ended) return true;
     this.quietSweeps = 0;
+    this.runGathered();
     this.#guard(() => this.reader.received(bytes, length));
+    // Who sends the next request before this one is answered is in a hurry.
+    if (this.reader.holding) this.runGathered();
     this.#afterParse();
     this.#reading = this.#wantsRead();
     return this.#reading;
@@ -239,6 +246,7 @@ export class Connection implements FrameSink, ConnectedClient {
   /** Takes no further request; ends the connection when what is in flight is answered. */
   drain(): void {
     this.#hold(HOLD.CLOSING);
+    this.runGathered();
     if (this.#first instanceof FetchExchange && !this.#first.done) {
       this.#first.cut();
       this.#markDirty();
@@ -372,7 +380,18 @@ export class Connection implements FrameSink, ConnectedClient {
       clientHost: this.host,
       endpoint: this.#endpoint,
     };
-    const answer = handler.answer(request, call);
+    const run = (): void => this.#run(handler.answer(request, call), exchange);
+    if (this.#context.gathering.gather(this, handler.api.key)) this.#gathered = run;
+    else run();
+  }
+
+  runGathered(): void {
+    const run = this.#gathered;
+    this.#gathered = undefined;
+    if (run !== undefined && !this.#closed) this.#guard(run);
+  }
+
+  #run(answer: unknown, exchange: CallExchange): void {
     if (answer instanceof Promise) {
       answer.then(
         (body: unknown) => this.#answered(exchange, body),

@@ -6,6 +6,7 @@ import type { ProduceCursor } from '../../wire/produce.ts';
 import type { Reader } from '../../wire/reader.ts';
 import type { Connection } from './connection.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
+import type { Gathering } from './gathering.ts';
 import type { LandingBudget } from './landing-budget.ts';
 import type { KafkaMetrics } from './metrics.ts';
 import type { Output } from './output.ts';
@@ -31,6 +32,7 @@ export interface ListenerContext {
   /** The same by the 16 bytes of the id. */
   readonly topicsById: TopicCache;
   readonly fetchSessions: FetchSessions;
+  readonly gathering: Gathering;
   /** Calls `connection.flush` at the end of this tick. */
   flushSoon(connection: Connection): void;
   /** Calls `connection.resume` in the next turn of the event loop. */

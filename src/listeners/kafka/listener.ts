@@ -14,6 +14,7 @@ import { adoptSocket } from './adopt-socket.ts';
 import { Connection } from './connection.ts';
 import type { ListenerContext } from './context.ts';
 import { FetchSessions } from './fetch-sessions.ts';
+import { Gathering } from './gathering.ts';
 import type { Endpoint } from './handler.ts';
 import { LandingBudget } from './landing-budget.ts';
 import { type KafkaMetrics, newMetrics } from './metrics.ts';
@@ -194,6 +195,7 @@ export class KafkaListener {
       topicCache: new TopicCache(byName(broker.topics)),
       topicsById: new TopicCache(byId(broker.topics)),
       fetchSessions: new FetchSessions(settings, metrics, () => this.#clock.monotonic()),
+      gathering: new Gathering(this.#clock),
       flushSoon: (connection) => this.#flushSoon(connection),
       resumeSoon: (connection) => this.#resumeSoon(connection),
       onRelief: (connection) => this.#onRelief(connection, broker),
