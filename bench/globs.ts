@@ -15,7 +15,7 @@ import { encodeBatch } from '../src/model/batch-builder.ts';
 import { produce } from '../src/wire/index.ts';
 import { RawClient } from '../test/kit/raw-client.ts';
 import { BrokerProcess } from './kit/broker-process.ts';
-import { sleep, TemporaryDirectory } from './kit/measure.ts';
+import { median, sleep, spread, TemporaryDirectory } from './kit/measure.ts';
 
 const ACTIVE = 100;
 const MAX_SHARE = 0.1;
@@ -137,10 +137,6 @@ function cpu({ cpuSeconds }: Round): string {
   return `${cpuSeconds.toFixed(2)} s`;
 }
 
-function median(figures: readonly number[]): number {
-  return [...figures].sort((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN;
-}
-
 async function main(): Promise<void> {
   using directory = new TemporaryDirectory();
   await using broker = await BrokerProcess.start(directory.path);
@@ -187,12 +183,6 @@ async function main(): Promise<void> {
       (isWhole ? 'every record came, in order' : 'RECORDS ARE MISSING OR OUT OF ORDER'),
   );
   if (!isWhole || share > MAX_SHARE) process.exitCode = 1;
-}
-
-/** Median, least and most. */
-function spread(figures: readonly number[], digits: number): string {
-  const [least, most] = [Math.min(...figures), Math.max(...figures)].map((each) => each.toFixed(digits));
-  return `${median(figures).toFixed(digits)} (${least} to ${most})`;
 }
 
 await main();

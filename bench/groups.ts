@@ -19,7 +19,7 @@ import { createTopics, metadata } from '../src/wire/index.ts';
 import { GroupMember, type GroupMemberOptions, type GroupProtocol } from '../test/kit/group-member.ts';
 import { RawClient } from '../test/kit/kafka-kit.ts';
 import { BrokerProcess } from './kit/broker-process.ts';
-import { Helper, sleep, TemporaryDirectory } from './kit/measure.ts';
+import { Helper, sleep, spread, TemporaryDirectory } from './kit/measure.ts';
 
 const GROUPS = 200;
 const MEMBERS_PER_GROUP = 5;
@@ -136,13 +136,13 @@ async function measureLoad(protocol: GroupProtocol): Promise<void> {
   await sleep(2_000);
   const first = await cpuShare(broker.pid);
   await sleep(warmMs);
-  const shares: number[] = [];
+  const percents: number[] = [];
   const ratios: number[] = [];
   const beside: number[] = [];
   // The first produces of either compile what the others run.
   for (const each of [broker, other]) await producedP99(each);
   for (let round = 0; round < ROUNDS; round++) {
-    shares.push(await cpuShare(broker.pid));
+    percents.push(100 * (await cpuShare(broker.pid)));
     const withGroups = await producedP99(broker);
     beside.push(withGroups);
     ratios.push(withGroups / (await producedP99(other)));
@@ -151,17 +151,10 @@ async function measureLoad(protocol: GroupProtocol): Promise<void> {
   const surprises = members.flatMap((member) => member.surprises);
   console.log(
     `${protocol}: ${GROUPS} groups x ${MEMBERS_PER_GROUP} members, a heartbeat and a commit a second each: ` +
-      `${spread(shares.map((share) => share * 100))} % of a core (the first seconds ${(first * 100).toFixed(1)} %); ` +
-      `produce p99 ${spread(beside)} ms, ${spread(ratios)} of that of a broker without groups` +
+      `${spread(percents, 1)} % of a core (the first seconds ${(first * 100).toFixed(1)} %); ` +
+      `produce p99 ${spread(beside, 2)} ms, ${spread(ratios, 2)} of that of a broker without groups` +
       (surprises.length === 0 ? '' : `; surprises: ${surprises.slice(0, 3).join(', ')}`),
   );
-}
-
-/** Median, and least to most. */
-function spread(figures: readonly number[]): string {
-  const sorted = figures.toSorted((a, b) => a - b);
-  const [least, median, most] = [0, sorted.length >> 1, sorted.length - 1].map((at) => sorted[at]?.toFixed(2));
-  return `${median} (${least} to ${most})`;
 }
 
 function isSettled(members: readonly GroupMember[]): boolean {

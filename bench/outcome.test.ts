@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Bound, SPEED_CASES, type SpeedCase } from './cases.ts';
+import { median } from './kit/measure.ts';
 import {
   describeBound,
   failedOutcome,
   marginOf,
-  median,
   outcomeTable,
   plainOutcome,
   type Sample,

@@ -1,5 +1,6 @@
 /** A case's result held against what is asked, and results as a markdown table. */
 import type { Bound, SpeedCase } from './cases.ts';
+import { median } from './kit/measure.ts';
 
 export type Verdict = 'pass' | 'miss' | 'failed' | 'info';
 
@@ -136,14 +137,6 @@ export function plainOutcome(
   const asked = describeBound(bound, unit);
   const none = { ratio: undefined, limit: '–', peakRssBytes: Number.NaN, cpuSecondsPerGb: Number.NaN } as const;
   return { id, title, unit, value, range: [value, value], runs: 1, asked, verdict, note, ...none };
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length === 0) return Number.NaN;
-  const upper = sorted[middle] as number;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
 export function formatNumber(value: number): string {

@@ -22,6 +22,7 @@ import { MillraceProcess } from '../test/kit/millrace-process.ts';
 import { RedisServer } from '../test/kit/redis-server.ts';
 import { TempDirectory } from '../test/kit/temp-directory.ts';
 import { findTool } from '../test/kit/tools.ts';
+import { median } from './kit/measure.ts';
 
 const { values } = parseArgs({ options: { runs: { type: 'string', default: '5' }, only: { type: 'string' } } });
 const RUNS = Number(values.runs);
@@ -48,10 +49,6 @@ async function rate(count: number, work: () => Promise<void>): Promise<number> {
   const { user, system } = process.cpuUsage(used);
   processorMs = (user + system) / 1000;
   return (count / elapsedMs) * 1000;
-}
-
-function median(list: readonly number[]): number {
-  return list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 }
 
 function thousand(value: number): string {

@@ -9,7 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { BrokerProcess } from './kit/broker-process.ts';
-import { TemporaryDirectory } from './kit/measure.ts';
+import { median, spread, TemporaryDirectory } from './kit/measure.ts';
 
 const MOST_MS = 500;
 
@@ -25,12 +25,6 @@ function emptyMs(): number {
   return performance.now() - startedAt;
 }
 
-function summary(name: string, values: readonly number[]): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [least, median, most] = [0, sorted.length >> 1, sorted.length - 1].map((index) => sorted[index]?.toFixed(0));
-  return `${name.padEnd(20)} median ${median} ms, ${least} to ${most}`;
-}
-
 const { values: options } = parseArgs({
   options: { rounds: { type: 'string', default: '11' }, dir: { type: 'string' } },
 });
@@ -43,8 +37,8 @@ for (let round = 0; round < Number(options.rounds); round++) {
   sources.push(await startMs(options.dir, { MILLRACE_DEBUG: '1' }));
   empty.push(emptyMs());
 }
-process.stdout.write(`${summary('from the bundle', bundle)}\n${summary('from the sources', sources)}\n`);
-process.stdout.write(`${summary('node -e 0', empty)}\n`);
-const median = bundle.toSorted((a, b) => a - b)[bundle.length >> 1] as number;
-process.stdout.write(`${median < MOST_MS ? 'pass' : 'miss'}: ${median.toFixed(0)} ms, asked under ${MOST_MS}\n`);
-process.exitCode = median < MOST_MS ? 0 : 1;
+process.stdout.write(`from the bundle   ${spread(bundle, 0)} ms\nfrom the sources  ${spread(sources, 0)} ms\n`);
+process.stdout.write(`node -e 0         ${spread(empty, 0)} ms\n`);
+const isSoon = median(bundle) < MOST_MS;
+process.stdout.write(`${isSoon ? 'pass' : 'miss'}: ${median(bundle).toFixed(0)} ms, asked under ${MOST_MS}\n`);
+process.exitCode = isSoon ? 0 : 1;

@@ -16,6 +16,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { DurableStream } from '@durable-streams/client';
+import { median } from './kit/measure.ts';
 import { writeResultsBlock } from './kit/results-block.ts';
 
 const REFERENCE = '@durable-streams/server@0.3.7';
@@ -210,10 +211,6 @@ const SERVERS: Readonly<Record<string, (directory: string) => Promise<Server>>> 
     startProcess([path.join(HERE, 'streams-reference.ts'), referenceFolder(), directory], /listening (\S+)/),
   bare: () => startProcess([path.join(HERE, 'streams-bare.ts')], /listening (\S+)/),
 };
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
 
 /** User and system time of a process so far, ms. */
 function cpuMs(pid: number): number {

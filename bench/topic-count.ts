@@ -3,8 +3,8 @@ import { AdminClient } from '../src/cli/bench/admin.ts';
 import { makePlan, topicNames } from '../src/cli/bench/plan.ts';
 import { runBench } from '../src/cli/bench/run-bench.ts';
 import { BrokerProcess } from './kit/broker-process.ts';
-import { sleep, TemporaryDirectory } from './kit/measure.ts';
-import { failedOutcome, median, type Outcome, plainOutcome } from './outcome.ts';
+import { median, sleep, TemporaryDirectory } from './kit/measure.ts';
+import { failedOutcome, type Outcome, plainOutcome } from './outcome.ts';
 
 const ACTIVE_TOPICS = 1000;
 const IDLE_TOPICS = 100_000;

@@ -19,6 +19,7 @@ import { WebSocket } from 'ws';
 import { asBuffer } from '../src/base/bytes.ts';
 import { produceFrame } from '../src/cli/bench/frames.ts';
 import { encodeBatch } from '../src/model/batch-builder.ts';
+import { median } from './kit/measure.ts';
 import { writeResultsBlock } from './kit/results-block.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -233,12 +234,6 @@ function written(topic: string): string {
 /** Of a binary acknowledgement. */
 function upTo(answer: Buffer): number {
   return answer.readUInt32BE(4);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low, high] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[Math.floor(sorted.length / 2)]];
-  return ((low ?? Number.NaN) + (high ?? Number.NaN)) / 2;
 }
 
 const figures = new Map<string, number[]>();

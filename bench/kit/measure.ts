@@ -67,3 +67,18 @@ export class Helper {
     this.#child.kill('SIGKILL');
   }
 }
+
+/** NaN of nothing. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length === 0) return Number.NaN;
+  const upper = sorted[middle] as number;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
+}
+
+/** Median, least and most: `5.2 (4.9 to 7.0)`. */
+export function spread(values: readonly number[], digits: number): string {
+  const [least, most] = [Math.min(...values), Math.max(...values)].map((each) => each.toFixed(digits));
+  return `${median(values).toFixed(digits)} (${least} to ${most})`;
+}
