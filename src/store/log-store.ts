@@ -17,6 +17,7 @@ import {
   producerEpoch,
   producerId,
 } from '../model/record-batch.ts';
+import type { FileNumber } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
 import { Partition } from './partition.ts';
 import { PRODUCER_EXPIRATION_MS } from './producer-table.ts';
@@ -47,6 +48,15 @@ export class LogStore {
 
   *partitions(): Iterable<Partition> {
     for (const partition of this.#partitions) if (partition !== undefined) yield partition;
+  }
+
+  /** Chunks, and closed journal files, that some partition has readable batches in. */
+  referencedFiles(): Set<FileNumber> {
+    const referenced = new Set<FileNumber>();
+    for (const { ranges } of this.partitions()) {
+      for (let i = 0; i < (ranges?.count ?? 0); i++) referenced.add(ranges?.file(i) as number);
+    }
+    return referenced;
   }
 
   /** Folds a creation in: numbers are given out in order, so a replay gives the same ones. */

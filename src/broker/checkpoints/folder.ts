@@ -177,7 +177,7 @@ export class Folder {
     const folder = chunkDirectory(this.#directory);
     const chunks = numberedFiles(await this.#disk.list(folder), 'chunk');
     // Both at the same moment: a fold may come in between that tells of a chunk and refers to it.
-    const referenced = referencedFiles(state);
+    const referenced = state.store.referencedFiles();
     const dead = chunks.filter((chunk) => isToldWhole(state, chunk) && !referenced.has(chunkFile(chunk)));
     const removed: FileNumber[] = [];
     for (const chunk of dead) {
@@ -242,14 +242,6 @@ function isToldWhole({ chunks, compaction }: BrokerState, chunk: number): boolea
 
 function ifGone(error: unknown): undefined {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-}
-
-function referencedFiles({ store }: BrokerState): Set<FileNumber> {
-  const referenced = new Set<FileNumber>();
-  for (const { ranges } of store.partitions()) {
-    for (let i = 0; i < (ranges?.count ?? 0); i++) referenced.add(ranges?.file(i) as number);
-  }
-  return referenced;
 }
 
 /** The oldest journal file that a partition has readable batches in; infinite where there is none. */

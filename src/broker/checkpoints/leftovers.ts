@@ -13,7 +13,7 @@ import {
   journalDirectory,
   numberedFiles,
 } from '../../journal/paths.ts';
-import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts';
+import { chunkFile } from '../../store/file-number.ts';
 import type { LogStore } from '../../store/log-store.ts';
 
 /** Only names of this form are ours: `0000000001.index.tmp`. */
@@ -37,19 +37,8 @@ export async function removeLeftovers(disk: Disk, directory: string, store: LogS
   for (const file of numberedFiles(names, 'index')) {
     if (!journals.has(file)) await disk.remove(indexPath(directory, file));
   }
-  const referenced = referencedChunks(store);
+  const referenced = store.referencedFiles();
   for (const chunk of numberedFiles(await disk.list(chunkDirectory(directory)), 'chunk')) {
     if (!referenced.has(chunkFile(chunk))) await disk.remove(chunkPath(directory, chunk));
   }
-}
-
-function referencedChunks(store: LogStore): ReadonlySet<FileNumber> {
-  const chunks = new Set<FileNumber>();
-  for (const { ranges } of store.partitions()) {
-    for (let i = 0; i < (ranges?.count ?? 0); i++) {
-      const file = ranges?.file(i) as number;
-      if (isChunk(file)) chunks.add(file);
-    }
-  }
-  return chunks;
 }
