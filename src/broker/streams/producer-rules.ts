@@ -9,7 +9,7 @@
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Stream } from './stream.ts';
-import type { AppendOutcome } from './streams.ts';
+import type { AppendOutcome } from './stream-append.ts';
 
 export interface ProducerStamp {
   readonly id: string;

@@ -5,22 +5,16 @@
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { type CommitBuilder, type Journal, transactOnce } from '../../journal/journal.ts';
-import {
-  isLogAppendTime,
-  lastOffsetDelta,
-  recordCount,
-  stampBatch,
-  stampLogAppendTime,
-} from '../../model/record-batch.ts';
 import { type Deadline, Deadlines } from '../groups/deadlines.ts';
-import { LEADER_EPOCH, type ProduceCounters } from '../produce.ts';
+import type { ProduceCounters } from '../produce.ts';
 import { COMMAND } from '../state-part.ts';
 import type { Topic } from '../topic.ts';
 import type { Topics } from '../topics.ts';
 import type { OwnedBatch } from './owned-batch.ts';
-import { decideProducer, type ProducerStamp, producersToForget } from './producer-rules.ts';
 import { mediaTypeOf, type Stream } from './stream.ts';
-import { encodeAppended, encodeCreated, encodeRetired, encodeTouched } from './stream-commands.ts';
+import { type AppendOutcome, checkContentType, type StreamAppend, stageAppend, stageBatches } from './stream-append.ts';
+import { encodeCreated, encodeRetired, encodeTouched } from './stream-commands.ts';
+import { checkAlive, checkSource, isExpired, lifeLeftMs, streamNotFound } from './stream-life.ts';
 import type { StreamsState } from './streams-state.ts';
 
 export interface StreamSpec {
@@ -53,28 +47,6 @@ export interface CreatedStream {
   readonly created: boolean;
   readonly nextOffset: number;
 }
-
-export interface StreamAppend {
-  /** None: only closes. */
-  readonly batches: readonly OwnedBatch[];
-  /** Of the request; undefined where nothing is appended. */
-  readonly contentType: string | undefined;
-  readonly closes: boolean;
-  readonly writerSeq: string | undefined;
-  readonly producer: ProducerStamp | undefined;
-}
-
-/** What became of an append. Where producers are concerned the numbers are for their answer. */
-export type AppendOutcome =
-  | {
-      readonly kind: 'appended' | 'duplicate';
-      readonly nextOffset: number;
-      readonly closed: boolean;
-      readonly lastSeq: number;
-    }
-  | { readonly kind: 'closed'; readonly nextOffset: number }
-  | { readonly kind: 'stale-epoch'; readonly currentEpoch: number }
-  | { readonly kind: 'gap'; readonly expectedSeq: number };
 
 /** Takes part in the transactions that make and remove streams. */
 export interface StreamHooks {
@@ -142,30 +114,28 @@ export class Streams {
   /** @param name canonical. @returns the stream unless it is absent, expired or retired. */
   find(name: string): Stream | undefined {
     const stream = this.#options.topics.find(name)?.stream;
-    return stream === undefined || stream.retired || this.#isExpired(stream, this.#options.clock.now())
-      ? undefined
-      : stream;
+    return stream === undefined || stream.retired || isExpired(stream, this.#options.clock.now()) ? undefined : stream;
   }
 
   /** @throws BROKER_STREAM_NOT_FOUND, BROKER_STREAM_GONE. */
   get(name: string): Stream {
     const topic = this.#options.topics.find(name);
     const stream = topic?.stream;
-    if (topic === undefined || stream === undefined) throw notFound(name, topic);
-    this.#checkAlive(stream, this.#options.clock.now());
+    if (topic === undefined || stream === undefined) throw streamNotFound(name, topic);
+    checkAlive(stream, this.#options.clock.now());
     return stream;
   }
 
   /** @throws BROKER_STREAM_NOT_FOUND, BROKER_STREAM_GONE where it went away since it was found. */
   check(stream: Stream): void {
-    this.#checkAlive(stream, this.#options.clock.now());
+    checkAlive(stream, this.#options.clock.now());
   }
 
   /** What may be forked: also a retired one is found, to be refused for what it is. @throws BROKER_STREAM_NOT_FOUND. */
   source(name: string): Stream {
     const topic = this.#options.topics.find(name);
-    if (topic?.stream === undefined) throw notFound(name, topic);
-    this.#checkSource(topic.stream, this.#options.clock.now());
+    if (topic?.stream === undefined) throw streamNotFound(name, topic);
+    checkSource(topic.stream, this.#options.clock.now());
     return topic.stream;
   }
 
@@ -183,13 +153,6 @@ export class Streams {
     if (stream.accessedAt - stream.touchedAt < touchEveryMs(ttlSeconds)) return;
     this.#touched.add(stream);
     this.#scheduleTouches();
-  }
-
-  /** Milliseconds until it expires; Infinity where it does not. */
-  lifeLeftMs(stream: Stream, now = this.#options.clock.now()): number {
-    const { ttlSeconds } = stream.config;
-    const byTtl = ttlSeconds === undefined ? Number.POSITIVE_INFINITY : stream.accessedAt + ttlSeconds * 1000 - now;
-    return Math.min(byTtl, (stream.expiresAtMs ?? Number.POSITIVE_INFINITY) - now);
   }
 
   /**
@@ -216,7 +179,9 @@ export class Streams {
    */
   async append(stream: Stream, append: StreamAppend): Promise<AppendOutcome> {
     const now = this.#options.clock.now();
-    const outcome = await transactOnce(this.#options.journal, (commit) => this.#append(commit, stream, append, now));
+    const outcome = await transactOnce(this.#options.journal, (commit) =>
+      stageAppend(commit, stream, append, now, this.#options.counters),
+    );
     this.touch(stream);
     if (append.closes && outcome.kind === 'appended') this.#wakeWatchers(stream);
     return outcome;
@@ -228,7 +193,7 @@ export class Streams {
    */
   stageRecords(commit: CommitBuilder, stream: Stream, batches: readonly OwnedBatch[], now: number): boolean {
     if (stream.topic.deleted || stream.topic.sealed) return false;
-    this.#stageBatches(commit, stream.topic, batches, now);
+    stageBatches(commit, stream.topic, batches, now, this.#options.counters);
     return true;
   }
 
@@ -236,7 +201,7 @@ export class Streams {
   async delete(stream: Stream): Promise<void> {
     const now = this.#options.clock.now();
     await transactOnce(this.#options.journal, (commit) => {
-      this.#checkAlive(stream, now);
+      checkAlive(stream, now);
       this.#stageRemoval(commit, stream);
     });
     this.#removed(stream);
@@ -245,10 +210,10 @@ export class Streams {
   #build(commit: CommitBuilder, spec: StreamSpec, now: number): CreatedStream {
     const { topics } = this.#options;
     const { fork } = spec;
-    if (fork !== undefined) this.#checkSource(fork.source, now);
+    if (fork !== undefined) checkSource(fork.source, now);
     let topic = topics.find(spec.name);
     const known = topic?.stream;
-    if (known !== undefined && !known.retired && this.#isExpired(known, now)) {
+    if (known !== undefined && !known.retired && isExpired(known, now)) {
       this.#stageRemoval(commit, known);
       topic = topics.find(spec.name);
     }
@@ -272,47 +237,9 @@ export class Streams {
       }),
     );
     const result = made.stream as Stream;
-    this.#stageBatches(commit, made, spec.batches, now);
+    stageBatches(commit, made, spec.batches, now, this.#options.counters);
     this.#hooks?.stageCreated(commit, result);
     return { stream: result, created: true, nextOffset: result.partition.endOffset };
-  }
-
-  #append(commit: CommitBuilder, stream: Stream, append: StreamAppend, now: number): AppendOutcome {
-    this.#checkAlive(stream, now);
-    const { partition } = stream;
-    const { producer, closes, writerSeq, batches } = append;
-    if (stream.closed) return ofClosed(stream, append);
-    if (batches.length > 0) checkContentType(stream, append.contentType);
-    if (producer !== undefined) {
-      const verdict = decideProducer(stream, producer);
-      if (verdict !== undefined) return verdict;
-    }
-    if (writerSeq !== undefined) checkWriterSeq(stream, writerSeq);
-    const forgotten = producer === undefined ? [] : producersToForget(stream, producer, now);
-    this.#stageBatches(commit, stream.topic, batches, now);
-    if (closes || writerSeq !== undefined || producer !== undefined) {
-      commit.command(
-        COMMAND.STREAM_APPENDED,
-        encodeAppended({ topicId: stream.topic.id, at: now, closes, writerSeq, producer, forgotten }),
-      );
-    }
-    return { kind: 'appended', nextOffset: partition.endOffset, closed: closes, lastSeq: producer?.seq ?? 0 };
-  }
-
-  #stageBatches(commit: CommitBuilder, topic: Topic, batches: readonly OwnedBatch[], now: number): void {
-    const partition = topic.partitions[0];
-    if (partition === undefined) return;
-    const { counters } = this.#options;
-    if (batches.length > 0) counters.requests += 1;
-    for (const { bytes: batch, lease } of batches) {
-      if (topic.limits.logAppendTime && !isLogAppendTime(batch, 0)) stampLogAppendTime(batch, 0, now);
-      const offset = partition.endOffset;
-      stampBatch(batch, 0, offset, LEADER_EPOCH);
-      commit.batches(partition.number, offset, lastOffsetDelta(batch, 0) + 1, batch, lease);
-      counters.batches += 1;
-      counters.records += recordCount(batch, 0);
-      counters.bytes += batch.length;
-    }
   }
 
   /** With the last fork of a retired source goes the source, and so on up the chain. */
@@ -338,41 +265,8 @@ export class Streams {
     for (const watcher of [...(stream.watchers ?? [])]) watcher();
   }
 
-  /** @throws BROKER_STREAM_NOT_FOUND, BROKER_STREAM_GONE. */
-  #checkAlive(stream: Stream, now: number): void {
-    const { topic } = stream;
-    if (topic.deleted) throw notFound(topic.name, undefined);
-    const expired = this.#isExpired(stream, now);
-    if (stream.retired || (expired && stream.forkCount > 0)) {
-      throw new MillraceError(
-        'BROKER_STREAM_GONE',
-        `Stream ${topic.name} was deleted; its records are kept for its forks alone.`,
-        { details: { stream: topic.name } },
-      );
-    }
-    if (expired) throw notFound(topic.name, undefined);
-  }
-
-  #checkSource(source: Stream, now: number): void {
-    const { name } = source.topic;
-    const expired = this.#isExpired(source, now);
-    if (source.topic.deleted || (expired && source.forkCount === 0)) throw notFound(name, undefined);
-    if (!source.retired && !expired) return;
-    throw new MillraceError(
-      'BROKER_STREAM_CONFLICT',
-      `Stream ${name} cannot be forked: it was deleted, and is kept for the forks that it had then.`,
-      { details: { stream: name } },
-    );
-  }
-
-  #isExpired(stream: Stream, now: number): boolean {
-    const { expiresAtMs, config } = stream;
-    if (expiresAtMs === undefined && config.ttlSeconds === undefined) return false;
-    return this.lifeLeftMs(stream, now) <= 0;
-  }
-
   #watchExpiry(stream: Stream): void {
-    const leftMs = this.lifeLeftMs(stream);
+    const leftMs = lifeLeftMs(stream, this.#options.clock.now());
     if (leftMs === Number.POSITIVE_INFINITY || stream.retired || this.#stopped) return;
     let deadline = this.#expiries.get(stream);
     if (deadline === undefined) {
@@ -387,7 +281,7 @@ export class Streams {
       this.#expiries.delete(stream);
       return;
     }
-    if (!this.#isExpired(stream, this.#options.clock.now())) {
+    if (!isExpired(stream, this.#options.clock.now())) {
       this.#watchExpiry(stream);
       return;
     }
@@ -471,48 +365,5 @@ function checkAdoptable(topic: Topic, isFork: boolean): void {
   const why = isFork ? 'a fork needs a name of its own' : `it has ${count} partitions, and a stream has one`;
   throw new MillraceError('BROKER_STREAM_CONFLICT', `Topic ${topic.name} exists and is no stream: ${why}.`, {
     details: { topic: topic.name, partitions: count },
-  });
-}
-
-/** @throws BROKER_STREAM_CONFLICT. */
-function checkContentType(stream: Stream, contentType: string | undefined): void {
-  if (contentType !== undefined && mediaTypeOf(contentType) === stream.mediaType) return;
-  throw new MillraceError(
-    'BROKER_STREAM_CONFLICT',
-    `Stream ${stream.topic.name} has content type ${stream.config.contentType}, and takes no other.`,
-    { details: { stream: stream.topic.name, contentType: stream.config.contentType } },
-  );
-}
-
-/** Byte-wise, as the protocol says. @throws BROKER_STREAM_SEQUENCE_OLD. */
-function checkWriterSeq({ writerSeq, topic }: Stream, given: string): void {
-  if (writerSeq === undefined || Buffer.compare(Buffer.from(given), Buffer.from(writerSeq)) > 0) return;
-  throw new MillraceError(
-    'BROKER_STREAM_SEQUENCE_OLD',
-    `Stream-Seq ${JSON.stringify(given)} is not greater than ${JSON.stringify(writerSeq)}, the last one of ${topic.name}.`,
-    { details: { stream: topic.name, lastSeq: writerSeq } },
-  );
-}
-
-function ofClosed(stream: Stream, { producer, batches, closes }: StreamAppend): AppendOutcome {
-  const nextOffset = Math.max(stream.partition.endOffset, stream.ownStart);
-  const { closedBy } = stream;
-  if (producer === undefined) {
-    if (batches.length > 0 || !closes) return { kind: 'closed', nextOffset };
-    return { kind: 'appended', nextOffset, closed: true, lastSeq: 0 };
-  }
-  if (closedBy?.producerId === producer.id && closedBy.epoch === producer.epoch && closedBy.seq === producer.seq) {
-    return { kind: 'duplicate', nextOffset, closed: true, lastSeq: closedBy.seq };
-  }
-  const known = stream.producers?.get(producer.id);
-  if (known !== undefined && producer.epoch < known.epoch) return { kind: 'stale-epoch', currentEpoch: known.epoch };
-  return { kind: 'closed', nextOffset };
-}
-
-function notFound(name: string, topic: Topic | undefined): MillraceError {
-  const hint =
-    topic === undefined ? '' : ' There is a topic of that name: PUT makes a stream of it, if it has one partition.';
-  return new MillraceError('BROKER_STREAM_NOT_FOUND', `There is no stream ${name}.${hint}`, {
-    details: { stream: name },
   });
 }

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Broker } from '../../../broker/broker.ts';
 import type { Stream } from '../../../broker/streams/stream.ts';
+import { lifeLeftMs } from '../../../broker/streams/stream-life.ts';
 import { formatStreamOffset } from '../../../broker/streams/stream-offset.ts';
 import type { HttpContext } from '../context.ts';
 import type { Reading } from '../reading.ts';
@@ -119,10 +120,10 @@ function etagOf({ topic }: Stream, { startOffset: from, nextOffset, upToDate, cl
 }
 
 /** Data at an offset never changes, so caches may keep it; "nothing yet" and where the end is change at any time. */
-function cacheControl({ streams }: Broker, stream: Stream, { start }: ReadQuery, chunk: Chunk): string {
+function cacheControl({ clock }: Broker, stream: Stream, { start }: ReadQuery, chunk: Chunk): string {
   if (start?.at === 'end') return 'no-store';
   if (chunk.recordCount === 0) return 'no-cache';
-  const leftSeconds = Math.floor(streams.lifeLeftMs(stream) / 1000);
+  const leftSeconds = Math.floor(lifeLeftMs(stream, clock.now()) / 1000);
   if (leftSeconds < CACHE_SECONDS) return `public, max-age=${Math.max(0, leftSeconds)}`;
   return `public, max-age=${CACHE_SECONDS}, stale-while-revalidate=${Math.min(STALE_SECONDS, leftSeconds)}`;
 }
