@@ -1,6 +1,6 @@
-/** Appends to streams: what decides over one, and what it stages. */
-import { MillraceError } from '../../base/errors.ts';
-import type { CommitBuilder } from '../../journal/journal.ts';
+/** Appends to streams: one is a transaction, which decides what becomes of it and stages what is taken. */
+import { asMillraceError, MillraceError } from '../../base/errors.ts';
+import type { CommitBuilder, Degree, Transaction } from '../../journal/journal.ts';
 import {
   isLogAppendTime,
   lastOffsetDelta,
@@ -39,13 +39,43 @@ export type AppendOutcome =
   | { readonly kind: 'stale-epoch'; readonly currentEpoch: number }
   | { readonly kind: 'gap'; readonly expectedSeq: number };
 
-/**
- * Inside `build`: decides, and stages what is taken.
- *
- * @param now milliseconds since 1970, of the call: a build has no clock.
- * @throws as `Streams.append`; nothing is staged then.
- */
-export function stageAppend(
+/** An error says that nothing was appended, or (JOURNAL_SYNC_FAILED, JOURNAL_IO) that nobody knows. */
+export type AppendSettled = (result: AppendOutcome | MillraceError) => void;
+
+export class AppendTransaction implements Transaction {
+  readonly degree: Degree = 'durable';
+  readonly #stream: Stream;
+  readonly #append: StreamAppend;
+  readonly #now: number;
+  readonly #counters: ProduceCounters;
+  readonly #settled: AppendSettled;
+  #result: AppendOutcome | MillraceError | undefined;
+
+  /** @param now milliseconds since 1970: a build has no clock. */
+  constructor(stream: Stream, append: StreamAppend, now: number, counters: ProduceCounters, settled: AppendSettled) {
+    this.#stream = stream;
+    this.#append = append;
+    this.#now = now;
+    this.#counters = counters;
+    this.#settled = settled;
+  }
+
+  build(commit: CommitBuilder): void {
+    try {
+      this.#result = stageAppend(commit, this.#stream, this.#append, this.#now, this.#counters);
+    } catch (error) {
+      // A refusal: it is told when what it was decided on is durable.
+      this.#result = asMillraceError(error);
+    }
+  }
+
+  settled(error: MillraceError | undefined): void {
+    this.#settled(error ?? (this.#result as AppendOutcome | MillraceError));
+  }
+}
+
+/** @throws as `Streams.append` tells; nothing is staged then. */
+function stageAppend(
   commit: CommitBuilder,
   stream: Stream,
   append: StreamAppend,

@@ -12,7 +12,13 @@ import type { Topic } from '../topic.ts';
 import type { Topics } from '../topics.ts';
 import type { OwnedBatch } from './owned-batch.ts';
 import { mediaTypeOf, type Stream } from './stream.ts';
-import { type AppendOutcome, checkContentType, type StreamAppend, stageAppend, stageBatches } from './stream-append.ts';
+import {
+  type AppendSettled,
+  AppendTransaction,
+  checkContentType,
+  type StreamAppend,
+  stageBatches,
+} from './stream-append.ts';
 import { encodeCreated, encodeRetired, encodeTouched } from './stream-commands.ts';
 import { checkAlive, checkSource, isExpired, lifeLeftMs, streamNotFound } from './stream-life.ts';
 import type { StreamsState } from './streams-state.ts';
@@ -172,19 +178,22 @@ export class Streams {
   }
 
   /**
-   * Appends, closes, or both, in one commit.
+   * Appends, closes, or both, in one commit. Appends are taken in call order, and settle in it.
    *
-   * @throws BROKER_STREAM_NOT_FOUND, BROKER_STREAM_GONE, BROKER_STREAM_CONFLICT (another content type),
-   *   BROKER_STREAM_SEQUENCE_OLD, BROKER_REQUEST_INVALID (a new epoch that does not begin at 0), BROKER_LIMIT_REACHED.
+   * @param settled once, perhaps inside the call; with an error: BROKER_STREAM_NOT_FOUND, BROKER_STREAM_GONE,
+   *   BROKER_STREAM_CONFLICT (another content type), BROKER_STREAM_SEQUENCE_OLD, BROKER_REQUEST_INVALID (a new epoch that
+   *   does not begin at 0), BROKER_LIMIT_REACHED, or what the journal refuses with.
    */
-  async append(stream: Stream, append: StreamAppend): Promise<AppendOutcome> {
-    const now = this.#options.clock.now();
-    const outcome = await transactOnce(this.#options.journal, (commit) =>
-      stageAppend(commit, stream, append, now, this.#options.counters),
-    );
-    this.touch(stream);
-    if (append.closes && outcome.kind === 'appended') this.#wakeWatchers(stream);
-    return outcome;
+  append(stream: Stream, append: StreamAppend, settled: AppendSettled): void {
+    const { clock, counters, journal } = this.#options;
+    const done: AppendSettled = (result) => {
+      if (!(result instanceof MillraceError)) {
+        this.touch(stream);
+        if (append.closes && result.kind === 'appended') this.#wakeWatchers(stream);
+      }
+      settled(result);
+    };
+    journal.transact(new AppendTransaction(stream, append, clock.now(), counters, done));
   }
 
   /**

@@ -1,48 +1,93 @@
-/** `POST /v1/stream/{path}`: append, close, or both, in one commit that is durable when it is answered. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+/**
+ * Appends to a stream, closes it, or both, in one commit that is durable when it is answered: all that
+ * `POST /v1/stream/{path}` means, for the route and for plain requests (`../plain-posts`).
+ */
+import type { IncomingHttpHeaders } from 'node:http';
 import { MillraceError } from '../../../base/errors.ts';
 import { type OwnedBatch, releaseBatches } from '../../../broker/streams/owned-batch.ts';
 import type { ProducerStamp } from '../../../broker/streams/producer-rules.ts';
 import type { Stream } from '../../../broker/streams/stream.ts';
 import type { AppendOutcome } from '../../../broker/streams/stream-append.ts';
 import { formatStreamOffset } from '../../../broker/streams/stream-offset.ts';
+import { recordCount } from '../../../model/record-batch.ts';
 import type { BodyParts } from '../body-parts.ts';
 import type { HttpContext } from '../context.ts';
-import { problemHeaders, problemOf } from '../problem.ts';
+import { fromForeign } from '../problem.ts';
+import { countWritten } from '../write-answer.ts';
 import { STREAM } from './headers.ts';
 import { closesStream, contentTypeOf, producerOf, writerSeqOf } from './request-headers.ts';
 import { takeBody } from './stream-body.ts';
 import { streamNameOf } from './stream-path.ts';
 
-export async function appendToStream(
+/** What the head of a request asks for. */
+export interface AppendHead {
+  /** Canonical. */
+  readonly streamName: string;
+  readonly contentType: string | undefined;
+  readonly closes: boolean;
+  readonly writerSeq: string | undefined;
+  readonly producer: ProducerStamp | undefined;
+}
+
+/** `headers` are those that the protocol asks for, names and values in turn; a refusal is sent as every other. */
+export type AppendAnswer =
+  | { readonly status: 200 | 204; readonly headers: readonly string[] }
+  | { readonly refusal: MillraceError; readonly headers: readonly string[] };
+
+/** @throws MODEL_TOPIC_NAME_INVALID, HTTP_ROUTE_NOT_FOUND, HTTP_REQUEST_INVALID. */
+export function appendHeadOf(url: string, headers: IncomingHttpHeaders): AppendHead {
+  return {
+    streamName: streamNameOf(url),
+    producer: producerOf(headers),
+    closes: closesStream(headers),
+    contentType: contentTypeOf(headers),
+    writerSeq: writerSeqOf(headers),
+  };
+}
+
+/**
+ * Appends in call order.
+ *
+ * @param body its memory is given back; undefined: there is none.
+ * @param answered once; perhaps inside the call.
+ */
+export function appendToStream(
   context: HttpContext,
-  request: FastifyRequest<{ Body: BodyParts | undefined }>,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
-  const { broker, counters } = context;
+  head: AppendHead,
+  body: BodyParts | undefined,
+  answered: (answer: AppendAnswer) => void,
+): void {
+  const { broker } = context;
   const startedAt = broker.clock.monotonic();
-  const { headers } = request;
-  const stream = broker.streams.get(streamNameOf(request.originalUrl));
-  const producer = producerOf(headers);
-  const closes = closesStream(headers);
-  const contentType = contentTypeOf(headers);
-  const batches = batchesOf(context, request, stream, contentType, closes);
-  const append = { batches, contentType, closes, writerSeq: writerSeqOf(headers), producer };
-  const outcome = await broker.streams.append(stream, append).finally(() => releaseBatches(batches));
-  if (outcome.kind === 'appended') {
-    counters.recordsProduced += batches.length === 0 ? 0 : 1;
-    counters.produceLatency.addMs(broker.clock.monotonic() - startedAt);
+  const { closes, writerSeq, producer, contentType } = head;
+  let stream: Stream;
+  let batches: readonly OwnedBatch[];
+  try {
+    stream = broker.streams.get(head.streamName);
+    batches = batchesOf(context, stream, head, body);
+  } catch (error) {
+    body?.release();
+    answered({ refusal: fromForeign(error), headers: [] });
+    return;
   }
-  return answer(request, reply, stream, outcome, { producer, hasBody: batches.length > 0 });
+  broker.streams.append(stream, { batches, contentType, closes, writerSeq, producer }, (result) => {
+    const isAppended = !(result instanceof MillraceError) && result.kind === 'appended';
+    if (isAppended) countWritten(context, startedAt, recordsIn(batches));
+    releaseBatches(batches);
+    answered(
+      result instanceof MillraceError
+        ? { refusal: result, headers: [] }
+        : answerTo(stream, result, { producer, hasBody: batches.length > 0 }),
+    );
+  });
 }
 
 /** @throws HTTP_REQUEST_INVALID, and what `takeBody` throws. */
 function batchesOf(
   { broker, settings }: HttpContext,
-  { body }: FastifyRequest<{ Body: BodyParts | undefined }>,
   stream: Stream,
-  contentType: string | undefined,
-  closes: boolean,
+  { closes, contentType }: AppendHead,
+  body: BodyParts | undefined,
 ): OwnedBatch[] {
   if (body === undefined || body.sizeBytes === 0) {
     if (closes) return [];
@@ -61,54 +106,53 @@ function batchesOf(
   throw new MillraceError('HTTP_REQUEST_INVALID', 'The array is empty: there is nothing to append.');
 }
 
-function answer(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  stream: Stream,
+function recordsIn(batches: readonly OwnedBatch[]): number {
+  let count = 0;
+  for (const { bytes } of batches) count += recordCount(bytes, 0);
+  return count;
+}
+
+function answerTo(
+  { topic }: Stream,
   outcome: AppendOutcome,
-  { producer, hasBody }: { producer: ProducerStamp | undefined; hasBody: boolean },
-): FastifyReply {
+  { producer, hasBody }: { readonly producer: ProducerStamp | undefined; readonly hasBody: boolean },
+): AppendAnswer {
   switch (outcome.kind) {
     case 'appended':
     case 'duplicate': {
-      reply.header(STREAM.NEXT_OFFSET, formatStreamOffset(outcome.nextOffset));
-      if (outcome.closed) reply.header(STREAM.CLOSED, 'true');
-      if (producer === undefined) return reply.code(204).send();
-      reply.header(STREAM.PRODUCER_EPOCH, String(producer.epoch)).header(STREAM.PRODUCER_SEQ, String(outcome.lastSeq));
-      return reply.code(outcome.kind === 'appended' && hasBody ? 200 : 204).send();
+      const headers = [STREAM.NEXT_OFFSET, formatStreamOffset(outcome.nextOffset)];
+      if (outcome.closed) headers.push(STREAM.CLOSED, 'true');
+      if (producer === undefined) return { status: 204, headers };
+      headers.push(STREAM.PRODUCER_EPOCH, String(producer.epoch), STREAM.PRODUCER_SEQ, String(outcome.lastSeq));
+      return { status: outcome.kind === 'appended' && hasBody ? 200 : 204, headers };
     }
-    case 'closed':
-      reply.header(STREAM.CLOSED, 'true').header(STREAM.NEXT_OFFSET, formatStreamOffset(outcome.nextOffset));
-      return refuse(request, reply, 'BROKER_STREAM_CLOSED', `Stream ${stream.topic.name} is closed and takes no more.`);
-    case 'stale-epoch':
-      reply.header(STREAM.PRODUCER_EPOCH, String(outcome.currentEpoch));
-      return refuse(
-        request,
-        reply,
-        'BROKER_PRODUCER_EPOCH_OLD',
-        `Epoch ${producer?.epoch} of the producer is over; the current one is ${outcome.currentEpoch}.`,
-      );
-    case 'gap':
-      reply.header(STREAM.PRODUCER_EXPECTED_SEQ, String(outcome.expectedSeq));
-      reply.header(STREAM.PRODUCER_RECEIVED_SEQ, String(producer?.seq));
-      return refuse(
-        request,
-        reply,
-        'BROKER_SEQUENCE_GAP',
-        `Sequence ${producer?.seq} came where ${outcome.expectedSeq} is next.`,
-      );
+    case 'closed': {
+      const message = `Stream ${topic.name} is closed and takes no more.`;
+      return {
+        refusal: new MillraceError('BROKER_STREAM_CLOSED', message),
+        headers: [STREAM.CLOSED, 'true', STREAM.NEXT_OFFSET, formatStreamOffset(outcome.nextOffset)],
+      };
+    }
+    case 'stale-epoch': {
+      const message = `Epoch ${producer?.epoch} of the producer is over; the current one is ${outcome.currentEpoch}.`;
+      return {
+        refusal: new MillraceError('BROKER_PRODUCER_EPOCH_OLD', message),
+        headers: [STREAM.PRODUCER_EPOCH, String(outcome.currentEpoch)],
+      };
+    }
+    case 'gap': {
+      const message = `Sequence ${producer?.seq} came where ${outcome.expectedSeq} is next.`;
+      return {
+        refusal: new MillraceError('BROKER_SEQUENCE_GAP', message),
+        headers: [
+          STREAM.PRODUCER_EXPECTED_SEQ,
+          String(outcome.expectedSeq),
+          STREAM.PRODUCER_RECEIVED_SEQ,
+          String(producer?.seq),
+        ],
+      };
+    }
     default:
       return outcome satisfies never;
   }
-}
-
-/** As the error handler would, but the headers that the protocol asks for go with it. */
-function refuse(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  code: 'BROKER_STREAM_CLOSED' | 'BROKER_PRODUCER_EPOCH_OLD' | 'BROKER_SEQUENCE_GAP',
-  message: string,
-): FastifyReply {
-  const problem = problemOf(new MillraceError(code, message), request.originalUrl.split('?')[0]);
-  return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));
 }

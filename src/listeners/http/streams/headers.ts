@@ -19,6 +19,17 @@ export const STREAM = {
   PRODUCER_RECEIVED_SEQ: 'producer-received-seq',
 } as const;
 
+/**
+ * Of every answer, names and values in turn: content of strangers must not be taken for a page or a script
+ * (PROTOCOL.md, 12.7).
+ */
+export const STREAM_SAFETY: readonly string[] = [
+  'x-content-type-options',
+  'nosniff',
+  'cross-origin-resource-policy',
+  'cross-origin',
+];
+
 /** What a browser page may read; with CORS. */
 export const EXPOSED_STREAM_HEADERS: readonly string[] = [
   'etag',

@@ -1,17 +1,16 @@
 /** The Durable Streams protocol at `/v1/stream/{path}` (docs/protocol.md, "Streams"). */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { formatStreamOffset } from '../../../broker/streams/stream-offset.ts';
 import type { BodyParts } from '../body-parts.ts';
 import { readBody, readParts } from '../body-reader.ts';
 import type { HttpContext } from '../context.ts';
-import { appendToStream } from './append-stream.ts';
+import { appendHeadOf, appendToStream } from './append-stream.ts';
 import { createStream } from './create-stream.ts';
-import { STREAM } from './headers.ts';
+import { STREAM, STREAM_SAFETY } from './headers.ts';
 import { readStream } from './read-stream.ts';
-import { STREAM_ROOT, streamNameOf } from './stream-path.ts';
+import { STREAMS_ROUTE, streamNameOf } from './stream-path.ts';
 import { subscriptionRoutes } from './subscription-routes.ts';
 
-const PATH = `${STREAM_ROOT}*`;
 const METHODS = 'GET, HEAD, PUT, POST, DELETE';
 const REQUEST_HEADERS = [
   'content-type',
@@ -40,8 +39,7 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
     readParts(payload, request.held, limits),
   );
   app.addHook('onRequest', (_request, reply, done) => {
-    // PROTOCOL.md, 12.7: content of strangers must not be taken for a page or a script.
-    reply.header('x-content-type-options', 'nosniff').header('cross-origin-resource-policy', 'cross-origin');
+    addHeaders(reply, STREAM_SAFETY);
     done();
   });
 
@@ -52,17 +50,21 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
     );
     subscriptionRoutes(scope, context);
   });
-  app.put(PATH, { config: { quota: 'producer' } }, (request: BytesRequest, reply) =>
+  app.put(STREAMS_ROUTE, { config: { quota: 'producer' } }, (request: BytesRequest, reply) =>
     createStream(context, request, reply),
   );
-  app.post(PATH, { config: { quota: 'producer' } }, (request: BytesRequest, reply) =>
-    appendToStream(context, request, reply),
+  app.post(STREAMS_ROUTE, { config: { quota: 'producer' } }, (request: BytesRequest, reply) =>
+    appendToStream(context, appendHeadOf(request.originalUrl, request.headers), request.body, (answer) => {
+      addHeaders(reply, answer.headers);
+      if ('refusal' in answer) reply.send(answer.refusal);
+      else reply.code(answer.status).send();
+    }),
   );
-  app.get(PATH, { exposeHeadRoute: false, config: { quota: 'consumer' } }, (request, reply) =>
+  app.get(STREAMS_ROUTE, { exposeHeadRoute: false, config: { quota: 'consumer' } }, (request, reply) =>
     readStream(context, request, reply),
   );
 
-  app.head(PATH, async (request, reply) => {
+  app.head(STREAMS_ROUTE, async (request, reply) => {
     const stream = broker.streams.get(streamNameOf(request.originalUrl));
     const { contentType, ttlSeconds, expiresAt } = stream.config;
     const offset = stream.tailOffset;
@@ -73,13 +75,13 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
     return reply.header('content-type', contentType).send();
   });
 
-  app.delete(PATH, async (request, reply) => {
+  app.delete(STREAMS_ROUTE, async (request, reply) => {
     await broker.streams.delete(broker.streams.get(streamNameOf(request.originalUrl)));
     return reply.code(204).send();
   });
 
   // What may be asked is no secret; who may ask from a browser is what CORS settings say (cors.ts).
-  app.options(PATH, async (_request, reply) =>
+  app.options(STREAMS_ROUTE, async (_request, reply) =>
     reply
       .code(204)
       .header('allow', `${METHODS}, OPTIONS`)
@@ -87,4 +89,9 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
       .header('access-control-allow-headers', REQUEST_HEADERS)
       .send(),
   );
+}
+
+/** @param headers names and values in turn. */
+function addHeaders(reply: FastifyReply, headers: readonly string[]): void {
+  for (let i = 0; i + 1 < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1]);
 }

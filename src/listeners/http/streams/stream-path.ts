@@ -3,6 +3,8 @@ import { MillraceError } from '../../../base/errors.ts';
 import { foldTopicName, topicPath } from '../../../model/topic-name.ts';
 
 export const STREAM_ROOT = '/v1/stream/';
+/** As the router and the metrics name it. */
+export const STREAMS_ROUTE = `${STREAM_ROOT}*`;
 const RESERVED_LEVEL = '__ds';
 
 /**
