@@ -2,7 +2,7 @@
  * The HTTP listener: fastify with our limits, errors and routes. docs/protocol.md says what it serves.
  *
  * ```
- *  socket ─► node's parser ─► plain POST of records? ─► body ─► broker                                (plain-posts)
+ *  socket ─► node's parser ─► plain POST? ─► body ─► broker                                           (plain-posts)
  *                │ not HTTP         │ no                                        any refusal ─► problem+json
  *                └─► refuseSocket   └─► rewriteUrl (topic names) ─► onRequest (limits, CORS) ─► body ─► schema ─► route ─► broker
  * ```

@@ -81,7 +81,7 @@ export const HTTP_METRICS: readonly MetricDefinition<HttpCounters>[] = [
     name: 'millrace_http_plain_posts_total',
     kind: 'counter',
     unit: 'requests',
-    help: 'POSTs of records that were served in the short way, before the routes.',
+    help: 'POSTs of records and appends to streams that were served in the short way, before the routes.',
     read: (http) => http.plainPosts,
   },
   {

@@ -3,10 +3,9 @@
  * in any pieces; that everything else, sent on the same connection, is served as before; and that nothing stays held.
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import net from 'node:net';
 import { test } from 'node:test';
 import { HttpKit, type HttpKitOptions, rawExchange, until } from '../../../../test/kit/http-kit.ts';
+import { HttpTalk } from '../../../../test/kit/http-talk.ts';
 
 const OPTIONS = { timeout: 60_000 } as const;
 /** Not in the list of what is understood. */
@@ -21,60 +20,6 @@ interface Post {
 function post({ target = '/v1/topics/t/records', body = '{"value":1}', headers = '' }: Post = {}): string {
   const length = Buffer.byteLength(body);
   return `POST ${target} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n${headers}\r\n${body}`;
-}
-
-interface TalkAnswer {
-  readonly status: number;
-  /** Header lines, sorted; of those that differ from answer to answer, the name. */
-  readonly headers: readonly string[];
-  readonly body: Record<string, unknown>;
-}
-
-const OF_ONE_ANSWER = /^(?:date|content-length|millrace-request-id):/i;
-
-/** A keep-alive connection. */
-class Talk implements Disposable {
-  readonly socket: net.Socket;
-  #text = '';
-
-  static async open(kit: HttpKit): Promise<Talk> {
-    const socket = net.connect(kit.port, '127.0.0.1').setNoDelay(true);
-    await once(socket, 'connect');
-    return new Talk(socket);
-  }
-
-  private constructor(socket: net.Socket) {
-    this.socket = socket;
-    socket.on('data', (piece: Buffer) => (this.#text += piece.toString('utf8')));
-    socket.on('error', () => {});
-  }
-
-  async ask(request: string | Buffer): Promise<TalkAnswer> {
-    this.socket.write(request);
-    return await this.next();
-  }
-
-  async next(): Promise<TalkAnswer> {
-    await until(() => this.#bodyEnd() !== undefined);
-    const end = this.#bodyEnd() as number;
-    const [head = '', body = ''] = Buffer.from(this.#text).subarray(0, end).toString().split('\r\n\r\n');
-    this.#text = Buffer.from(this.#text).subarray(end).toString();
-    const [line = '', ...lines] = head.split('\r\n');
-    const headers = lines.map((each) => (OF_ONE_ANSWER.test(each) ? each.slice(0, each.indexOf(':')) : each));
-    return { status: Number(line.split(' ')[1]), headers: headers.toSorted(), body: JSON.parse(body) };
-  }
-
-  #bodyEnd(): number | undefined {
-    const headEnd = this.#text.indexOf('\r\n\r\n');
-    const length = /content-length: (\d+)/i.exec(this.#text)?.[1];
-    if (headEnd < 0 || length === undefined) return undefined;
-    const end = headEnd + 4 + Number(length);
-    return Buffer.byteLength(this.#text) >= end ? end : undefined;
-  }
-
-  [Symbol.dispose](): void {
-    this.socket.destroy();
-  }
 }
 
 /** A broker, and a count of the requests that the routes got. */
@@ -134,8 +79,8 @@ test('a plain POST is answered as by way of fastify', OPTIONS, async () => {
   ];
   for (const topic of topics) assert.equal((await kit.post('/v1/topics', topic)).status, 201, topic.name);
   const before = started.byRoute();
-  using plain = await Talk.open(kit);
-  using byRoute = await Talk.open(kit);
+  using plain = await HttpTalk.open(kit);
+  using byRoute = await HttpTalk.open(kit);
   for (const each of POSTS) {
     const one = await plain.ask(post(each));
     const other = await byRoute.ask(post({ ...each, headers: BY_ROUTE }));
@@ -154,14 +99,14 @@ test('a plain POST is answered as by way of fastify', OPTIONS, async () => {
 
 test('a topic that is not there is made by a good request, and only by a good one', OPTIONS, async () => {
   await using kit = await HttpKit.start();
-  using talk = await Talk.open(kit);
+  using talk = await HttpTalk.open(kit);
   const target = '/v1/topics/new/one/records';
   assert.equal((await talk.ask(post({ target, body: '{"velue":1}' }))).body['code'], 'HTTP_REQUEST_INVALID');
   assert.equal(kit.broker.topics.find('new.one'), undefined);
   const { status, body } = await talk.ask(post({ target }));
   assert.deepEqual([status, body['topic'], body['count']], [200, 'new.one', 1]);
   await using strict = await HttpKit.start({ broker: { autoCreateTopics: false } });
-  using other = await Talk.open(strict);
+  using other = await HttpTalk.open(strict);
   assert.equal((await other.ask(post({ target }))).body['code'], 'BROKER_TOPIC_NOT_FOUND');
 });
 
@@ -173,7 +118,7 @@ test('bytes may come in any pieces, and several requests at once', OPTIONS, asyn
   const request = post({ body: '{"value":"\u00e9"}' });
   const bytes = Buffer.from(request);
   const bodyAt = bytes.indexOf('\r\n\r\n') + 4;
-  using talk = await Talk.open(kit);
+  using talk = await HttpTalk.open(kit);
   for (const cut of [bodyAt, bodyAt + 1, bytes.length - 1]) {
     talk.socket.write(bytes.subarray(0, cut));
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -181,22 +126,22 @@ test('bytes may come in any pieces, and several requests at once', OPTIONS, asyn
   }
   assert.equal(started.byRoute(), before, 'a body behind its head is plain');
   for (const cut of [1, 10, bodyAt - 2]) {
-    using other = await Talk.open(kit);
+    using other = await HttpTalk.open(kit);
     other.socket.write(bytes.subarray(0, cut));
     await new Promise((resolve) => setTimeout(resolve, 5));
     assert.equal((await other.ask(bytes.subarray(cut))).status, 200);
   }
-  using drip = await Talk.open(kit);
+  using drip = await HttpTalk.open(kit);
   for (const byte of bytes) drip.socket.write(Uint8Array.of(byte));
   assert.equal((await drip.next()).status, 200);
-  using pipe = await Talk.open(kit);
+  using pipe = await HttpTalk.open(kit);
   pipe.socket.write(request.repeat(3));
   const offsets = [await pipe.next(), await pipe.next(), await pipe.next()].map(
     ({ body }) => (body['partitions'] as { baseOffset: number }[])[0]?.baseOffset ?? -1,
   );
   assert.deepEqual(offsets, [7, 8, 9], 'in the order in which they were sent');
   // One by one, without waiting for the answers.
-  using ahead = await Talk.open(kit);
+  using ahead = await HttpTalk.open(kit);
   for (let i = 0; i < 20; i++) {
     ahead.socket.write(request);
     await new Promise((resolve) => setImmediate(resolve));
@@ -211,18 +156,18 @@ test('bytes may come in any pieces, and several requests at once', OPTIONS, asyn
 test('a connection that turns to something else is the routes\u2019', OPTIONS, async () => {
   const started = await start();
   await using kit = started.kit;
-  using talk = await Talk.open(kit);
+  using talk = await HttpTalk.open(kit);
   assert.equal((await talk.ask(post())).status, 200);
   const { body } = await talk.ask('GET /v1/topics/t HTTP/1.1\r\nHost: h\r\n\r\n');
   assert.equal(body['name'], 't');
   assert.equal((await talk.ask(post())).status, 200);
   assert.equal(started.byRoute(), 1);
   const chunked = 'POST /v1/topics/t/records HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n';
-  using other = await Talk.open(kit);
+  using other = await HttpTalk.open(kit);
   assert.equal((await other.ask(post())).status, 200);
   const answer = await other.ask(`${chunked}Transfer-Encoding: chunked\r\n\r\nb\r\n{"value":1}\r\n0\r\n\r\n`);
   assert.equal(answer.status, 200);
-  using both = await Talk.open(kit);
+  using both = await HttpTalk.open(kit);
   const smuggled = `${chunked}Content-Length: 11\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
   assert.equal((await both.ask(smuggled)).status, 400);
   await kit.idle();
@@ -231,13 +176,13 @@ test('a connection that turns to something else is the routes\u2019', OPTIONS, a
 test('quotas, a full budget and a stop send it to the route', OPTIONS, async () => {
   const started = await start({ http: { maxBodiesBytes: 1_000 } });
   await using kit = started.kit;
-  using talk = await Talk.open(kit);
+  using talk = await HttpTalk.open(kit);
   assert.equal((await talk.ask(post())).status, 200);
   kit.listener.context.bodies.force(995);
   assert.equal((await talk.ask(post())).body['code'], 'HTTP_OVERLOADED');
   kit.listener.context.bodies.give(995);
   assert.equal(started.byRoute(), 1);
-  using limited = await Talk.open(kit);
+  using limited = await HttpTalk.open(kit);
   assert.equal((await limited.ask(post())).status, 200);
   const quota = await kit.call('PUT', '/v1/quotas/default', { body: { producerByteRate: 1 } });
   assert.equal(quota.status, 200, quota.text);
@@ -245,9 +190,9 @@ test('quotas, a full budget and a stop send it to the route', OPTIONS, async () 
   assert.equal((await limited.ask(post())).body['code'], 'HTTP_QUOTA_EXCEEDED');
   assert.equal(started.byRoute(), 4, 'with the one that set the quota');
   await kit.call('DELETE', '/v1/quotas/default');
-  using idle = await Talk.open(kit);
+  using idle = await HttpTalk.open(kit);
   assert.equal((await idle.ask(post())).status, 200);
-  using fresh = await Talk.open(kit);
+  using fresh = await HttpTalk.open(kit);
   await until(() => kit.listener.counters.sockets.size >= 3);
   const startedAt = performance.now();
   await kit.listener.stop({ deadlineMs: 20_000 });
@@ -260,7 +205,7 @@ test('who sends half a request gets a word, and its bytes are given back', OPTIO
   const [slow, cut, gone] = await Promise.all([
     rawExchange(kit.port, [post().slice(0, -3)]),
     rawExchange(kit.port, [post().slice(0, -3)], { endAfter: true }),
-    Talk.open(kit),
+    HttpTalk.open(kit),
   ]);
   assert.match(slow, /^HTTP\/1\.1 408 /);
   assert.match(cut, /^HTTP\/1\.1 400 /);
@@ -273,7 +218,7 @@ test('who sends half a request gets a word, and its bytes are given back', OPTIO
 
 test('an idle connection is closed after its time', OPTIONS, async () => {
   await using kit = await HttpKit.start({ http: { keepAliveTimeoutMs: 200 } });
-  using talk = await Talk.open(kit);
+  using talk = await HttpTalk.open(kit);
   assert.equal((await talk.ask(post())).status, 200);
   await until(() => talk.socket.destroyed || talk.socket.readableEnded);
 });
@@ -287,7 +232,7 @@ test('what is sent ahead keeps its order, whichever way it goes', OPTIONS, async
     ['plain', ''],
   ] as const) {
     const target = `/v1/topics/${topic}/records`;
-    using talk = await Talk.open(kit);
+    using talk = await HttpTalk.open(kit);
     talk.socket.write(post({ target, body: many, headers }) + post({ target }) + post({ target, headers: BY_ROUTE }));
     const offsets: number[] = [];
     for (let i = 0; i < 3; i++) {

@@ -1,7 +1,8 @@
 /** Proves which heads are plain: those of common clients are, and whatever has a meaning beyond the list is not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePlainHead, type RequestHead } from './plain-head.ts';
+import { requestHead } from '../../../../test/kit/request-head.ts';
+import { parseRecordHead } from './record-head.ts';
 
 const LIMITS = { maxUrlBytes: 8_192, maxHeaderCount: 20, maxBodyBytes: 65_536 };
 
@@ -10,18 +11,11 @@ function head(target = '/v1/topics/food/eggs/records', ...headers: readonly stri
   return [`POST ${target} HTTP/1.1`, ...lines].join('\r\n');
 }
 
-/** As node's parser gives it. */
-function requestOf(text: string): RequestHead {
+function parse(text: string): ReturnType<typeof parseRecordHead> {
   const [line = '', ...lines] = text.split('\r\n');
   const [, url = '', version = ''] = line.split(' ');
-  const rawHeaders = lines.flatMap((each) => {
-    const at = each.indexOf(':');
-    return [each.slice(0, at), each.slice(at + 1).trim()];
-  });
-  return { url, httpVersion: version.replace('HTTP/', ''), rawHeaders };
+  return parseRecordHead(requestHead(lines, url, version.replace('HTTP/', '')), LIMITS);
 }
-
-const parse = (text: string): ReturnType<typeof parsePlainHead> => parsePlainHead(requestOf(text), LIMITS);
 
 test('what common clients send is plain', () => {
   const plain = parse(head('/v1/topics/food/eggs/records?ack=written&partition=3&format=text', 'User-Agent:curl/8'));
@@ -29,6 +23,7 @@ test('what common clients send is plain', () => {
     { ...plain, headers: { ...plain?.headers } },
     {
       path: '/v1/topics/food/eggs/records',
+      query: 'ack=written&partition=3&format=text',
       topicName: 'food.eggs',
       degree: 'written',
       partition: 3,
