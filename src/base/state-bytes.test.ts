@@ -54,6 +54,28 @@ test('whatever is written reads back, and no cut of it does', () => {
   );
 });
 
+test('what is longer than a piece is the same, lists that began in the piece before among it', () => {
+  const writer = new StateWriter(1);
+  const long = Buffer.alloc(700_000, 7);
+  writer.list([1, 2, 3, 4], (one) => {
+    writer.u32(one).list(['a', 'b'], (text) => writer.string(text).bytes(long));
+  });
+  const bytes = writer.finish();
+  assert.ok(writer.pieces().length > 3);
+  assert.deepEqual(Buffer.concat(writer.pieces()), Buffer.from(bytes));
+  assert.equal(writer.sizeBytes, bytes.length);
+  const reader = new StateReader(bytes, 'the test');
+  const read = reader.list(() => [reader.u32(), reader.list(() => [reader.string(), reader.bytes().length])]);
+  const pair = [
+    ['a', long.length],
+    ['b', long.length],
+  ];
+  assert.deepEqual(
+    read,
+    [1, 2, 3, 4].map((one) => [one, pair]),
+  );
+});
+
 test('golden bytes', () => {
   const writer = new StateWriter().u8(1).u16(2).u32(3).i32(-1).i64(-2).bool(true).string('é').nullableString(null);
   writer.bytes(Uint8Array.of(9)).list([5, 6], (one) => writer.u8(one));

@@ -4,8 +4,15 @@
  */
 import { MillraceError } from './errors.ts';
 
+/** What is written lies in pieces of this size, once it is more: sections of a checkpoint have many MiB, and are not copied as they grow. */
+const PIECE_BYTES = 1024 * 1024;
+
 /** Grows as needed; `finish` hands out a copy of exactly the bytes written. */
 export class StateWriter {
+  /** Pieces that are full, and their length. */
+  readonly #full: Buffer[] = [];
+  #fullBytes = 0;
+  /** The piece that is written to. */
   #bytes: Buffer;
   #end = 0;
 
@@ -14,7 +21,7 @@ export class StateWriter {
   }
 
   get sizeBytes(): number {
-    return this.#end;
+    return this.#fullBytes + this.#end;
   }
 
   u8(value: number): this {
@@ -70,28 +77,59 @@ export class StateWriter {
 
   /** u32 count, then the items; `write` writes to this writer. Any iterable: the count goes in when it is known. */
   list<T>(items: Iterable<T>, write: (item: T) => void): this {
-    const at = this.#end;
     this.u32(0);
+    const at = this.sizeBytes - 4;
     let count = 0;
     for (const item of items) {
       write(item);
       count += 1;
     }
-    this.#bytes.writeUInt32BE(count, at);
+    this.#patch(at, count);
     return this;
   }
 
   finish(): Uint8Array {
-    return copyOf(this.#bytes, 0, this.#end);
+    const whole = new Uint8Array(this.sizeBytes);
+    let at = 0;
+    for (const piece of this.pieces()) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  }
+
+  /** The same as it lies, not copied: nothing is written any more. */
+  pieces(): readonly Uint8Array[] {
+    return [...this.#full, this.#bytes.subarray(0, this.#end)];
+  }
+
+  /** Puts a u32 that was written before in its place anew. It lies in one piece, as all numbers do. */
+  #patch(at: number, value: number): void {
+    let start = this.#fullBytes;
+    let piece = this.#bytes;
+    for (let i = this.#full.length - 1; at < start; i--) {
+      piece = this.#full[i] as Buffer;
+      start -= piece.length;
+    }
+    piece.writeUInt32BE(value, at - start);
   }
 
   #room(size: number): Buffer {
-    if (this.#end + size > this.#bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#end + size));
-      this.#bytes.copy(grown, 0, 0, this.#end);
-      this.#bytes = grown;
-    }
+    if (this.#end + size > this.#bytes.length) this.#grow(size);
     return this.#bytes;
+  }
+
+  #grow(size: number): void {
+    const written = this.#bytes.subarray(0, this.#end);
+    if (this.#bytes.length < PIECE_BYTES) {
+      this.#bytes = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#end + size));
+      this.#bytes.set(written);
+      return;
+    }
+    this.#full.push(written);
+    this.#fullBytes += this.#end;
+    this.#bytes = Buffer.allocUnsafe(Math.max(PIECE_BYTES, size));
+    this.#end = 0;
   }
 }
 
@@ -128,7 +166,10 @@ export class StateReader {
   }
 
   i64(): number {
-    return this.i32() * 0x1_0000_0000 + this.u32();
+    const high = this.i32();
+    const low = this.u32();
+    // What comes of the multiplication is a number on the heap of its own, and a field that held one once always has one.
+    return high === 0 ? low : high * 0x1_0000_0000 + low;
   }
 
   bool(): boolean {
@@ -164,6 +205,8 @@ export class StateReader {
 
   list<T>(read: () => T): T[] {
     const count = this.count();
+    // One that is pushed to has room for 17 from then on, and of lists of one, 100,000 are kept.
+    if (count === 1) return [read()];
     const items: T[] = [];
     for (let i = 0; i < count; i++) items.push(read());
     return items;

@@ -148,13 +148,14 @@ export class BrokerState implements Fold {
     this.onPublished?.();
   }
 
-  snapshot(): Map<number, Uint8Array> {
-    const sections = new Map<number, Uint8Array>();
+  /** Sections of a checkpoint, in pieces. */
+  snapshot(): Map<number, readonly Uint8Array[]> {
+    const sections = new Map<number, readonly Uint8Array[]>();
     for (const section of this.#sections) {
       if (section.snapshot === undefined) continue;
       const writer = new StateWriter(64 * 1024);
       section.snapshot(writer);
-      sections.set(section.id, writer.finish());
+      sections.set(section.id, writer.pieces());
     }
     return sections;
   }

@@ -16,6 +16,7 @@ import { openDataKeys, refuseWithoutKeys } from '../journal/encryption/key-files
 import type { JournalFile } from '../journal/journal.ts';
 import { LocalJournal } from '../journal/local-journal.ts';
 import { chunkPath, indexPath, journalPath, orderPath, restoringPath } from '../journal/paths.ts';
+import type { ReplayStart } from '../journal/recovery.ts';
 import { FileHandles } from '../store/file-handles.ts';
 import { isChunk } from '../store/file-number.ts';
 import { JournalMap } from '../store/journal-map.ts';
@@ -110,11 +111,8 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<BrokerPa
   const pool = new BufferPool(settings.poolBytes);
   const tail = new TailCache(settings.tailCacheBytes);
   const state = new BrokerState(settings);
-  const checkpoint = await new CheckpointStore(disk, directory).newest(Number.MAX_SAFE_INTEGER, (problem) =>
-    logger.error(problem),
-  );
-  if (checkpoint !== undefined) state.restore(checkpoint.sections);
   const report = (problem: string): void => logger.error(problem);
+  const from = await loadCheckpoint(disk, directory, state, report);
   const handles = new FileHandles(disk);
   const dataFiles = new DataFiles();
   const checkpointer = new Checkpointer({
@@ -170,10 +168,7 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<BrokerPa
     maxBlockingSyncBytes: MAX_BLOCKING_SYNC_BYTES,
     fileBytes: journalFileBytes(settings),
     maxStagedBytes: settings.maxStagedBytes,
-    from:
-      checkpoint === undefined
-        ? undefined
-        : { file: checkpoint.file + 1, commit: checkpoint.commit, checksum: checkpoint.commitChecksum },
+    from,
     random,
     lock,
   });
@@ -205,4 +200,18 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<BrokerPa
     startCompaction: options.startCompaction,
     startTier: options.startTier,
   };
+}
+
+/** @returns where replay begins; undefined: with the first file. The checkpoint's bytes, which may be many, are gone by then. */
+async function loadCheckpoint(
+  disk: Disk,
+  directory: string,
+  state: BrokerState,
+  report: (problem: string) => void,
+): Promise<ReplayStart | undefined> {
+  const checkpoint = await new CheckpointStore(disk, directory).newest(Number.MAX_SAFE_INTEGER, report);
+  if (checkpoint === undefined) return undefined;
+  const { file, commit, commitChecksum: checksum, sections } = checkpoint;
+  state.restore(sections);
+  return { file: file + 1, commit, checksum };
 }

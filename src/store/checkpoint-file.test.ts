@@ -6,17 +6,17 @@ import * as fc from '../../test/kit/properties.ts';
 import { SeededRandom } from '../../test/kit/seeded-random.ts';
 import { MillraceError } from '../base/errors.ts';
 import { readWhole, writeWhole } from '../journal/whole-file.ts';
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint-file.ts';
+import { decodeCheckpoint, encodeCheckpoint, type NewCheckpoint } from './checkpoint-file.ts';
 
 const DEADLINE = { timeout: 60_000 };
 
-const SMALL: Checkpoint = {
+const SMALL: NewCheckpoint = {
   file: 12,
   commit: 345,
   commitChecksum: 0x0badcafe,
   sections: new Map([
-    [1, Buffer.from('cluster')],
-    [5, new Uint8Array(0)],
+    [1, [Buffer.from('clus'), Buffer.from('ter')]],
+    [5, []],
   ]),
 };
 
@@ -27,7 +27,7 @@ const GOLDEN =
   '000000010000000000000007122cb262636c7573746572' +
   '0000000500000000000000000191a126';
 
-function encode(checkpoint: Checkpoint): Buffer {
+function encode(checkpoint: NewCheckpoint): Buffer {
   return Buffer.concat(encodeCheckpoint(checkpoint));
 }
 

@@ -43,7 +43,12 @@ export interface Checkpoint {
   readonly sections: ReadonlyMap<number, Uint8Array>;
 }
 
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
+export interface NewCheckpoint extends Omit<Checkpoint, 'sections'> {
+  /** Bodies in pieces. */
+  readonly sections: ReadonlyMap<number, readonly Uint8Array[]>;
+}
+
+export function encodeCheckpoint(checkpoint: NewCheckpoint): Uint8Array[] {
   const header = new Uint8Array(HEADER_BYTES);
   writeUint32(header, 0, MAGIC);
   header[4] = VERSION;
@@ -56,9 +61,10 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
   for (const [id, body] of checkpoint.sections) {
     const sectionHeader = new Uint8Array(SECTION_HEADER_BYTES);
     writeUint32(sectionHeader, 0, id);
-    writeInt64(sectionHeader, 4, body.length);
+    const bodyBytes = body.reduce((sum, piece) => sum + piece.length, 0);
+    writeInt64(sectionHeader, 4, bodyBytes);
     writeUint32(sectionHeader, 12, sectionChecksum(sectionHeader, body));
-    pieces.push(sectionHeader, body);
+    pieces.push(sectionHeader, ...body);
   }
   return pieces;
 }
@@ -81,7 +87,7 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
       throw damaged(path, `section ${id} at ${at} is longer than the file`);
     }
     const body = bytes.subarray(start, start + sizeBytes);
-    if (sectionChecksum(bytes.subarray(at, start), body) !== readUint32(bytes, at + 12)) {
+    if (sectionChecksum(bytes.subarray(at, start), [body]) !== readUint32(bytes, at + 12)) {
       throw damaged(path, `the checksum of section ${id} at ${at} is wrong`);
     }
     if (sections.has(id)) throw damaged(path, `section ${id} stands in it twice`);
@@ -97,8 +103,8 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   };
 }
 
-function sectionChecksum(header: Uint8Array, body: Uint8Array): number {
-  return crc32c(body, crc32c(header.subarray(0, 12)));
+function sectionChecksum(header: Uint8Array, body: readonly Uint8Array[]): number {
+  return body.reduce((checksum, piece) => crc32c(piece, checksum), crc32c(header.subarray(0, 12)));
 }
 
 function damaged(path: string, fault: string): MillraceError {

@@ -185,7 +185,8 @@ async function adopt(disk: Disk, directory: string, journalFile: number, cluster
   const body = checkpoint.sections.get(CHECKPOINT_SECTION.CLUSTER) ?? new Uint8Array(0);
   cluster.restore(new StateReader(body, 'Checkpoint section 1'));
   cluster.clusterId = clusterId;
-  const sections = new Map(checkpoint.sections);
+  const sections = new Map<number, readonly Uint8Array[]>();
+  for (const [id, whole] of checkpoint.sections) sections.set(id, [whole]);
   sections.set(CHECKPOINT_SECTION.CLUSTER, snapshotOf(cluster));
   if (sections.has(CHECKPOINT_SECTION.TIERED_CHUNKS)) {
     sections.set(CHECKPOINT_SECTION.TIERED_CHUNKS, snapshotOf(new TierState()));
@@ -198,10 +199,10 @@ async function adopt(disk: Disk, directory: string, journalFile: number, cluster
   }
 }
 
-function snapshotOf(part: { snapshot(writer: StateWriter): void }): Uint8Array {
+function snapshotOf(part: { snapshot(writer: StateWriter): void }): readonly Uint8Array[] {
   const writer = new StateWriter();
   part.snapshot(writer);
-  return writer.finish();
+  return writer.pieces();
 }
 
 function hasData(directory: string): MillraceError {

@@ -3,7 +3,12 @@ import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { checkpointDirectory, checkpointPath, numberedFiles } from '../../journal/paths.ts';
 import { readWhole, writeWhole } from '../../journal/whole-file.ts';
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../store/checkpoint-file.ts';
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type NewCheckpoint,
+} from '../../store/checkpoint-file.ts';
 
 export class CheckpointStore {
   readonly #disk: Disk;
@@ -36,7 +41,7 @@ export class CheckpointStore {
    * @param before file of the sound checkpoint that came before: it is kept, should the new one turn out damaged. All
    *   older ones are removed; undefined, where none was sound, keeps everything.
    */
-  async write(checkpoint: Checkpoint, before: number | undefined): Promise<void> {
+  async write(checkpoint: NewCheckpoint, before: number | undefined): Promise<void> {
     const directory = checkpointDirectory(this.#directory);
     await this.#disk.makeDirectory(directory);
     await writeWhole(
