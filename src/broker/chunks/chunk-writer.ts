@@ -10,7 +10,7 @@ import { MillraceError } from '../../base/errors.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
 import { diskUnder } from '../../journal/open-disk.ts';
 import { chunkDirectory, chunkPath } from '../../journal/paths.ts';
-import { ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
+import { type ChunkEntry, ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
 import { describeFile, isChunk } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import { type Piece, planSpans } from '../../store/read-plan.ts';
@@ -18,6 +18,7 @@ import { soundBytes } from '../../store/sound-batches.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
+import { SealedCommands } from './chunks-state.ts';
 import type { SealPace } from './seal-pace.ts';
 import type { SealPart } from './seal-plan.ts';
 import type { SealSources } from './seal-sources.ts';
@@ -26,12 +27,6 @@ import type { SealSources } from './seal-sources.ts';
 const MAX_STORING = 2;
 /** Synced in steps of this size: one large sync would hold up the journal's. */
 const SYNC_BYTES = 8 * 1024 * 1024;
-
-export interface SealedPartition {
-  readonly partition: number;
-  /** Take the place of the part's ranges. */
-  readonly ranges: readonly FileRange[];
-}
 
 export interface WrittenChunk {
   readonly chunk: number;
@@ -46,7 +41,7 @@ export interface WrittenChunk {
 export type ToStore = (chunk: number, prefix: string, bytes: Uint8Array) => Promise<TieredPlace>;
 
 export interface WrittenRound {
-  readonly partitions: readonly SealedPartition[];
+  readonly commands: SealedCommands;
   readonly chunks: readonly WrittenChunk[];
   readonly tiered: readonly TieredPlace[];
   /** Places where batches are damaged, for the log. They were copied as they are: reads name them, and serve the rest. */
@@ -86,7 +81,7 @@ export class ChunkWriter {
   readonly #directory: string;
   readonly #settings: BrokerSettings;
   readonly #sources: SealSources;
-  readonly #partitions = new Map<number, FileRange[]>();
+  readonly #commands = new SealedCommands();
   readonly #chunks: WrittenChunk[] = [];
   readonly #damages: string[] = [];
   readonly #pace: SealPace;
@@ -115,7 +110,7 @@ export class ChunkWriter {
   }
 
   /** @param parts by partition number. Everything is durable when it resolves. */
-  async write(parts: readonly SealPart[]): Promise<WrittenRound> {
+  async write(parts: Iterable<SealPart>): Promise<WrittenRound> {
     const folder = chunkDirectory(this.#directory);
     await this.#disk.makeDirectory(folder);
     this.#pace.begin();
@@ -138,14 +133,13 @@ export class ChunkWriter {
     for (const { parts: pack } of packs.values()) await this.#writePack(pack);
     await this.#disk.syncDirectory(folder);
     const tiered = await Promise.all(this.#stored);
-    const partitions = [...this.#partitions].map(([partition, ranges]) => ({ partition, ranges }));
-    return { partitions, chunks: this.#chunks, tiered, damages: this.#damages };
+    return { commands: this.#commands, chunks: this.#chunks, tiered, damages: this.#damages };
   }
 
   async #writePack(parts: readonly SealPart[]): Promise<void> {
     const items: Item[] = [];
     for (const part of parts) items.push({ partition: part.partition, pieces: await this.#sources.pieces(part) });
-    await this.#writeChunk(items);
+    for (const { partition, range } of await this.#writeChunk(items)) this.#commands.add(partition, [range]);
   }
 
   /** In chunks of about the wished size, the last of them not much smaller than the others. */
@@ -154,20 +148,27 @@ export class ChunkWriter {
     const toStore = this.#isCompacted(part.partition) ? undefined : this.#toStore;
     const total = pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const chunkBytes = total / Math.ceil(total / this.#settings.chunkBytes);
+    const ranges: FileRange[] = [];
+    const write = async (taken: readonly Piece[]): Promise<void> => {
+      const entries = await this.#writeChunk([{ partition: part.partition, pieces: taken }], toStore);
+      ranges.push(...entries.map(({ range }) => range));
+    };
     let taken: Piece[] = [];
     let bytes = 0;
     for (const piece of pieces) {
       taken.push(piece);
       bytes += piece.sizeBytes;
       if (bytes < chunkBytes) continue;
-      await this.#writeChunk([{ partition: part.partition, pieces: taken }], toStore);
+      await write(taken);
       taken = [];
       bytes = 0;
     }
-    await this.#writeChunk([{ partition: part.partition, pieces: taken }], toStore);
+    await write(taken);
+    if (ranges.length > 0) this.#commands.add(part.partition, ranges);
   }
 
-  async #writeChunk(items: readonly Item[], toStore?: ToStore): Promise<void> {
+  /** @returns which partition has which range in it. */
+  async #writeChunk(items: readonly Item[], toStore?: ToStore): Promise<readonly ChunkEntry[]> {
     const chunk = this.#next;
     const index = new ChunkIndex(chunk);
     const start = index.position;
@@ -178,7 +179,7 @@ export class ChunkWriter {
         index.add(partition, piece.baseOffset, piece.endOffset, piece.sizeBytes, piece.maxTimestamp);
       }
     }
-    if (places.size === 0) return;
+    if (places.size === 0) return [];
     this.#next += 1;
     const bodyBytes = index.position - start;
     const { footer, entries } = index.finish();
@@ -200,11 +201,7 @@ export class ChunkWriter {
       this.#stored.push(stored);
       await this.#stored.at(-MAX_STORING);
     }
-    for (const { partition, range } of entries) {
-      const ranges = this.#partitions.get(partition);
-      if (ranges === undefined) this.#partitions.set(partition, [range]);
-      else ranges.push(range);
-    }
+    return entries;
   }
 
   /** Copies all pieces to their places, and checks them. */

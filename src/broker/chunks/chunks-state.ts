@@ -17,33 +17,47 @@ import { CHECKPOINT_SECTION, COMMAND, type StatePart } from '../state-part.ts';
 
 const BODY_VERSION = 1;
 
-/** Part of a round of sealing; a round of very many partitions is told in several commands, each of them whole. */
-export interface SealedBatches {
-  /** Last journal file that the round has looked at. */
-  readonly through: number;
-  /** Number of the chunk after those of the round. */
-  readonly nextChunk: number;
-  /** The last command of the round: what no partition has batches in now, of chunks before `nextChunk`, may go. */
-  readonly last: boolean;
-  readonly partitions: readonly { readonly partition: number; readonly ranges: readonly FileRange[] }[];
-}
-
 /** Bodies of the commands, versioned by their first byte. Byte layouts: docs/formats.md, "State commands". */
 export const chunkCommands = {
   rolled(): Uint8Array {
     return new StateWriter().u8(BODY_VERSION).finish();
   },
-  sealed(batches: SealedBatches): Uint8Array {
-    const writer = new StateWriter(1024).u8(BODY_VERSION).u32(batches.through).u32(batches.nextChunk);
-    writer.bool(batches.last).list(batches.partitions, ({ partition, ranges }) => {
-      writer.u32(partition).list(ranges, (range) => {
-        writer.u32(-range.file).i64(range.baseOffset).i64(range.endOffset);
-        writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
-      });
-    });
-    return writer.finish();
-  },
 };
+
+/** Partitions told in one command: applying it takes about a millisecond. */
+const PARTITIONS_PER_COMMAND = 1_000;
+
+/** Commands of a round of sealing, each of them whole: kept as bytes, since a round may be one of very many partitions. */
+export class SealedCommands {
+  readonly #parts: { readonly writer: StateWriter; count: number }[] = [];
+
+  /** @param ranges take the place of the part's ranges. */
+  add(partition: number, ranges: readonly FileRange[]): void {
+    let part = this.#parts.at(-1);
+    if (part === undefined || part.count === PARTITIONS_PER_COMMAND) {
+      part = { writer: new StateWriter(1024), count: 0 };
+      this.#parts.push(part);
+    }
+    part.count += 1;
+    part.writer.u32(partition).list(ranges, (range) => {
+      part.writer.u32(-range.file).i64(range.baseOffset).i64(range.endOffset);
+      part.writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
+    });
+  }
+
+  /**
+   * @param through last journal file that the round has looked at.
+   * @param nextChunk number of the chunk after those of the round: with the last command, what no partition has batches in, of
+   *   chunks before it, may go.
+   */
+  finish(through: number, nextChunk: number): Uint8Array[] {
+    return this.#parts.map(({ writer, count }, i) => {
+      const head = new StateWriter().u8(BODY_VERSION).u32(through).u32(nextChunk);
+      const isLast = i === this.#parts.length - 1;
+      return Buffer.concat([head.bool(isLast).u32(count).finish(), writer.finish()]);
+    });
+  }
+}
 
 export class ChunksState implements StatePart {
   readonly section = CHECKPOINT_SECTION.CHUNKS;

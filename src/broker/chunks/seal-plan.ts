@@ -41,26 +41,23 @@ export interface SealWish {
   readonly all: boolean;
 }
 
-/** @returns parts in order of partition numbers. */
-export function planSeal(
+/** Parts in order of partition numbers, made as they are asked for: there may be very many. The state stays the same meanwhile. */
+export function* planSeal(
   state: BrokerState,
   settings: BrokerSettings,
   { through, now, merge, all }: SealWish,
-): SealPart[] {
-  const parts: SealPart[] = [];
-  for (const topic of state.topics.list()) {
-    const retention = retentionOf(topic);
-    for (const partition of topic.partitions) {
-      // What compaction wrote is left to it.
-      const merges = merge && state.compaction.of(partition.number) === undefined;
-      const isLeft = (file: FileNumber, sizeBytes: number): boolean =>
-        sizeBytes >= settings.ownChunkBytes || state.tier.place(-file) !== undefined;
-      const part = partOf(partition, through, merges ? isLeft : undefined);
-      if (part === undefined) continue;
-      if (all || pays(part, retention, settings.sealMinRemainingMs, now)) parts.push(part);
-    }
+): Generator<SealPart, void, undefined> {
+  const isLeft = (file: FileNumber, sizeBytes: number): boolean =>
+    sizeBytes >= settings.ownChunkBytes || state.tier.place(-file) !== undefined;
+  for (const partition of state.store.partitions()) {
+    const topic = state.topics.ofPartition(partition.number);
+    if (topic === undefined) continue;
+    // What compaction wrote is left to it.
+    const merges = merge && state.compaction.of(partition.number) === undefined;
+    const part = partOf(partition, through, merges ? isLeft : undefined);
+    if (part === undefined) continue;
+    if (all || pays(part, retentionOf(topic), settings.sealMinRemainingMs, now)) yield part;
   }
-  return parts.sort((a, b) => a.partition - b.partition);
 }
 
 /** @param isLeft ranges that are not merged: large ones, and those whose files may be gone; undefined: none is. */

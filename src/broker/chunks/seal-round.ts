@@ -14,16 +14,12 @@ import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
 import { ChunkWriter, type ToStore, type WrittenChunk } from './chunk-writer.ts';
-import { chunkCommands } from './chunks-state.ts';
 import type { SealPace } from './seal-pace.ts';
 import { planSeal, type SealPart } from './seal-plan.ts';
 import { SealSources } from './seal-sources.ts';
 
 /** Of chunks that would be rewritten: damage, and keys that were deleted. */
 const UNREADABLE: ReadonlySet<string> = new Set(['STORE_CORRUPT', 'STORE_KEY_MISSING']);
-
-/** Partitions told in one command: applying it takes about a millisecond. */
-const PARTITIONS_PER_COMMAND = 1_000;
 
 export interface SealedRound {
   /** Last journal file of the round; 0 where nothing was done. */
@@ -57,19 +53,32 @@ export interface RoundOptions {
 
 /** @throws STORE_CORRUPT, STORE_IO, JOURNAL_NO_SPACE, or what the disk refuses with: nothing refers to what was written. */
 export async function sealRound(options: RoundOptions): Promise<SealedRound> {
-  const { state, settings } = options;
-  const parts = planSeal(state, settings, { ...options, merge: true });
-  if (parts.length === 0) return NOTHING_SEALED;
-  await checkSpace(options, parts);
+  const { sizeBytes, isEmpty } = amountOf(plan(options, true));
+  if (isEmpty) return NOTHING_SEALED;
+  await checkSpace(options, sizeBytes);
   try {
-    return await writeRound(options, parts);
+    return await writeRound(options, plan(options, true));
   } catch (error) {
     const isUnreadable = error instanceof MillraceError && UNREADABLE.has(error.code);
     if (!isUnreadable && !isGone(error)) throw error;
     // A chunk that cannot be read any more stays what it is; it must not keep the journal from being sealed.
-    const { problems, ...round } = await writeRound(options, planSeal(state, settings, { ...options, merge: false }));
+    const { problems, ...round } = await writeRound(options, plan(options, false));
     return { ...round, problems: isUnreadable ? [error.message, ...problems] : problems };
   }
+}
+
+function plan(options: RoundOptions, merge: boolean): Generator<SealPart, void, undefined> {
+  return planSeal(options.state, options.settings, { ...options, merge });
+}
+
+function amountOf(parts: Iterable<SealPart>): { readonly sizeBytes: number; readonly isEmpty: boolean } {
+  let sizeBytes = 0;
+  let isEmpty = true;
+  for (const part of parts) {
+    sizeBytes += part.sizeBytes;
+    isEmpty = false;
+  }
+  return { sizeBytes, isEmpty };
 }
 
 /** A chunk that was to be rewritten has left the disk for the object store since what this worker has folded. */
@@ -78,7 +87,7 @@ function isGone(error: unknown): boolean {
   return code === 'ENOENT' || (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
-async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Promise<SealedRound> {
+async function writeRound(options: RoundOptions, parts: Iterable<SealPart>): Promise<SealedRound> {
   const { disk, directory, settings, state, through } = options;
   const sources = new SealSources(disk, directory);
   try {
@@ -91,15 +100,9 @@ async function writeRound(options: RoundOptions, parts: readonly SealPart[]): Pr
       { disk, directory, settings, sources, memory, pace, wrote, prefixOf, toStore, isCompacted },
       firstChunk,
     );
-    const { partitions, chunks, tiered, damages } = await writer.write(parts);
+    const { commands, chunks, tiered, damages } = await writer.write(parts);
     const nextChunk = firstChunk + chunks.length + tiered.length;
-    const commands: Uint8Array[] = [];
-    for (let from = 0; from < partitions.length; from += PARTITIONS_PER_COMMAND) {
-      const some = partitions.slice(from, from + PARTITIONS_PER_COMMAND);
-      const last = from + PARTITIONS_PER_COMMAND >= partitions.length;
-      commands.push(chunkCommands.sealed({ through, nextChunk, last, partitions: some }));
-    }
-    return { through, commands, chunks, tiered, problems: damages };
+    return { through, commands: commands.finish(through, nextChunk), chunks, tiered, problems: damages };
   } finally {
     await sources.close();
   }
@@ -112,8 +115,7 @@ function keyPrefixOf(disk: Disk, state: BrokerState, partition: number): string 
 }
 
 /** Chunks are written before the files they are made of go. @throws JOURNAL_NO_SPACE. */
-async function checkSpace({ disk, directory, settings }: RoundOptions, parts: readonly SealPart[]): Promise<void> {
-  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+async function checkSpace({ disk, directory, settings }: RoundOptions, sizeBytes: number): Promise<void> {
   const { usableBytes } = await disk.space(directory);
   if (usableBytes < 0 || usableBytes >= sizeBytes + settings.minFreeBytes) return;
   throw new MillraceError(

@@ -19,6 +19,9 @@ import type { Piece, Span } from '../../store/read-plan.ts';
 import { rebuildIndex } from '../checkpoints/index-repair.ts';
 import type { SealPart } from './seal-plan.ts';
 
+/** Rows of so many bytes are kept: a partition in many chunks has its rows in as many files, and its neighbours in the same. */
+const KEPT_ROW_BYTES = 32 * 1024 * 1024;
+
 interface Rows {
   readonly bytes: Uint8Array;
   /** Where row 0 stands in `bytes`. */
@@ -28,7 +31,9 @@ interface Rows {
 export class SealSources {
   readonly #disk: Disk;
   readonly #directory: string;
+  /** The last used behind all others. */
   readonly #rows = new Map<FileNumber, Rows>();
+  #rowBytes = 0;
   readonly #handles = new Map<FileNumber, DiskFile>();
   /** Of the span that is looked at, and of the one that is read meanwhile. */
   readonly #memories: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
@@ -42,7 +47,7 @@ export class SealSources {
   async pieces(part: SealPart): Promise<Piece[]> {
     const pieces: Piece[] = [];
     for (const range of part.ranges) {
-      const rows = this.#rows.get(range.file) ?? (await this.#load(range.file));
+      const rows = await this.#rowsOf(range.file);
       for (let i = 0; i < range.rowCount; i++) {
         const at = rows.start + (range.firstRow + i) * INDEX_ROW_BYTES;
         const row = decodeRow(rows.bytes, at);
@@ -87,6 +92,7 @@ export class SealSources {
     for (const handle of this.#handles.values()) await handle.close();
     this.#handles.clear();
     this.#rows.clear();
+    this.#rowBytes = 0;
   }
 
   async #open(file: FileNumber): Promise<DiskFile> {
@@ -97,10 +103,22 @@ export class SealSources {
     return handle;
   }
 
-  async #load(file: FileNumber): Promise<Rows> {
-    const rows = isChunk(file) ? await this.#loadChunk(file) : await this.#loadIndex(file);
+  async #rowsOf(file: FileNumber): Promise<Rows> {
+    const known = this.#rows.get(file);
+    this.#rows.delete(file);
+    const rows = known ?? (isChunk(file) ? await this.#loadChunk(file) : await this.#loadIndex(file));
+    if (known === undefined) this.#makeRoom(rows.bytes.length);
     this.#rows.set(file, rows);
     return rows;
+  }
+
+  #makeRoom(bytes: number): void {
+    this.#rowBytes += bytes;
+    for (const [file, rows] of this.#rows) {
+      if (this.#rowBytes <= KEPT_ROW_BYTES) return;
+      this.#rows.delete(file);
+      this.#rowBytes -= rows.bytes.length;
+    }
   }
 
   async #loadIndex(file: number): Promise<Rows> {
