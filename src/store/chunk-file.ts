@@ -54,6 +54,7 @@
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { ExtentList } from './extent-list.ts';
+import { ExtentPool } from './extent-pool.ts';
 import { chunkFile } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
 import { encodeRow, INDEX_ROW_BYTES } from './index-file.ts';
@@ -82,6 +83,7 @@ export interface ChunkFooter {
 export class ChunkIndex {
   readonly #chunk: number;
   readonly #parts: { readonly partition: number; readonly extents: ExtentList; endOffset: number }[] = [];
+  readonly #pool = new ExtentPool();
   #position = CHUNK_HEADER_BYTES;
 
   constructor(chunk: number) {
@@ -97,7 +99,7 @@ export class ChunkIndex {
   add(partition: number, baseOffset: number, endOffset: number, sizeBytes: number, maxTimestamp: number): void {
     let part = this.#parts.at(-1);
     if (part?.partition !== partition) {
-      part = { partition, extents: new ExtentList(), endOffset };
+      part = { partition, extents: new ExtentList(this.#pool), endOffset };
       this.#parts.push(part);
     }
     part.extents.append(baseOffset, chunkFile(this.#chunk), this.#position, sizeBytes, maxTimestamp);
@@ -115,8 +117,10 @@ export class ChunkIndex {
     const entries = this.#parts.map(({ partition, extents, endOffset }, i): ChunkEntry => {
       let maxTimestamp = -1;
       for (let at = 0; at < extents.count; at++) {
-        encodeRow(bytes, directoryBytes + (row + at) * INDEX_ROW_BYTES, extents, at);
-        maxTimestamp = Math.max(maxTimestamp, extents.maxTimestamp(at));
+        const place = directoryBytes + (row + at) * INDEX_ROW_BYTES;
+        const latest = extents.maxTimestamp(at);
+        encodeRow(bytes, place, extents.baseOffset(at), extents.position(at), extents.sizeBytes(at), latest);
+        maxTimestamp = Math.max(maxTimestamp, latest);
       }
       const range: FileRange = {
         file: chunkFile(this.#chunk),

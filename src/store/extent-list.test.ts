@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
 import { ExtentList, MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
+import { ExtentPool } from './extent-pool.ts';
 
 interface Row {
   base: number;
@@ -40,7 +41,7 @@ test('appends, merges, drops and look-ups agree with an array', () => {
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-      const list = new ExtentList();
+      const list = new ExtentList(new ExtentPool());
       let model: Row[] = [];
       let file = 1;
       let position = 64;

@@ -3,12 +3,10 @@
  * stands. Packed numbers instead of objects: the active file holds up to half a million extents over all partitions
  * (`fileEntries` of the journal), 40 bytes each.
  *
- * Row, 5 doubles: base offset, file, position, length in bytes, max timestamp. Offsets are dense, so a row's end is the
+ * Row, 5 numbers: base offset, file, position, length in bytes, max timestamp. Offsets are dense, so a row's end is the
  * next row's base, and the last row's end is the partition's end.
  */
-
-const STRIDE = 5;
-const INITIAL_ROWS = 2;
+import { type ExtentPool, MAX_BLOCK_ROWS, EXTENT_NUMBERS as STRIDE } from './extent-pool.ts';
 
 /**
  * Runs that touch are merged up to this size, so that a search inside an extent walks few batch headers and a fetch
@@ -16,11 +14,26 @@ const INITIAL_ROWS = 2;
  */
 export const MAX_MERGED_EXTENT_BYTES = 128 * 1024;
 
+/** Of a list that has memory of its own, or none. */
+const NO_BLOCK = -1;
+const NO_ROWS = new Float64Array(0);
+
 export class ExtentList {
-  #rows = new Float64Array(INITIAL_ROWS * STRIDE);
+  readonly #pool: ExtentPool;
+  /** A page of the pool, shared with other lists, or memory of its own. */
+  #rows: Float64Array = NO_ROWS;
+  #block = NO_BLOCK;
+  /** Where row 0 stands in `#rows`; rows from `#first` to `#end`, exclusive, are in use. */
+  #at = 0;
+  #capacity = 0;
   #first = 0;
   #end = 0;
   #totalBytes = 0;
+
+  /** @param pool who drops the list clears it before, or its memory is lost to the pool. */
+  constructor(pool: ExtentPool) {
+    this.#pool = pool;
+  }
 
   get count(): number {
     return this.#end - this.#first;
@@ -32,30 +45,30 @@ export class ExtentList {
   }
 
   baseOffset(index: number): number {
-    return this.#rows[(this.#first + index) * STRIDE] as number;
+    return this.#rows[this.#place(index)] as number;
   }
 
   file(index: number): number {
-    return this.#rows[(this.#first + index) * STRIDE + 1] as number;
+    return this.#rows[this.#place(index) + 1] as number;
   }
 
   position(index: number): number {
-    return this.#rows[(this.#first + index) * STRIDE + 2] as number;
+    return this.#rows[this.#place(index) + 2] as number;
   }
 
   sizeBytes(index: number): number {
-    return this.#rows[(this.#first + index) * STRIDE + 3] as number;
+    return this.#rows[this.#place(index) + 3] as number;
   }
 
   maxTimestamp(index: number): number {
-    return this.#rows[(this.#first + index) * STRIDE + 4] as number;
+    return this.#rows[this.#place(index) + 4] as number;
   }
 
   append(baseOffset: number, file: number, position: number, sizeBytes: number, maxTimestamp: number): void {
     this.#totalBytes += sizeBytes;
     if (this.#end > this.#first && this.#extendLast(file, position, sizeBytes, maxTimestamp)) return;
-    if ((this.#end + 1) * STRIDE > this.#rows.length) this.#makeRoom();
-    const at = this.#end * STRIDE;
+    if (this.#end === this.#capacity) this.#makeRoom();
+    const at = this.#at + this.#end * STRIDE;
     const rows = this.#rows;
     rows[at] = baseOffset;
     rows[at + 1] = file;
@@ -68,12 +81,13 @@ export class ExtentList {
   /** Index of the extent that contains `offset`, given that it is not before the first extent; -1 otherwise. */
   find(offset: number): number {
     const rows = this.#rows;
+    const at = this.#at;
     let low = this.#first;
     let high = this.#end - 1;
-    if (low > high || offset < (rows[low * STRIDE] as number)) return -1;
+    if (low > high || offset < (rows[at + low * STRIDE] as number)) return -1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if ((rows[middle * STRIDE] as number) <= offset) low = middle;
+      if ((rows[at + middle * STRIDE] as number) <= offset) low = middle;
       else high = middle - 1;
     }
     return low - this.#first;
@@ -81,31 +95,35 @@ export class ExtentList {
 
   /** Forgets the extents of `file` and of all files before it. */
   dropThrough(file: number): void {
-    while (this.#first < this.#end && (this.#rows[this.#first * STRIDE + 1] as number) <= file) this.#dropFirst();
+    while (this.count > 0 && this.file(0) <= file) this.#dropFirst();
     this.#shrink();
   }
 
   /** Forgets the extents that end at or before `offset`; the last one stays, since its end is not known here. */
   dropBefore(offset: number): void {
-    while (this.#end - this.#first > 1 && (this.#rows[(this.#first + 1) * STRIDE] as number) <= offset)
-      this.#dropFirst();
+    while (this.count > 1 && this.baseOffset(1) <= offset) this.#dropFirst();
     this.#shrink();
   }
 
   /** Forgets all. */
   clear(): void {
-    while (this.#first < this.#end) this.#dropFirst();
+    this.#first = this.#end;
+    this.#totalBytes = 0;
     this.#shrink();
   }
 
+  #place(index: number): number {
+    return this.#at + (this.#first + index) * STRIDE;
+  }
+
   #dropFirst(): void {
-    this.#totalBytes -= this.#rows[this.#first * STRIDE + 3] as number;
+    this.#totalBytes -= this.sizeBytes(0);
     this.#first += 1;
   }
 
   #extendLast(file: number, position: number, sizeBytes: number, maxTimestamp: number): boolean {
     const rows = this.#rows;
-    const last = (this.#end - 1) * STRIDE;
+    const last = this.#at + (this.#end - 1) * STRIDE;
     const lastBytes = rows[last + 3] as number;
     if (rows[last + 1] !== file || (rows[last + 2] as number) + lastBytes !== position) return false;
     if (lastBytes + sizeBytes > MAX_MERGED_EXTENT_BYTES) return false;
@@ -115,22 +133,42 @@ export class ExtentList {
   }
 
   #makeRoom(): void {
-    const count = this.count;
     // Rows dropped at the front are room, as long as moving the rest down stays rare.
-    const capacity = this.#first >= count ? this.#rows.length : this.#rows.length * 2;
-    this.#moveTo(capacity);
+    if (this.#first > 0 && this.#first >= this.count) this.#moveTo(this.#capacity);
+    else this.#moveTo(Math.max(1, this.#capacity * 2));
   }
 
   #shrink(): void {
-    const needed = Math.max(this.count * STRIDE, INITIAL_ROWS * STRIDE);
-    if (needed * 4 <= this.#rows.length) this.#moveTo(needed * 2);
+    const { count } = this;
+    if (count === 0) this.#moveTo(0);
+    else if (count * 4 <= this.#capacity) this.#moveTo(powerOfTwo(count * 2));
   }
 
+  /** @param capacity 0 or a power of two, in rows. */
   #moveTo(capacity: number): void {
-    const moved = capacity === this.#rows.length ? this.#rows : new Float64Array(capacity);
-    moved.set(this.#rows.subarray(this.#first * STRIDE, this.#end * STRIDE));
-    this.#rows = moved;
-    this.#end -= this.#first;
+    const { count } = this;
+    const [from, block, before] = [this.#rows, this.#block, this.#capacity];
+    const start = this.#place(0);
+    if (capacity !== before) this.#takeRows(capacity);
+    const [into, at] = [this.#rows, this.#at];
+    // Also down within the same rows.
+    for (let i = 0; i < count * STRIDE; i++) into[at + i] = from[start + i] as number;
+    if (capacity !== before && block !== NO_BLOCK) this.#pool.giveBack(block, before);
+    this.#end = count;
     this.#first = 0;
   }
+
+  #takeRows(capacity: number): void {
+    const isPooled = capacity > 0 && capacity <= MAX_BLOCK_ROWS;
+    this.#block = isPooled ? this.#pool.take(capacity) : NO_BLOCK;
+    this.#at = isPooled ? this.#pool.placeOf(this.#block) : 0;
+    if (isPooled) this.#rows = this.#pool.pageOf(this.#block);
+    else this.#rows = capacity === 0 ? NO_ROWS : new Float64Array(capacity * STRIDE);
+    this.#capacity = capacity;
+  }
+}
+
+/** The least one that is not below `count`, from 1 on. */
+function powerOfTwo(count: number): number {
+  return 2 ** (32 - Math.clz32(count - 1));
 }

@@ -6,6 +6,7 @@
 
 import { assert } from '../base/errors.ts';
 import type { FileNumber } from './file-number.ts';
+import { cutRows, type PackedRows, withRow } from './packed-rows.ts';
 
 const STRIDE = 7;
 
@@ -22,10 +23,11 @@ export interface FileRange {
 }
 
 export class FileRanges {
-  #rows: Float64Array = new Float64Array(0);
+  #rows: PackedRows = [];
+  #count = 0;
 
   get count(): number {
-    return this.#rows.length / STRIDE;
+    return this.#count;
   }
 
   file(index: number): FileNumber {
@@ -47,7 +49,7 @@ export class FileRanges {
   /** Of all ranges. */
   get totalBytes(): number {
     let bytes = 0;
-    for (let at = 6; at < this.#rows.length; at += STRIDE) bytes += this.#rows[at] as number;
+    for (let at = 6; at < this.#count * STRIDE; at += STRIDE) bytes += this.#rows[at] as number;
     return bytes;
   }
 
@@ -69,11 +71,8 @@ export class FileRanges {
     // Searches rely on the order; a range out of it would hide the ones behind it.
     const last = this.count - 1;
     assert(last < 0 || range.baseOffset >= this.at(last).endOffset, 'ranges of a partition come in the order of files');
-    // Grows by one row: once a journal file, so the copy is cheaper than idle capacity in 100,000 partitions.
-    const grown = new Float64Array(this.#rows.length + STRIDE);
-    grown.set(this.#rows);
-    grown.set(columns(range), this.#rows.length);
-    this.#rows = grown;
+    this.#rows = withRow(this.#rows, this.#count * STRIDE, columns(range));
+    this.#count += 1;
   }
 
   /** Index of the range that contains `offset`, or of the first one after it; `count` when all end before it. */
@@ -98,20 +97,26 @@ export class FileRanges {
     const first = this.find(base);
     let next = first;
     while (next < this.count && this.endOffset(next) <= end) next += 1;
-    const before = this.#rows.subarray(0, first * STRIDE);
-    const after = this.#rows.subarray(next * STRIDE);
-    assert(after.length === 0 || (after[1] as number) >= end, 'ranges are replaced by ones that cover all of them');
-    const rows = new Float64Array(before.length + ranges.length * STRIDE + after.length);
-    rows.set(before);
-    for (const [i, range] of ranges.entries()) rows.set(columns(range), before.length + i * STRIDE);
-    rows.set(after, before.length + ranges.length * STRIDE);
+    assert(
+      next === this.#count || (this.#rows[next * STRIDE + 1] as number) >= end,
+      'ranges are replaced by ones that cover all of them',
+    );
+    const after = cutRows(this.#rows, next * STRIDE, this.#count * STRIDE);
+    let rows = cutRows(this.#rows, 0, first * STRIDE);
+    let count = first;
+    for (const range of ranges) rows = withRow(rows, count++ * STRIDE, columns(range));
+    for (let at = 0; at < after.length; at += STRIDE)
+      rows = withRow(rows, count++ * STRIDE, Array.from(after.slice(at, at + STRIDE)));
     this.#rows = rows;
+    this.#count = count;
   }
 
   /** Forgets ranges that end at or before `offset`. */
   dropBefore(offset: number): void {
     const keepFrom = this.find(offset);
-    if (keepFrom > 0) this.#rows = this.#rows.slice(keepFrom * STRIDE);
+    if (keepFrom === 0) return;
+    this.#rows = cutRows(this.#rows, keepFrom * STRIDE, this.#count * STRIDE);
+    this.#count -= keepFrom;
   }
 }
 

@@ -35,8 +35,8 @@ import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts
 import { crc32c } from '../base/crc32c.ts';
 import type { BatchRun } from '../journal/journal.ts';
 import { BATCH_HEADER_BYTES, maxTimestamp } from '../model/record-batch.ts';
-import { ExtentList } from './extent-list.ts';
-import type { FileRange } from './file-ranges.ts';
+import { MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
+import { PackedRanges } from './packed-ranges.ts';
 
 const MAGIC = 0x4d524958;
 const VERSION = 1;
@@ -53,19 +53,21 @@ export interface IndexRow {
 export interface BuiltIndex {
   readonly bytes: Uint8Array;
   /** By partition number; what `Partition.indexed` takes in. */
-  readonly ranges: readonly { readonly partition: number; readonly range: FileRange }[];
+  readonly ranges: PackedRanges;
 }
 
-interface Entry {
-  readonly extents: ExtentList;
-  /** Exclusive. */
-  endOffset: number;
-}
+/** Gathered rows, in journal order: partition, base offset, end offset (exclusive), position, length in bytes, max timestamp. */
+const STRIDE = 6;
+/** In pieces of 768 KiB, so that nothing is copied while there come more: half a million are 24 MB. */
+const SEGMENT_ROWS = 16 * 1024;
 
 /** Collects the runs of one journal file, in journal order, as a scan shows them (`src/journal/file-scan.ts`). */
 export class IndexBuilder {
   readonly #file: number;
-  readonly #partitions = new Map<number, Entry>();
+  readonly #segments: Float64Array[] = [];
+  #rowCount = 0;
+  /** By partition: one more than its last row; 0: it has none. */
+  #lastRows = new Uint32Array(1024);
 
   constructor(file: number) {
     this.#file = file;
@@ -76,40 +78,113 @@ export class IndexBuilder {
    * @param sizeBytes length of the run itself.
    */
   add(run: BatchRun, sizeBytes: number): void {
-    let entry = this.#partitions.get(run.partition);
-    if (entry === undefined) {
-      entry = { extents: new ExtentList(), endOffset: 0 };
-      this.#partitions.set(run.partition, entry);
-    }
+    const { partition, baseOffset, position } = run;
+    const endOffset = baseOffset + run.offsetCount;
     let latest = -1;
     for (let at = 0; at < run.bytes.length; at += BATCH_HEADER_BYTES) {
       latest = Math.max(latest, maxTimestamp(run.bytes, at));
     }
-    entry.extents.append(run.baseOffset, this.#file, run.position, sizeBytes, latest);
-    entry.endOffset = run.baseOffset + run.offsetCount;
+    if (partition >= this.#lastRows.length) this.#lastRows = enlarged(this.#lastRows, partition + 1);
+    const last = this.#lastRows[partition] as number;
+    if (last > 0 && this.#extend(last - 1, endOffset, position, sizeBytes, latest)) return;
+    if (this.#rowCount % SEGMENT_ROWS === 0) this.#segments.push(new Float64Array(SEGMENT_ROWS * STRIDE));
+    const rows = this.#rowsOf(this.#rowCount);
+    const at = placeOf(this.#rowCount);
+    rows[at] = partition;
+    rows[at + 1] = baseOffset;
+    rows[at + 2] = endOffset;
+    rows[at + 3] = position;
+    rows[at + 4] = sizeBytes;
+    rows[at + 5] = latest;
+    this.#rowCount += 1;
+    this.#lastRows[partition] = this.#rowCount;
   }
 
   build(): BuiltIndex {
-    const entries = [...this.#partitions].sort(([a], [b]) => a - b);
-    const rowCount = entries.reduce((sum, [, { extents }]) => sum + extents.count, 0);
-    const bytes = new Uint8Array(INDEX_HEADER_BYTES + rowCount * INDEX_ROW_BYTES);
-    let row = 0;
-    const ranges = entries.map(([partition, entry]) => {
-      const range = encodeRows(bytes, row, entry, this.#file);
-      row += range.rowCount;
-      return { partition, range };
-    });
-    encodeHeader(bytes, this.#file, rowCount);
+    const bytes = new Uint8Array(INDEX_HEADER_BYTES + this.#rowCount * INDEX_ROW_BYTES);
+    const { ranges, nextRows, rangeOf } = this.#layOut();
+    for (let row = 0; row < this.#rowCount; row++) {
+      const rows = this.#rowsOf(row);
+      const at = placeOf(row);
+      const partition = rows[at] as number;
+      const place = nextRows[partition] as number;
+      nextRows[partition] = place + 1;
+      const [baseOffset, endOffset] = [rows[at + 1] as number, rows[at + 2] as number];
+      const [position, sizeBytes, latest] = [rows[at + 3] as number, rows[at + 4] as number, rows[at + 5] as number];
+      encodeRow(bytes, INDEX_HEADER_BYTES + place * INDEX_ROW_BYTES, baseOffset, position, sizeBytes, latest);
+      ranges.widen(rangeOf[partition] as number, baseOffset, endOffset, latest, sizeBytes);
+    }
+    encodeHeader(bytes, this.#file, this.#rowCount);
     return { bytes, ranges };
+  }
+
+  /** Where the rows of each partition begin, and its range, which has no rows yet but their places. */
+  #layOut(): { ranges: PackedRanges; nextRows: Uint32Array; rangeOf: Uint32Array } {
+    const counts = new Uint32Array(this.#lastRows.length);
+    let rangeCount = 0;
+    for (let row = 0; row < this.#rowCount; row++) {
+      const partition = this.#rowsOf(row)[placeOf(row)] as number;
+      if (counts[partition] === 0) rangeCount += 1;
+      counts[partition] = (counts[partition] as number) + 1;
+    }
+    const ranges = new PackedRanges(this.#file, rangeCount);
+    const nextRows = counts;
+    const rangeOf = this.#lastRows;
+    let row = 0;
+    let range = 0;
+    for (let partition = 0; partition < counts.length; partition++) {
+      const rowCount = counts[partition] as number;
+      if (rowCount === 0) continue;
+      ranges.begin(range, partition, row, rowCount);
+      nextRows[partition] = row;
+      rangeOf[partition] = range;
+      row += rowCount;
+      range += 1;
+    }
+    return { ranges, nextRows, rangeOf };
+  }
+
+  /** What touches the partition's last row becomes part of it, as in `ExtentList`. */
+  #extend(row: number, endOffset: number, position: number, sizeBytes: number, latest: number): boolean {
+    const rows = this.#rowsOf(row);
+    const at = placeOf(row);
+    const lastBytes = rows[at + 4] as number;
+    if ((rows[at + 3] as number) + lastBytes !== position || lastBytes + sizeBytes > MAX_MERGED_EXTENT_BYTES)
+      return false;
+    rows[at + 2] = endOffset;
+    rows[at + 4] = lastBytes + sizeBytes;
+    if (latest > (rows[at + 5] as number)) rows[at + 5] = latest;
+    return true;
+  }
+
+  #rowsOf(row: number): Float64Array {
+    return this.#segments[Math.floor(row / SEGMENT_ROWS)] as Float64Array;
   }
 }
 
-/** Row of the extent at `index`. Chunks have the same rows. */
-export function encodeRow(bytes: Uint8Array, at: number, extents: ExtentList, index: number): void {
-  writeInt64(bytes, at, extents.baseOffset(index));
-  writeUint32(bytes, at + 8, extents.position(index));
-  writeUint32(bytes, at + 12, extents.sizeBytes(index));
-  writeInt64(bytes, at + 16, extents.maxTimestamp(index));
+function placeOf(row: number): number {
+  return (row % SEGMENT_ROWS) * STRIDE;
+}
+
+function enlarged(numbers: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(Math.max(least, numbers.length * 2));
+  larger.set(numbers);
+  return larger;
+}
+
+/** Chunks have the same rows. */
+export function encodeRow(
+  bytes: Uint8Array,
+  at: number,
+  baseOffset: number,
+  position: number,
+  sizeBytes: number,
+  latest: number,
+): void {
+  writeInt64(bytes, at, baseOffset);
+  writeUint32(bytes, at + 8, position);
+  writeUint32(bytes, at + 12, sizeBytes);
+  writeInt64(bytes, at + 16, latest);
 }
 
 export function decodeRow(bytes: Uint8Array, position: number): IndexRow {
@@ -138,18 +213,6 @@ export function indexHeaderFault(header: Uint8Array, file: number, sizeBytes: nu
   if (readInt64(header, 8) !== file) return `it belongs to journal file ${readInt64(header, 8)}`;
   const expected = INDEX_HEADER_BYTES + readUint32(header, 16) * INDEX_ROW_BYTES;
   return expected === sizeBytes ? undefined : `it has ${sizeBytes} bytes, its row count asks for ${expected}`;
-}
-
-function encodeRows(bytes: Uint8Array, firstRow: number, { extents, endOffset }: Entry, file: number): FileRange {
-  let latest = -1;
-  let sizeBytes = 0;
-  for (let i = 0; i < extents.count; i++) {
-    encodeRow(bytes, INDEX_HEADER_BYTES + (firstRow + i) * INDEX_ROW_BYTES, extents, i);
-    latest = Math.max(latest, extents.maxTimestamp(i));
-    sizeBytes += extents.sizeBytes(i);
-  }
-  const baseOffset = extents.baseOffset(0);
-  return { file, baseOffset, endOffset, firstRow, rowCount: extents.count, maxTimestamp: latest, sizeBytes };
 }
 
 function encodeHeader(bytes: Uint8Array, file: number, rowCount: number): void {

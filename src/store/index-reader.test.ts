@@ -6,6 +6,7 @@ import { testBatch } from '../../test/kit/log-kit.ts';
 import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { FileHandles } from './file-handles.ts';
+import type { FileRange } from './file-ranges.ts';
 import { IndexBuilder } from './index-file.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Piece } from './read-plan.ts';
@@ -16,7 +17,7 @@ const PATHS = { journalFile: () => 'j', chunkFile: () => '', indexFile: (file: n
 interface Built {
   readonly bytes: Uint8Array;
   readonly rows: Piece[];
-  readonly range: ReturnType<IndexBuilder['build']>['ranges'][0]['range'];
+  readonly range: FileRange;
 }
 
 /** Partition 1 with these extents, between rows of others. */
@@ -47,7 +48,7 @@ function build(extents: readonly { count: number; timestamp: number }[]): Built 
     offset += count;
   }
   const built = builder.build();
-  const range = built.ranges.find((one) => one.partition === 1)?.range;
+  const range = [...built.ranges].find((one) => one.partition === 1)?.range;
   assert.ok(range);
   return { bytes: built.bytes, rows, range };
 }

@@ -17,6 +17,7 @@ import {
   producerEpoch,
   producerId,
 } from '../model/record-batch.ts';
+import { ExtentPool } from './extent-pool.ts';
 import type { FileNumber } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
 import { Partition } from './partition.ts';
@@ -30,6 +31,7 @@ export class LogStore {
   /** By number; numbers are dense but for deleted partitions. */
   readonly #partitions: (Partition | undefined)[] = [];
   readonly #publisher = new Publisher();
+  readonly #extents = new ExtentPool();
   #lastCommittedAt = 0;
 
   /** Number that the next new partition gets. */
@@ -70,7 +72,7 @@ export class LogStore {
   /** Folds a deletion in; waiting readers are told when it is published. The bytes stay until their files go. */
   remove(partition: Partition, commit: CommitNumber): void {
     this.#partitions[partition.number] = undefined;
-    partition.deleted = true;
+    partition.drop();
     this.#publisher.stagedDeletion(commit, partition);
   }
 
@@ -85,7 +87,7 @@ export class LogStore {
     const partition = this.#continued(run);
     const sizeBytes = run.bytes.length;
     const latest = foldHeaders(run, partition, false);
-    partition.append(run.offsetCount, run.file, run.position, sizeBytes, latest);
+    partition.append(run.offsetCount, run.file, run.position, sizeBytes, latest, this.#extents);
     this.#publisher.staged(run.commit, partition, partition.endOffset, sizeBytes);
     this.#lastCommittedAt = run.committedAt;
   }

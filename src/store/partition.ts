@@ -14,6 +14,7 @@
  */
 import { assert } from '../base/errors.ts';
 import { ExtentList } from './extent-list.ts';
+import type { ExtentPool } from './extent-pool.ts';
 import { type FileRange, FileRanges } from './file-ranges.ts';
 import { ProducerTable } from './producer-table.ts';
 import { TransactionIndex } from './transaction-index.ts';
@@ -94,9 +95,20 @@ export class Partition {
     this.highWatermark = offset;
   }
 
-  /** Folds a run of batches in at the head; the caller has checked that it begins at `endOffset`. */
-  append(offsetCount: number, file: number, position: number, sizeBytes: number, maxTimestamp: number): void {
-    this.#extents ??= new ExtentList();
+  /**
+   * Folds a run of batches in at the head; the caller has checked that it begins at `endOffset`.
+   *
+   * @param pool the same each time.
+   */
+  append(
+    offsetCount: number,
+    file: number,
+    position: number,
+    sizeBytes: number,
+    maxTimestamp: number,
+    pool: ExtentPool,
+  ): void {
+    this.#extents ??= new ExtentList(pool);
     this.#extents.append(this.endOffset, file, position, sizeBytes, maxTimestamp);
     this.endOffset += offsetCount;
   }
@@ -130,7 +142,7 @@ export class Partition {
     const { count } = this.#ranges;
     if (count === 0 || this.#ranges.endOffset(count - 1) < range.endOffset) this.#ranges.append(range);
     this.#extents?.dropThrough(range.file);
-    if (this.#extents?.count === 0) this.#extents = undefined;
+    if (this.#extents?.count === 0) this.#dropExtents();
     if (this.logStartOffset > 0 || this.#ranges.count === 0) this.#dropBeforeStart();
   }
 
@@ -145,7 +157,7 @@ export class Partition {
     this.#ranges ??= new FileRanges();
     this.#ranges.replace(ranges);
     // In a replay the files that were sealed had no index yet.
-    if (endOffset >= this.endOffset) this.#extents = undefined;
+    if (endOffset >= this.endOffset) this.#dropExtents();
     else this.#extents?.dropBefore(endOffset);
     this.#dropBeforeStart();
   }
@@ -158,6 +170,12 @@ export class Partition {
     this.#dropBeforeStart();
   }
 
+  /** The partition is deleted: nobody reads it any more. */
+  drop(): void {
+    this.deleted = true;
+    this.#dropExtents();
+  }
+
   wait(waiter: PartitionWaiter): void {
     this.#waiters ??= new Set();
     this.#waiters.add(waiter);
@@ -168,10 +186,15 @@ export class Partition {
     if (this.#waiters?.size === 0) this.#waiters = undefined;
   }
 
+  #dropExtents(): void {
+    this.#extents?.clear();
+    this.#extents = undefined;
+  }
+
   #dropBeforeStart(): void {
     this.#ranges?.dropBefore(this.logStartOffset);
     if (this.#ranges?.count === 0) this.#ranges = undefined;
-    if (this.logStartOffset >= this.endOffset) this.#extents = undefined;
+    if (this.logStartOffset >= this.endOffset) this.#dropExtents();
     else this.#extents?.dropBefore(this.logStartOffset);
   }
 }

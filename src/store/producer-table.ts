@@ -25,7 +25,7 @@ interface ProducerEntry {
   count: number;
   /** Ring of the last batches, newest at `(next - 1) mod 5`. */
   next: number;
-  readonly batches: Float64Array;
+  readonly batches: number[];
 }
 
 /** What an append with a producer id comes to. */
@@ -90,7 +90,7 @@ export class ProducerTable {
         lastTimestamp: timestamp,
         count: 0,
         next: 0,
-        batches: new Float64Array(REMEMBERED_BATCHES * STRIDE),
+        batches: noBatches(),
       };
       this.#producers.set(producerId, entry);
     }
@@ -151,7 +151,7 @@ export class ProducerTable {
         lastTimestamp: reader.i64(),
         count: reader.u8(),
         next: reader.u8(),
-        batches: new Float64Array(REMEMBERED_BATCHES * STRIDE),
+        batches: noBatches(),
       };
       if (entry.count > REMEMBERED_BATCHES || entry.next >= REMEMBERED_BATCHES) {
         throw new MillraceError('STORE_CORRUPT', `The checkpoint remembers ${entry.count} batches of a producer.`);
@@ -160,6 +160,11 @@ export class ProducerTable {
       this.#producers.set(producerId, entry);
     });
   }
+}
+
+/** In V8's heap: a typed array of that length costs several times what it holds, and there may be one in each of 100,000 partitions. */
+function noBatches(): number[] {
+  return Array.from({ length: REMEMBERED_BATCHES * STRIDE }, () => 0);
 }
 
 function nextSequence(entry: ProducerEntry): number {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
+import { ExtentPool } from './extent-pool.ts';
 import { Partition } from './partition.ts';
 import { nextExpiry, type RetentionLimits, retainedStart } from './retention.ts';
 
@@ -16,9 +17,10 @@ interface Unit {
 /** The first `indexed` units stand in closed files, one each; the others are extents that cannot merge. */
 function partitionOf(units: readonly Unit[], indexed: number, unpublished: number): Partition {
   const partition = new Partition(0, 0);
+  const pool = new ExtentPool();
   for (const [i, { count, sizeBytes, timestamp }] of units.entries()) {
     const baseOffset = partition.endOffset;
-    partition.append(count, i + 1, 1_000_000 * i, sizeBytes, timestamp);
+    partition.append(count, i + 1, 1_000_000 * i, sizeBytes, timestamp, pool);
     if (i < units.length - unpublished) partition.highWatermark = partition.endOffset;
     if (i >= indexed) continue;
     partition.indexed({

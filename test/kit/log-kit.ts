@@ -7,6 +7,7 @@ import type { DiskFile } from '../../src/journal/disk.ts';
 import { BatchBuilder } from '../../src/model/batch-builder.ts';
 import { baseOffset, lastOffset, lastOffsetDelta, maxTimestamp, stampBatch } from '../../src/model/record-batch.ts';
 import { CheckedPieces } from '../../src/store/checked-pieces.ts';
+import { ExtentPool } from '../../src/store/extent-pool.ts';
 import { FileHandles } from '../../src/store/file-handles.ts';
 import { IndexBuilder } from '../../src/store/index-file.ts';
 import { Partition } from '../../src/store/partition.ts';
@@ -46,6 +47,7 @@ export class TestLog {
   file = 1;
   readonly #timeOf: (offset: number) => number;
   readonly #publisher = new Publisher();
+  readonly #extents = new ExtentPool();
   #position = FRAME_BYTES;
   #commit = 0;
   #handle: DiskFile | undefined;
@@ -158,7 +160,7 @@ export class TestLog {
       if (at === 0 && baseOffset(body, at) !== base) throw new Error('the kit lost count of offsets');
       at += size;
     }
-    partition.append(end - base, this.file, position, body.length, latest);
+    partition.append(end - base, this.file, position, body.length, latest, this.#extents);
     this.#publisher.staged(this.#commit, partition, partition.endOffset, body.length);
     this.#index.add(
       {

@@ -5,11 +5,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
+import { ExtentPool } from '../../store/extent-pool.ts';
 import { LogStore } from '../../store/log-store.ts';
+import { PackedRanges } from '../../store/packed-ranges.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import { Checkpointer, type CheckpointWorker } from './checkpointer.ts';
-import { type FromWorker, packRanges, type ToWorker } from './messages.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
 
 const DEADLINE = { timeout: 60_000 };
 const PARTITIONS = 5000;
@@ -43,19 +45,12 @@ class FakeWorker implements CheckpointWorker {
 
   /** Every partition has one offset a file, in one row. */
   indexed(file: number, partitions = PARTITIONS): void {
-    const ranges = Array.from({ length: partitions }, (_, partition) => ({
-      partition,
-      range: {
-        file,
-        baseOffset: file - 1,
-        endOffset: file,
-        firstRow: partition,
-        rowCount: 1,
-        maxTimestamp: 0,
-        sizeBytes: 100,
-      },
-    }));
-    this.tell({ kind: 'indexed', file, ranges: packRanges(ranges) });
+    const ranges = new PackedRanges(file, partitions);
+    for (let i = 0; i < partitions; i++) {
+      ranges.begin(i, i, i, 1);
+      ranges.widen(i, file - 1, file, 0, 100);
+    }
+    this.tell({ kind: 'indexed', file, ranges: ranges.numbers });
   }
 
   get folds(): number[] {
@@ -72,9 +67,10 @@ function setUp(options: { readonly sealBacklogBytes?: number; readonly nextChunk
   checkpointer: Checkpointer;
 } {
   const store = new LogStore();
+  const pool = new ExtentPool();
   for (let i = 0; i < PARTITIONS; i++) {
     const partition = store.create(i, 0);
-    for (let file = 1; file <= 4; file++) partition.append(1, file, 64, 100, 0);
+    for (let file = 1; file <= 4; file++) partition.append(1, file, 64, 100, 0, pool);
   }
   const clock = new ManualClock();
   const workers: FakeWorker[] = [];

@@ -18,12 +18,13 @@ import { workerModule } from '../../base/worker-module.ts';
 import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { FileNumber } from '../../store/file-number.ts';
 import type { LogStore } from '../../store/log-store.ts';
+import { PackedRanges } from '../../store/packed-ranges.ts';
 import { QuietTime } from '../chunks/quiet-time.ts';
 import type { SealedRound } from '../chunks/seal-round.ts';
 import type { FileHoldParty } from '../retention/file-hold.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
-import { type FromWorker, packedCount, type ToWorker, unpackRange, type WorkerStart } from './messages.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { backlogBytes, dueBytes, urgentBytes } from './seal-amounts.ts';
 import { UnsealedFiles } from './unsealed-files.ts';
 
@@ -79,10 +80,7 @@ export interface StraightStore {
 
 type StoreCall = Extract<FromWorker, { kind: 'store' }>;
 
-interface Indexed {
-  readonly file: number;
-  readonly ranges: Float64Array;
-}
+type Indexed = Extract<FromWorker, { kind: 'indexed' }>;
 
 export class Checkpointer implements FileHoldParty {
   readonly #options: CheckpointerOptions;
@@ -93,7 +91,7 @@ export class Checkpointer implements FileHoldParty {
   /** Closed files that no index was reported for, oldest first: what a new worker starts with. */
   #waiting: { file: number; sizeBytes: number }[] = [];
   /** Indexed, and being taken in one after the other: ranges of a partition must come in file order. */
-  readonly #taking: Indexed[] = [];
+  readonly #taking: PackedRanges[] = [];
   /** The swap that runs, or the last one, and the roll behind it. */
   sealing: Promise<void> = Promise.resolve();
   /** Last file that the worker in charge has folded, as far as it said. */
@@ -285,20 +283,17 @@ export class Checkpointer implements FileHoldParty {
     this.#waiting.shift();
     this.#lastIndexed = message.file;
     this.#checkpointAwaited();
-    this.#taking.push(message);
-    if (this.#taking.length === 1) this.#takeIn(message, 0);
+    const ranges = new PackedRanges(message.file, message.ranges);
+    this.#taking.push(ranges);
+    if (this.#taking.length === 1) this.#takeIn(ranges, 0);
   }
 
-  #takeIn(indexed: Indexed, from: number): void {
+  #takeIn(ranges: PackedRanges, from: number): void {
     if (this.#closed) return;
-    const { file, ranges } = indexed;
-    const to = Math.min(from + RANGES_PER_TURN, packedCount(ranges));
-    for (let i = from; i < to; i++) {
-      const { partition, range } = unpackRange(ranges, i, file);
-      this.#options.store.partition(partition)?.indexed(range);
-    }
-    if (to < packedCount(ranges)) {
-      setImmediate(() => this.#takeIn(indexed, to));
+    const to = Math.min(from + RANGES_PER_TURN, ranges.count);
+    for (let i = from; i < to; i++) this.#options.store.partition(ranges.partition(i))?.indexed(ranges.at(i));
+    if (to < ranges.count) {
+      setImmediate(() => this.#takeIn(ranges, to));
       return;
     }
     this.#taking.shift();
@@ -410,7 +405,11 @@ function say(worker: CheckpointWorker, message: ToWorker): void {
 function startThread(start: WorkerStart): CheckpointWorker {
   return new Worker(workerModule(import.meta.url, './worker'), {
     workerData: start,
-    // The state of a large broker must fit; the default of a worker is that of a small one.
-    resourceLimits: { maxOldGenerationSizeMb: 4096 },
+    resourceLimits: {
+      // The state of a large broker must fit; the default of a worker is that of a small one.
+      maxOldGenerationSizeMb: 4096,
+      // What it allocates stays, or is let go at once: more room for young objects is only more memory.
+      maxYoungGenerationSizeMb: 16,
+    },
   });
 }

@@ -17,8 +17,8 @@ import {
 } from '../../journal/paths.ts';
 import { fileSize, writeWhole } from '../../journal/whole-file.ts';
 import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts';
-import type { FileRange } from '../../store/file-ranges.ts';
 import { IndexBuilder } from '../../store/index-file.ts';
+import type { PackedRanges } from '../../store/packed-ranges.ts';
 import { BrokerState } from '../broker-state.ts';
 import { NOTHING_SEALED, type RoundOptions, type SealedRound, sealRound } from '../chunks/seal-round.ts';
 import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
@@ -66,7 +66,7 @@ export class Folder {
   }
 
   /** Folds the file in (and those before it that no checkpoint has), and writes its index. */
-  async fold(file: number, sizeBytes: number): Promise<{ partition: number; range: FileRange }[]> {
+  async fold(file: number, sizeBytes: number): Promise<PackedRanges> {
     const state = this.#state ?? (await this.#load(file - 1));
     while (this.#file < file - 1) {
       const before = this.#file + 1;
@@ -203,11 +203,7 @@ export class Folder {
     return state;
   }
 
-  async #foldOne(
-    state: BrokerState,
-    file: number,
-    sizeBytes: number,
-  ): Promise<{ partition: number; range: FileRange }[]> {
+  async #foldOne(state: BrokerState, file: number, sizeBytes: number): Promise<PackedRanges> {
     const path = journalPath(this.#directory, file);
     const index = new IndexBuilder(file);
     const end = await scanFile(this.#disk, path, file, sizeBytes, {
@@ -222,12 +218,12 @@ export class Folder {
       this.#commitChecksum = end.checksum;
       state.published(end.commit);
     }
-    const built = index.build();
-    await writeWhole(this.#disk, journalDirectory(this.#directory), indexPath(this.#directory, file), [built.bytes]);
-    for (const { partition, range } of built.ranges) state.store.partition(partition)?.indexed(range);
+    const { bytes, ranges } = index.build();
+    await writeWhole(this.#disk, journalDirectory(this.#directory), indexPath(this.#directory, file), [bytes]);
+    for (let i = 0; i < ranges.count; i++) state.store.partition(ranges.partition(i))?.indexed(ranges.at(i));
     this.#file = file;
     this.#bytesSinceCheckpoint += sizeBytes;
-    return [...built.ranges];
+    return ranges;
   }
 
   async #sizeOf(file: number): Promise<number> {

@@ -1,6 +1,5 @@
 /** What the broker's thread and the checkpoint worker say to each other. */
 import type { DataKey } from '../../journal/encryption/data-keys.ts';
-import type { FileRange } from '../../store/file-ranges.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 
@@ -40,7 +39,8 @@ export type ToWorker =
   | { readonly kind: 'finish' };
 
 export type FromWorker =
-  | { readonly kind: 'indexed'; readonly file: number; readonly ranges: Float64Array }
+  /** `ranges`: those of `PackedRanges`. */
+  | { readonly kind: 'indexed'; readonly file: number; readonly ranges: Float64Array<ArrayBuffer> }
   /**
    * `removed`: journal files and chunks that nothing needs any more and that were removed, with their indexes;
    * `removedOrders`: order files that went the same way.
@@ -74,39 +74,3 @@ export type FromWorker =
   /** Answer to a `hold` that holds. */
   | { readonly kind: 'held' }
   | { readonly kind: 'failed'; readonly message: string };
-
-const STRIDE = 7;
-
-/** Ranges as numbers, to be transferred instead of copied: partition, then the range without its file. */
-export function packRanges(ranges: readonly { readonly partition: number; readonly range: FileRange }[]): Float64Array {
-  const packed = new Float64Array(ranges.length * STRIDE);
-  for (const [i, { partition, range }] of ranges.entries()) {
-    const { baseOffset, endOffset, firstRow, rowCount, maxTimestamp, sizeBytes } = range;
-    packed.set([partition, baseOffset, endOffset, firstRow, rowCount, maxTimestamp, sizeBytes], i * STRIDE);
-  }
-  return packed;
-}
-
-export function packedCount(packed: Float64Array): number {
-  return packed.length / STRIDE;
-}
-
-export function unpackRange(
-  packed: Float64Array,
-  index: number,
-  file: number,
-): { partition: number; range: FileRange } {
-  const at = index * STRIDE;
-  return {
-    partition: packed[at] as number,
-    range: {
-      file,
-      baseOffset: packed[at + 1] as number,
-      endOffset: packed[at + 2] as number,
-      firstRow: packed[at + 3] as number,
-      rowCount: packed[at + 4] as number,
-      maxTimestamp: packed[at + 5] as number,
-      sizeBytes: packed[at + 6] as number,
-    },
-  };
-}

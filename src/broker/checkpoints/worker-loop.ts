@@ -9,7 +9,7 @@ import { SealPace } from '../chunks/seal-pace.ts';
 import { NOTHING_SEALED } from '../chunks/seal-round.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import { Folder } from './folder.ts';
-import { type FromWorker, packRanges, type ToWorker, type WorkerStart } from './messages.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 export interface WorkerPort {
   say(message: FromWorker, transfer?: ArrayBuffer[]): void;
@@ -74,8 +74,8 @@ export class WorkerLoop {
     const folder = this.#folder;
     switch (message.kind) {
       case 'fold': {
-        const ranges = packRanges(await folder.fold(message.file, message.sizeBytes));
-        this.#port.say({ kind: 'indexed', file: message.file, ranges }, [ranges.buffer as ArrayBuffer]);
+        const { numbers: ranges } = await folder.fold(message.file, message.sizeBytes);
+        this.#port.say({ kind: 'indexed', file: message.file, ranges }, [ranges.buffer]);
         if (folder.due) await this.#checkpoint();
         return;
       }

@@ -1,0 +1,65 @@
+/** Ranges of one file, of very many partitions: in one piece of memory, which goes to another thread without being copied. */
+import type { FileNumber } from './file-number.ts';
+import type { FileRange } from './file-ranges.ts';
+
+/** A row: partition, then the range without its file. */
+const STRIDE = 7;
+
+export class PackedRanges {
+  readonly file: FileNumber;
+  /** To be transferred; then nothing else here is of use. */
+  readonly numbers: Float64Array<ArrayBuffer>;
+
+  /** @param numbers those of another one, or how many ranges there are to be. */
+  constructor(file: FileNumber, numbers: Float64Array<ArrayBuffer> | number) {
+    this.file = file;
+    this.numbers = typeof numbers === 'number' ? new Float64Array(numbers * STRIDE) : numbers;
+  }
+
+  get count(): number {
+    return this.numbers.length / STRIDE;
+  }
+
+  /** A range without a row yet: `widen` says what is in them. */
+  begin(index: number, partition: number, firstRow: number, rowCount: number): void {
+    const at = index * STRIDE;
+    const { numbers } = this;
+    numbers[at] = partition;
+    numbers[at + 1] = -1;
+    numbers[at + 3] = firstRow;
+    numbers[at + 4] = rowCount;
+    numbers[at + 5] = -1;
+  }
+
+  /** One of its rows, in order. */
+  widen(index: number, baseOffset: number, endOffset: number, maxTimestamp: number, sizeBytes: number): void {
+    const at = index * STRIDE;
+    const { numbers } = this;
+    if (numbers[at + 1] === -1) numbers[at + 1] = baseOffset;
+    numbers[at + 2] = endOffset;
+    if (maxTimestamp > (numbers[at + 5] as number)) numbers[at + 5] = maxTimestamp;
+    numbers[at + 6] = (numbers[at + 6] as number) + sizeBytes;
+  }
+
+  partition(index: number): number {
+    return this.numbers[index * STRIDE] as number;
+  }
+
+  at(index: number): FileRange {
+    const at = index * STRIDE;
+    const { file, numbers } = this;
+    return {
+      file,
+      baseOffset: numbers[at + 1] as number,
+      endOffset: numbers[at + 2] as number,
+      firstRow: numbers[at + 3] as number,
+      rowCount: numbers[at + 4] as number,
+      maxTimestamp: numbers[at + 5] as number,
+      sizeBytes: numbers[at + 6] as number,
+    };
+  }
+
+  *[Symbol.iterator](): Generator<{ readonly partition: number; readonly range: FileRange }> {
+    for (let i = 0; i < this.count; i++) yield { partition: this.partition(i), range: this.at(i) };
+  }
+}
