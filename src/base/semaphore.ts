@@ -15,6 +15,17 @@ export class Semaphore {
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return await this.#hold(work);
+  }
+
+  /** As `run`, where a place is free now; undefined: there is none, and `work` is not run. */
+  tryRun<T>(work: () => Promise<T>): Promise<T> | undefined {
+    if (this.#free === 0) return undefined;
+    this.#free -= 1;
+    return this.#hold(work);
+  }
+
+  async #hold<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } finally {

@@ -178,6 +178,7 @@ export class Broker {
       handles: parts.handles,
       pool,
       checked: new CheckedPieces(clock),
+      clock,
       paths: {
         journalFile: (file) => journalPath(directory, file),
         indexFile: (file) => indexPath(directory, file),
@@ -498,6 +499,7 @@ export class Broker {
     this.pushes.stop();
     this.lineage.stop();
     this.fetchPath.close();
+    this.#reader.close();
     try {
       await this.journal.close();
     } finally {

@@ -40,11 +40,6 @@ export interface DiskFile {
   read(into: Uint8Array, position: number): Promise<number>;
   /** The same, blocking: for worker threads, and few bytes that are in memory most likely. Absent where it cannot be had. */
   readNow?(into: Uint8Array, position: number): number;
-  /**
-   * Brings a stretch into the memory of the operating system, ahead of need; where the file ends before, up to there. Absent where that
-   * would cost more than the read.
-   */
-  warm?(position: number, sizeBytes: number): Promise<void>;
   /** Writes all bytes of all pieces, back to back. Not durable before `sync`. */
   write(pieces: readonly Uint8Array[], position: number): Promise<void>;
   /** The same, blocking: cheaper than the thread pool below some tens of KiB. */

@@ -69,10 +69,6 @@ export class NodeDisk implements Disk {
   }
 }
 
-/** What is read ahead of need goes nowhere: all reads may write over each other. */
-let nowhere: Uint8Array | undefined;
-const NOWHERE_BYTES = 1024 * 1024;
-
 class NodeDiskFile implements DiskFile {
   readonly #descriptor: number;
   readonly #path: string;
@@ -106,14 +102,6 @@ class NodeDiskFile implements DiskFile {
       filled += count;
     }
     return filled;
-  }
-
-  async warm(position: number, sizeBytes: number): Promise<void> {
-    nowhere ??= new Uint8Array(NOWHERE_BYTES);
-    for (let at = 0; at < sizeBytes; at += NOWHERE_BYTES) {
-      const into = nowhere.subarray(0, Math.min(NOWHERE_BYTES, sizeBytes - at));
-      if ((await this.read(into, position + at)) < into.length) return;
-    }
   }
 
   write(pieces: readonly Uint8Array[], position: number): Promise<void> {

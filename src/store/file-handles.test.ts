@@ -85,6 +85,45 @@ test('a forgotten file is opened anew, its old handle closed behind the last rea
   await handles.close();
 });
 
+test('a large read is done in parts, which all end before its memory is given back', DEADLINE, async () => {
+  const content = Buffer.alloc(3_000_000);
+  for (let i = 0; i < content.length; i++) content[i] = (i * 31) >> 8;
+  const files = new FakeDisk({ turns: () => 3 }, new Map([['a', content]]));
+  const handles = new FileHandles(files);
+  const pool = new PoisoningPool();
+  for (const [position, sizeBytes] of [
+    [0, 3_000_000],
+    [100_001, 600_000],
+    [131_072, 2_500_000],
+    [2_999_999, 1],
+  ] as const) {
+    const lease = await handles.readLease(pool, 'a', sizeBytes, position);
+    assert.ok(content.subarray(position, position + sizeBytes).equals(lease.bytes.subarray(0, sizeBytes)));
+    lease.release();
+  }
+  // Many at once find no free places, and still end.
+  const many = Array.from({ length: 9 }, () => handles.readLease(pool, 'a', 2_000_000, 7));
+  for (const lease of await Promise.all(many)) {
+    assert.ok(content.subarray(7, 2_000_007).equals(lease.bytes.subarray(0, 2_000_000)));
+    lease.release();
+  }
+  let reads = 0;
+  files.faults = (point) => {
+    if (point === 'read') reads += 1;
+    return point === 'read' && reads === 1 ? { code: 'EIO' } : undefined;
+  };
+  await assert.rejects(handles.readLease(pool, 'a', 2_500_000, 0), withCode('STORE_IO'));
+  assert.ok(reads > 1, 'the others had begun');
+  assert.equal(pool.outstanding, 0);
+  const again = await handles.readLease(pool, 'a', 2_500_000, 0);
+  assert.ok(
+    content.subarray(0, 2_500_000).equals(again.bytes.subarray(0, 2_500_000)),
+    'nobody writes into it any more',
+  );
+  again.release();
+  await handles.close();
+});
+
 test('reads that wait hold no memory', DEADLINE, async () => {
   const handles = new FileHandles(disk(5));
   const pool = new PoisoningPool();

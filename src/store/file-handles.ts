@@ -19,6 +19,12 @@ interface Handle {
  * that catches up would delay every acknowledgement.
  */
 const MAX_CONCURRENT_READS = 3;
+/**
+ * A large read is done in parts at the same time, where nobody else reads: from a cold disk three of them bring 1.5 times what one does.
+ * They begin at such positions, so that no block of a compressed file is opened for two of them.
+ */
+const PART_ALIGNMENT = 128 * 1024;
+const MIN_PART_BYTES = 2 * PART_ALIGNMENT;
 
 export class FileHandles {
   readonly #disk: Disk;
@@ -50,20 +56,13 @@ export class FileHandles {
     return await this.#reads.run(async () => {
       const lease = pool.acquire(sizeBytes);
       try {
-        await this.#fill(path, lease.bytes.subarray(0, sizeBytes), position);
+        await this.#fillInParts(path, lease.bytes.subarray(0, sizeBytes), position);
         return lease;
       } catch (error) {
         lease.release();
         throw error;
       }
     });
-  }
-
-  /** Brings a stretch into the page cache, where the disk can. Never rejects: who reads it is told what is wrong. */
-  async warm(path: string, position: number, sizeBytes: number): Promise<void> {
-    const work = (): Promise<void> =>
-      this.#with(path, position, async (file) => await file.warm?.(position, sizeBytes));
-    await this.#reads.run(work).catch(() => undefined);
   }
 
   /** As `readLease`, but a file that ends earlier is no error: `count` says how many bytes there are. */
@@ -131,6 +130,19 @@ export class FileHandles {
     for (const handle of open) await handle.file.then((file) => file.close()).catch(() => undefined);
   }
 
+  /** In a place of `#reads`; what else of them is free helps. */
+  async #fillInParts(path: string, into: Uint8Array, position: number): Promise<void> {
+    if (into.length < 2 * MIN_PART_BYTES) return await this.#fill(path, into, position);
+    const parts = partsOf(into, position).values();
+    const work = async (): Promise<void> => {
+      for (const part of parts) await this.#fill(path, part.into, part.position);
+    };
+    const all = [work()];
+    while (all.length < MAX_CONCURRENT_READS) all.push(this.#reads.tryRun(work) ?? Promise.resolve());
+    // All of them end before the memory is anybody else's.
+    for (const end of await Promise.allSettled(all)) if (end.status === 'rejected') throw end.reason;
+  }
+
   async #fill(path: string, into: Uint8Array, position: number): Promise<void> {
     await this.#with(path, position, async (file) => {
       const count = await file.read(into, position);
@@ -183,6 +195,19 @@ export class FileHandles {
       return;
     }
   }
+}
+
+function partsOf(into: Uint8Array, position: number): { readonly into: Uint8Array; readonly position: number }[] {
+  const end = position + into.length;
+  const partBytes = Math.max(MIN_PART_BYTES, Math.ceil(into.length / MAX_CONCURRENT_READS));
+  const parts = [];
+  for (let from = position; from < end; ) {
+    const aligned = Math.ceil((from + partBytes) / PART_ALIGNMENT) * PART_ALIGNMENT;
+    const to = Math.min(end, aligned);
+    parts.push({ into: into.subarray(from - position, to - position), position: from });
+    from = to;
+  }
+  return parts;
 }
 
 /** The file that a read was for is not there (any more). */

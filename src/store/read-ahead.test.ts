@@ -1,110 +1,226 @@
-/** Who reads in order finds what follows on its way, in large pieces and once; who reads here and there costs nothing more. */
+/**
+ * Who reads in order gets what a plain read would give, from memory and with each byte read once; who reads here and there costs nothing
+ * more; what is held for readers is bounded, and comes back.
+ */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { test } from 'node:test';
-import { FakeDisk } from '../../test/kit/fake-disk.ts';
-import { CompressingDisk } from '../journal/compression/compressing-disk.ts';
-import type { Disk, DiskFile } from '../journal/disk.ts';
-import { NodeDisk } from '../journal/node-disk.ts';
-import { FileHandles } from './file-handles.ts';
+import { TestLog } from '../../test/kit/log-kit.ts';
+import { ManualClock } from '../../test/kit/manual-clock.ts';
+import { PoisoningPool } from '../../test/kit/poisoning-pool.ts';
+import * as fc from '../../test/kit/properties.ts';
+
+import type { Course } from './course.ts';
+import { Partition } from './partition.ts';
 import { ReadAhead } from './read-ahead.ts';
+import type { Piece, Span } from './read-plan.ts';
+import { GatherBuffer, ReadResult } from './read-result.ts';
 
+const DEADLINE = { timeout: 120_000 };
 const MIB = 1024 * 1024;
+/** An extent of the file below: offsets 10 * i to 10 * i + 9. */
+const EXTENT_BYTES = MIB;
 
-function setUp(): { ahead: ReadAhead; warmed: [number, number][]; done: () => Promise<void> } {
-  const warmed: [number, number][] = [];
-  const waiting: (() => void)[] = [];
-  const ahead = new ReadAhead({
-    warm: (_path, position, sizeBytes) => {
-      warmed.push([position / MIB, (position + sizeBytes) / MIB]);
-      return new Promise<void>((resolve) => waiting.push(resolve));
-    },
-  });
-  const done = async (): Promise<void> => {
-    for (const resolve of waiting.splice(0)) resolve();
-    await new Promise<void>((resolve) => setImmediate(resolve));
+/** A chunk of extents of 1 MiB; reads end when `deliver` is called. */
+class Source {
+  readonly pool = new PoisoningPool();
+  readonly reads: number[] = [];
+  readonly #waiting: (() => void)[] = [];
+  damagedFrom = Number.POSITIVE_INFINITY;
+  plans = 0;
+
+  plan = async (_partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Piece[]> => {
+    this.plans += 1;
+    const pieces: Piece[] = [];
+    for (let at = Math.floor(offset / 10); at * 10 < endOffset && pieces.length * EXTENT_BYTES < maxBytes; at++) {
+      const place = { file: -1, position: at * EXTENT_BYTES, sizeBytes: EXTENT_BYTES };
+      pieces.push({ ...place, baseOffset: at * 10, endOffset: at * 10 + 10, maxTimestamp: 0 });
+    }
+    return pieces;
   };
-  return { ahead, warmed, done };
+
+  readSpan = async ({ position, sizeBytes }: Span) => {
+    this.reads.push(position / EXTENT_BYTES);
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return this.pool.acquire(sizeBytes);
+  };
+
+  isSound = ({ position, sizeBytes }: Span): boolean => position + sizeBytes <= this.damagedFrom;
+
+  /** Until nothing more is asked for. */
+  async deliver(): Promise<void> {
+    for (let quiet = 0; quiet < 3; quiet++) {
+      if (this.#waiting.length > 0) quiet = 0;
+      for (const resolve of this.#waiting.splice(0)) resolve();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
 }
 
-test('a reader in order is kept ahead of, without a gap and without anything twice', async () => {
-  const { ahead, warmed, done } = setUp();
-  for (let at = 0; at < 20; at++) {
-    // The frame in which the last answer ended is read again.
-    ahead.read(-1, 'chunk', Math.max(0, at * MIB - 1_000), (at + 1) * MIB);
-    await done();
+function setUp(): { source: Source; ahead: ReadAhead; clock: ManualClock; partition: Partition } {
+  const source = new Source();
+  const clock = new ManualClock();
+  return { source, clock, ahead: new ReadAhead(source, clock), partition: new Partition(0, 0) };
+}
+
+const END = 1_000;
+
+test('a reader in order is kept ahead of, each byte read once, and only so far', DEADLINE, async () => {
+  const { source, ahead, partition } = setUp();
+  assert.equal(ahead.course(partition, 0, END), undefined);
+  ahead.ended(partition, 0, 10);
+  let served = 0;
+  // The answers end within extents.
+  for (let offset = 7; offset < 300; offset += 13) {
+    const course = ahead.course(partition, offset, END) as Course;
+    await source.deliver();
+    await course.arrival(offset);
+    const stretch = course.ready(offset);
+    assert.ok(stretch !== undefined && stretch.startOffset <= offset && offset < stretch.endOffset);
+    served = offset;
+    assert.ok((source.reads.at(-1) ?? 0) - offset / 10 <= 6, 'no further than its bound');
   }
-  assert.deepEqual(warmed[0], [2, 10]);
-  for (const [i, [from, to]] of warmed.entries()) {
-    assert.ok(to - from >= 4, 'in large pieces');
-    if (i > 0) assert.equal(from, warmed[i - 1]?.[1]);
-  }
-  assert.ok((warmed.at(-1)?.[1] ?? 0) >= 24);
+  assert.ok(served > 280);
+  assert.deepEqual([...new Set(source.reads)], source.reads, 'nothing twice');
+  assert.ok(source.plans <= 2, 'the index is not asked for each read');
+  assert.ok(source.pool.outstanding <= 4);
+  ahead.close();
+  await source.deliver();
+  assert.equal(source.pool.outstanding, 0);
 });
 
-test('who reads here and there, or the same again, is left alone; one stretch at a time comes', async () => {
-  const { ahead, warmed, done } = setUp();
-  for (const at of [5, 0, 9, 3, 3, 1, 7, 7]) ahead.read(-1, 'chunk', at * MIB, at * MIB + 1_000);
-  assert.deepEqual(warmed, []);
-  ahead.read(-2, 'other', 0, MIB);
-  ahead.read(-2, 'other', MIB, 2 * MIB);
-  ahead.read(-3, 'third', 0, MIB);
-  ahead.read(-3, 'third', MIB, 2 * MIB);
-  assert.equal(warmed.length, 1, 'the second waits for its next read');
-  await done();
-  ahead.read(-3, 'third', 2 * MIB, 3 * MIB);
-  assert.equal(warmed.length, 2);
-});
-
-test("disks: a stretch is read, past the end too; a compressed file names where it stands; a failure is nobody's", async () => {
-  const directory = mkdtempSync(path.join(tmpdir(), 'millrace-ahead-'));
-  const file = path.join(directory, 'file');
-  writeFileSync(file, new Uint8Array(3_000_000));
-  const handles = new FileHandles(new NodeDisk());
-  await handles.warm(file, 1_000_000, 10_000_000);
-  await handles.warm(path.join(directory, 'nothing'), 0, 10);
-  await handles.close();
-  await handles.warm(file, 0, 10);
-  rmSync(directory, { recursive: true });
-  const raw = new FakeDisk({ turns: () => 0 });
-  const written = new CompressingDisk(raw, 'zstd', 4_096);
-  const chunk = '/data/chunk/0000000001.chunk';
-  const out = await written.open(chunk, 'create');
-  await out.write([new Uint8Array(40_960)], 0);
-  await out.close();
-  const asked: [number, number][] = [];
-  const disk = new CompressingDisk(new WarmDisk(raw, asked), 'none');
-  const opened = await disk.open(chunk, 'read');
-  await opened.warm?.(0, 40_960);
-  await opened.warm?.(50_000, 10);
-  await opened.warm?.(8_000, 1_000_000);
-  await opened.close();
-  const storedBytes = (raw.content().get(chunk)?.length ?? 0) - 64 - 10 * 12 - 64;
-  assert.deepEqual(asked, [
-    [64, storedBytes],
-    [64 + storedBytes / 10, storedBytes * 0.9],
-  ]);
-});
-
-/** Tells what is asked for ahead. */
-class WarmDisk extends FakeDisk implements Disk {
-  readonly #inner: Disk;
-  readonly #asked: [number, number][];
-
-  constructor(inner: Disk, asked: [number, number][]) {
-    super();
-    this.#inner = inner;
-    this.#asked = asked;
+test('who reads here and there, or the same again, is left alone', DEADLINE, async () => {
+  const { source, ahead, partition } = setUp();
+  for (const offset of [500, 0, 900, 300, 300, 100, 700, 700]) {
+    assert.equal(ahead.course(partition, offset, END), undefined);
+    ahead.ended(partition, offset, offset + 5);
   }
+  assert.equal(ahead.course(new Partition(1, 1), 303, END), undefined, 'another partition');
+  await source.deliver();
+  assert.deepEqual(source.reads, []);
+});
 
-  override async open(name: string, mode: 'create' | 'readwrite' | 'read'): Promise<DiskFile> {
-    const file = await this.#inner.open(name, mode);
-    return Object.assign(file, {
-      warm: async (position: number, sizeBytes: number) => {
-        this.#asked.push([position, sizeBytes]);
+test('two readers of one partition go on, each by itself', DEADLINE, async () => {
+  const { source, ahead, partition } = setUp();
+  ahead.ended(partition, 0, 10);
+  ahead.ended(partition, 500, 510);
+  for (let at = 10; at < 200; at += 20) {
+    for (const offset of [at, 500 + at]) {
+      const course = ahead.course(partition, offset, END) as Course;
+      await source.deliver();
+      await course.arrival(offset);
+      assert.equal(Math.floor((course.ready(offset)?.startOffset ?? -1) / 10) * 10 <= offset, true);
+    }
+  }
+  assert.equal(new Set(source.reads).size, source.reads.length);
+  ahead.close();
+  await source.deliver();
+  assert.equal(source.pool.outstanding, 0);
+});
+
+test('behind a damage nothing is given; who reads it without a course is told', DEADLINE, async () => {
+  const { source, ahead, partition } = setUp();
+  source.damagedFrom = 4 * EXTENT_BYTES;
+  ahead.ended(partition, 0, 10);
+  const course = ahead.course(partition, 10, END) as Course;
+  await source.deliver();
+  await course.arrival(10);
+  const first = course.ready(10);
+  assert.ok(first !== undefined && first.endOffset <= 40);
+  await course.arrival(40);
+  assert.equal(course.ready(40), undefined);
+  ahead.drop(course);
+  assert.equal(source.pool.outstanding, 0);
+});
+
+test('who has not come back gives way to others; what is held is bounded', DEADLINE, async () => {
+  const { source, ahead, clock } = setUp();
+  const partitions = Array.from({ length: 10 }, (_, i) => new Partition(i, i));
+  for (const partition of partitions) {
+    ahead.ended(partition, 0, 10);
+    ahead.course(partition, 10, END);
+    await source.deliver();
+  }
+  assert.ok(source.pool.outstanding * 2 * MIB <= 12 * MIB, `${source.pool.outstanding} stretches held`);
+  const late = partitions[9] as Partition;
+  clock.advance(2_000);
+  ahead.ended(late, 100, 110);
+  const course = ahead.course(late, 110, END) as Course;
+  await source.deliver();
+  await course.arrival(110);
+  assert.ok(course.ready(110) !== undefined, 'the others had gone');
+  ahead.close();
+  await source.deliver();
+  assert.equal(source.pool.outstanding, 0);
+});
+
+test('a reader that goes on is given what it would read by itself, others coming and going', DEADLINE, async () => {
+  const operation = fc.record({
+    reader: fc.nat(3),
+    maxBytes: fc.oneof(fc.integer({ min: 1, max: 50_000 }), fc.constant(3 * MIB)),
+    wait: fc.boolean(),
+    jump: fc.oneof({ weight: 9, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.nat(400) }),
+  });
+  const files = fc.array(fc.array(fc.oneof(fc.nat(300), fc.nat(400_000)), { minLength: 1, maxLength: 8 }), {
+    minLength: 2,
+    maxLength: 6,
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      files,
+      fc.array(operation, { minLength: 10, maxLength: 80 }),
+      fc.boolean(),
+      async (contents, operations, indexed) => {
+        const log = new TestLog(1, 0);
+        for (const batches of contents) {
+          for (const valueBytes of batches) await log.commit([{ partition: 0, batches: [valueBytes] }]);
+          log.roll();
+          if (indexed) await log.indexOldest();
+        }
+        const [partition] = log.partitions as [Partition];
+        const all = Buffer.concat(log.model[0] as Buffer[]);
+        const starts = batchStarts(log.model[0] as Buffer[]);
+        const positions = [0, 0, 0, 0];
+        const running: Promise<void>[] = [];
+        const read = async (reader: number, maxBytes: number): Promise<void> => {
+          const at = (positions[reader] as number) % starts.length;
+          const offset = starts[at]?.offset as number;
+          const gather = new GatherBuffer(log.pool);
+          const result = new ReadResult(gather);
+          const limits = { endOffset: partition.highWatermark, maxBytes, atLeastOne: true };
+          await log.reader.read(partition, offset, limits, result);
+          result.finish();
+          gather.release();
+          const given = Buffer.concat(result.slices);
+          const from = starts[at]?.position as number;
+          assert.ok(given.length > 0 && given.equals(all.subarray(from, from + given.length)));
+          const next = starts.findIndex(({ position }) => position === from + given.length);
+          assert.ok(next >= 0 || from + given.length === all.length, 'whole batches');
+          positions[reader] = next < 0 ? 0 : next;
+          result.release();
+        };
+        for (const { reader, maxBytes, wait, jump } of operations) {
+          if (jump >= 0) positions[reader] = jump;
+          const reading = read(reader, maxBytes);
+          running.push(reading);
+          if (wait) await reading;
+        }
+        await Promise.all(running);
+        log.close();
+        await log.handles.close();
+        // What had just arrived is given back behind the turn.
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        assert.equal(log.pool.outstanding, 0, 'every lease came back');
       },
-    });
-  }
+    ),
+    { numRuns: 100 },
+  );
+});
+
+function batchStarts(batches: readonly Buffer[]): { offset: number; position: number }[] {
+  let position = 0;
+  return batches.map((batch) => {
+    const start = { offset: Number(batch.readBigInt64BE(0)), position };
+    position += batch.length;
+    return start;
+  });
 }

@@ -65,6 +65,11 @@ export function planRounds(spans: readonly Span[]): Span[][] {
   return rounds;
 }
 
+/** True: most of what is read lies between the pieces. */
+export function isSparse({ pieces, sizeBytes }: Span): boolean {
+  return pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0) * 2 < sizeBytes;
+}
+
 function joins(first: Piece, last: Piece, next: Piece): boolean {
   if (next.file !== first.file) return false;
   const gap = next.position - (last.position + last.sizeBytes);

@@ -8,15 +8,17 @@
  * ```
  */
 import type { BufferPool, Lease } from '../base/buffer-pool.ts';
+import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { CheckedPieces } from './checked-pieces.ts';
 import type { ColdChunks } from './cold-chunks.ts';
+import type { Course } from './course.ts';
 import { type FileHandles, isMissingFile } from './file-handles.ts';
 import { describeFile, type FileNumber, isChunk } from './file-number.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
 import { ReadAhead } from './read-ahead.ts';
-import { type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
+import { isSparse, type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
 import { cutBatches, type ReadResult } from './read-result.ts';
 import { soundBytes } from './sound-batches.ts';
 import type { TailCache } from './tail-cache.ts';
@@ -56,6 +58,7 @@ export interface ReaderOptions {
   readonly paths: ReadPaths;
   /** Their batches need no check again. */
   readonly checked: CheckedPieces;
+  readonly clock: Clock;
 }
 
 export class PartitionReader {
@@ -76,7 +79,13 @@ export class PartitionReader {
     this.#paths = options.paths;
     this.#checked = options.checked;
     this.#index = new IndexReader(options.handles, options.paths);
-    this.#ahead = new ReadAhead(options.handles);
+    const source = {
+      plan: (partition: Partition, offset: number, endOffset: number, maxBytes: number) =>
+        this.#planClosed(partition, offset, endOffset, maxBytes),
+      readSpan: (span: Span) => this.readSpan(span),
+      isSound: (span: Span, lease: Lease) => isSound(span, lease, options.checked),
+    };
+    this.#ahead = new ReadAhead(source, options.clock);
   }
 
   /**
@@ -132,6 +141,11 @@ export class PartitionReader {
     return this.#index;
   }
 
+  /** Nothing is read ahead any more, and what was is given back. */
+  close(): void {
+    this.#ahead.close();
+  }
+
   #readTail(partition: Partition, first: number, offset: number, limits: ReadLimits, result: ReadResult): boolean {
     const extents = partition.extents;
     if (extents === undefined) return false;
@@ -178,18 +192,25 @@ export class PartitionReader {
   }
 
   async #readPlanned(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> {
+    const course = this.#ahead.course(partition, offset, limits.endOffset);
+    if (course !== undefined) {
+      if (await this.#readCourse(course, offset, limits, result)) return;
+      this.#ahead.drop(course);
+    }
     const pieces = await this.plan(partition, offset, limits.endOffset, limits.maxBytes);
     const before = result.sizeBytes;
     let spent = 0;
     const spans = planSpans(pieces);
     for (const round of planRounds(spans)) {
       const settled = await Promise.allSettled(round.map((span) => this.readSpan(span)));
-      if (round.at(-1) === spans.at(-1)) this.#readOn(spans);
       try {
         for (const [at, span] of round.entries()) {
           const read = settled[at] as PromiseSettledResult<Lease>;
           if (read.status === 'rejected') throw read.reason as Error;
-          if (!addSpan(span, read.value, offset, limits, before, this.#checked, result)) return;
+          if (!addSpan(span, read.value, offset, limits, before, this.#checked, result)) {
+            this.#mayGoOn(partition, offset, span);
+            return;
+          }
           spent += span.sizeBytes;
         }
       } catch (error) {
@@ -201,15 +222,40 @@ export class PartitionReader {
       }
       if (spent >= MAX_READ_BYTES && result.sizeBytes > before) return;
     }
+    const last = spans.at(-1);
+    if (last !== undefined) this.#mayGoOn(partition, offset, last);
   }
 
-  /** All of a plan is read. What follows in its chunk comes next, if the reader goes on. */
-  #readOn(spans: readonly Span[]): void {
-    const last = spans.at(-1);
-    if (last === undefined || !isChunk(last.file) || this.#paths.cold?.sizeOf(-last.file) !== undefined) return;
-    const first = spans.find(({ file }) => file === last.file) as Span;
-    const end = last.position + last.sizeBytes;
-    this.#ahead.read(last.file, this.#paths.chunkFile(-last.file), first.position, end);
+  /** @returns false where nothing could be read so. */
+  async #readCourse(course: Course, offset: number, limits: ReadLimits, result: ReadResult): Promise<boolean> {
+    const before = result.sizeBytes;
+    for (let from = offset; from < limits.endOffset && result.sizeBytes - before < MAX_READ_BYTES; ) {
+      await course.arrival(from);
+      const stretch = course.ready(from);
+      // Compaction may have put fewer records into another file meanwhile.
+      if (stretch === undefined || fileOf(course.partition, from) !== stretch.span.file)
+        return result.sizeBytes > before;
+      if (!addSpan(stretch.span, stretch.lease, offset, limits, before, this.#checked, result)) return true;
+      from = stretch.endOffset;
+    }
+    return true;
+  }
+
+  /** What is in files that are still written to is not read ahead. */
+  #mayGoOn(partition: Partition, offset: number, last: Span): void {
+    const { endOffset } = last.pieces.at(-1) as Piece;
+    if (isSparse(last) || (partition.extents?.find(endOffset - 1) ?? -1) >= 0) return;
+    this.#ahead.ended(partition, offset, endOffset);
+  }
+
+  async #planClosed(
+    partition: Partition,
+    offset: number,
+    endOffset: number,
+    maxBytes: number,
+  ): Promise<readonly Piece[]> {
+    if ((partition.extents?.find(offset) ?? -1) >= 0) return [];
+    return await this.#indexPieces(partition, offset, endOffset, maxBytes);
   }
 
   async #indexPieces(partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Piece[]> {
@@ -276,16 +322,13 @@ function addSpan(
   result: ReadResult,
 ): boolean {
   // A slice by reference keeps the whole span in memory, with what lies between the pieces.
-  const sparse = span.pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0) * 2 < span.sizeBytes;
+  const sparse = isSparse(span);
   for (const piece of span.pieces) {
     const first = result.sizeBytes === sizeBefore;
     const budget = limits.maxBytes - (result.sizeBytes - sizeBefore);
     if (!first && budget <= 0) return false;
-    const from = piece.position - span.position;
-    const bytes = lease.bytes.subarray(from, from + piece.sizeBytes);
-    const known = checked.has(piece);
-    const sound = known ? bytes.length : soundBytes(bytes, piece.baseOffset);
-    if (!known && sound === bytes.length) checked.add(piece);
+    const bytes = bytesOf(piece, span, lease);
+    const sound = checkedBytes(piece, bytes, checked);
     const cut = cutBatches(bytes.subarray(0, sound), offset, limits.endOffset, budget, first && limits.atLeastOne);
     if (cut === undefined) throw notBatches(span.file, piece, sound);
     if (cut.length > 0) result.add(cut, lease, sparse);
@@ -297,6 +340,32 @@ function addSpan(
     if (cut.byteOffset + cut.length < bytes.byteOffset + bytes.length) return false;
   }
   return true;
+}
+
+/** Where a closed file has the batches at `offset`, or after it. */
+function fileOf({ ranges }: Partition, offset: number): FileNumber | undefined {
+  const at = ranges?.find(offset) ?? 0;
+  return at < (ranges?.count ?? 0) ? ranges?.file(at) : undefined;
+}
+
+function bytesOf(piece: Piece, span: Span, lease: Lease): Uint8Array {
+  const from = piece.position - span.position;
+  return lease.bytes.subarray(from, from + piece.sizeBytes);
+}
+
+/** @returns how many bytes at the front are sound batches. */
+function checkedBytes(piece: Piece, bytes: Uint8Array, checked: CheckedPieces): number {
+  if (checked.has(piece)) return bytes.length;
+  const sound = soundBytes(bytes, piece.baseOffset);
+  if (sound === bytes.length) checked.add(piece);
+  return sound;
+}
+
+function isSound(span: Span, lease: Lease, checked: CheckedPieces): boolean {
+  return span.pieces.every((piece) => {
+    const bytes = bytesOf(piece, span, lease);
+    return checkedBytes(piece, bytes, checked) === bytes.length;
+  });
 }
 
 /** @param sound bytes of the piece before the damage. */

@@ -69,6 +69,7 @@ export class TestLog {
       handles: this.handles,
       pool: this.pool,
       checked: new CheckedPieces(this.clock),
+      clock: this.clock,
       paths: {
         journalFile: (file) => `j/${file}.journal`,
         indexFile: (file) => `j/${file}.index`,
@@ -118,6 +119,7 @@ export class TestLog {
 
   /** Gives back what the log itself holds. */
   close(): void {
+    this.reader.close();
     this.#chunk?.release();
     this.#chunk = undefined;
     this.tail.clear();

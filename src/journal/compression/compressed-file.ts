@@ -63,14 +63,6 @@ export class CompressedFile extends WrittenFile {
     return Math.max(0, end - position);
   }
 
-  async warm(position: number, sizeBytes: number): Promise<void> {
-    const { positions, blockBytes, contentBytes, blockCount } = this.#layout;
-    if (position >= contentBytes) return;
-    const from = positions[Math.floor(position / blockBytes)] as number;
-    const to = positions[Math.min(blockCount, Math.ceil((position + sizeBytes) / blockBytes))] as number;
-    await this.file.warm?.(from, to - from);
-  }
-
   override async size(): Promise<number> {
     return this.#layout.contentBytes;
   }

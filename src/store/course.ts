@@ -1,0 +1,197 @@
+/**
+ * One reader's way through a partition: what comes next is read while what came before is checked and answered.
+ *
+ * ```
+ *  [given back] [stretch that holds the offset asked for] [stretch, checked] [stretch, being checked] [on its way] ──► AHEAD_BYTES
+ * ```
+ */
+import type { Lease } from '../base/buffer-pool.ts';
+import type { Partition } from './partition.ts';
+import { isSparse, type Piece, planSpans, type Span } from './read-plan.ts';
+
+/** Kept ahead of one reader: about two answers of a usual consumer, so that none waits while its next is on its way. */
+const AHEAD_BYTES = 4 * 1024 * 1024;
+/** Planned at a time: a chunk, or much of one, for one look into its index. */
+const PLAN_BYTES = 32 * 1024 * 1024;
+
+export interface AheadSource {
+  /** The extents that hold offsets from `offset` on, until they are `maxBytes` together; one at least, none where there are no more. */
+  plan(partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<readonly Piece[]>;
+  /** The caller releases the lease. */
+  readSpan(span: Span): Promise<Lease>;
+  /** False: some of it is damaged. */
+  isSound(span: Span, lease: Lease): boolean;
+}
+
+/** What all readers together may hold. */
+export interface AheadRoom {
+  /** False: there is no room for so many bytes. */
+  take(sizeBytes: number, taker: Course): boolean;
+  giveBack(sizeBytes: number): void;
+}
+
+/** A span that is there. Its lease is held until the course has passed it, or ends: whoever waits looks again. */
+export interface Stretch {
+  readonly span: Span;
+  readonly lease: Lease;
+  /** All there is between these, the second exclusive, stands in it. */
+  readonly startOffset: number;
+  readonly endOffset: number;
+}
+
+export interface CourseStart {
+  readonly partition: Partition;
+  /** Of the first read. */
+  readonly offset: number;
+  /** Where the first read's last extent ended: the second read begins behind `offset`, and here at the latest. */
+  readonly next: number;
+  /** Monotonic. */
+  readonly now: number;
+}
+
+export class Course {
+  readonly partition: Partition;
+  /** When it was last read from; monotonic. */
+  readAt: number;
+  readonly #source: AheadSource;
+  readonly #room: AheadRoom;
+  /** There and checked, in order, without gaps. */
+  readonly #stretches: Stretch[] = [];
+  /** To be read next. */
+  #planned: Span[] = [];
+  /** Where the last read began. */
+  #offset: number;
+  #endOffset = 0;
+  /** Everything before it is there or on its way. */
+  #readTo: number;
+  /** Everything before it is there: what comes next must begin here. */
+  #heldTo: number;
+  /** Of what is there or on its way. */
+  #aheadBytes = 0;
+  #reading = false;
+  /** Stretches that are on their way or being checked. */
+  #coming = 0;
+  /** There is no more to be had, or no room: until the next read. */
+  #paused = false;
+  #ended = false;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(source: AheadSource, room: AheadRoom, { partition, offset, next, now }: CourseStart) {
+    this.partition = partition;
+    this.readAt = now;
+    this.#source = source;
+    this.#room = room;
+    this.#offset = offset;
+    this.#readTo = next;
+    this.#heldTo = next;
+  }
+
+  /** An answer may end within an extent: the next read begins there, before what was read. */
+  goesOnAt(offset: number): boolean {
+    return offset > this.#offset && offset <= this.#readTo;
+  }
+
+  /** A read begins that goes on. */
+  goOn(offset: number, endOffset: number, now: number): void {
+    this.readAt = now;
+    this.#offset = offset;
+    this.#endOffset = endOffset;
+    if (this.#coming === 0) {
+      this.#paused = false;
+      // What the first read had is not held, and nothing of what an unfinished plan has.
+      this.#heldTo = this.#stretches.at(-1)?.endOffset ?? offset;
+      if (this.#readTo !== this.#heldTo) this.#planned = [];
+      this.#readTo = this.#heldTo;
+    }
+    this.ready(offset);
+  }
+
+  /** The stretch that contains `offset`; what ends before it is given back. Undefined: it is not there yet. */
+  ready(offset: number): Stretch | undefined {
+    while (this.#stretches.length > 0 && (this.#stretches[0] as Stretch).endOffset <= offset) {
+      this.#giveBack(this.#stretches.shift() as Stretch);
+    }
+    this.#readOn();
+    const [first] = this.#stretches;
+    // Another reader at about the same place may have gone past it.
+    return first !== undefined && first.startOffset <= offset ? first : undefined;
+  }
+
+  /** Until `ready` has something, or never will: whoever reads it without a course learns why. */
+  async arrival(offset: number): Promise<void> {
+    while (this.ready(offset) === undefined && this.#coming > 0) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /** For `ReadAhead.drop`. */
+  end(): void {
+    this.#ended = true;
+    for (const stretch of this.#stretches.splice(0)) this.#giveBack(stretch);
+  }
+
+  #readOn(): void {
+    if (this.#ended || this.#paused || this.#reading || this.#aheadBytes >= AHEAD_BYTES) return;
+    this.#coming += 1;
+    void this.#readNext()
+      .catch(() => this.#pause())
+      .finally(() => {
+        this.#coming -= 1;
+        for (const resolve of this.#waiting.splice(0)) resolve();
+      });
+  }
+
+  async #readNext(): Promise<void> {
+    this.#reading = true;
+    const stretch = await this.#read().finally(() => {
+      this.#reading = false;
+    });
+    if (stretch === undefined) return this.#pause();
+    this.#readTo = stretch.endOffset;
+    // The disk goes on while this is checked.
+    this.#readOn();
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    const isNext = stretch.startOffset === this.#heldTo && !this.#ended;
+    if (isNext && this.#source.isSound(stretch.span, stretch.lease)) {
+      this.#stretches.push(stretch);
+      this.#heldTo = stretch.endOffset;
+    } else {
+      this.#giveBack(stretch);
+      this.#pause();
+    }
+  }
+
+  /** @returns undefined where it is no use to go on. */
+  async #read(): Promise<Stretch | undefined> {
+    const startOffset = this.#readTo;
+    if (this.#planned.length === 0) {
+      this.#planned = planSpans(await this.#source.plan(this.partition, startOffset, this.#endOffset, PLAN_BYTES));
+    }
+    const span = this.#planned.shift();
+    if (span === undefined || isSparse(span) || this.#ended || !this.#room.take(span.sizeBytes, this)) return undefined;
+    this.#aheadBytes += span.sizeBytes;
+    try {
+      const lease = await this.#source.readSpan(span);
+      return { span, lease, startOffset, endOffset: (span.pieces.at(-1) as Piece).endOffset };
+    } catch (error) {
+      this.#giveBackRoom(span);
+      throw error;
+    }
+  }
+
+  /** What was planned may be gone. */
+  #pause(): void {
+    this.#paused = true;
+    this.#planned = [];
+  }
+
+  #giveBack({ span, lease }: Stretch): void {
+    lease.release();
+    this.#giveBackRoom(span);
+  }
+
+  #giveBackRoom({ sizeBytes }: Span): void {
+    this.#aheadBytes -= sizeBytes;
+    this.#room.giveBack(sizeBytes);
+  }
+}
