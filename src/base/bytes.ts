@@ -9,6 +9,7 @@ const TWO_32 = 0x1_0000_0000;
 const ZERO = 0x30;
 /** What is larger is written in two parts, so that digits are taken off small integers. */
 const TEN_TO_8 = 100_000_000;
+const POWERS_OF_TEN = new Uint32Array([1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000]);
 
 /** Of any safe integer that is not negative. */
 export const MAX_DECIMAL_BYTES = 16;
@@ -75,7 +76,7 @@ export function writeDecimal(bytes: Uint8Array, position: number, value: number)
 /** @param value below 10^8. */
 function writeDigits(bytes: Uint8Array, position: number, value: number, minCount: number): number {
   let count = minCount;
-  for (let limit = 10 ** count; limit <= value; limit *= 10) count += 1;
+  while (count < 8 && value >= (POWERS_OF_TEN[count] as number)) count += 1;
   const end = position + count;
   let rest = value | 0;
   for (let at = end - 1; at >= position; at--) {

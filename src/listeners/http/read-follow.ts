@@ -9,7 +9,7 @@ import { formatOffsets, type PartitionPosition } from './position.ts';
 import { quotaClientOf } from './quota.ts';
 import { positionsOf, type ReadCall } from './read-request.ts';
 import { MEDIA } from './record-media.ts';
-import { type RecordPlace, writeRecord } from './record-output.ts';
+import { RecordPlaces, writeRecord } from './record-output.ts';
 import type { PartitionWalk } from './record-walk.ts';
 import { jsonLines, SIZED_VALUES, valueFraming, valueLines } from './representation.ts';
 import type { TextBuffer } from './text-buffer.ts';
@@ -57,9 +57,10 @@ function streamForm({ request, query, topic }: ReadCall, positions: () => readon
     throw new MillraceError('HTTP_NOT_ACCEPTABLE', `A follow is ${STREAM_TYPES.join(', ')}. Accept one of them.`);
   }
   if (type === EVENT_FRAMING.contentType) {
-    const common = { topic: topic.name, format: query.format ?? 'text' };
-    const render: RenderRecord = (walk, into) => writeEvent(into, walk, common, positions());
-    return { framing: EVENT_FRAMING, render, form: `events ${common.format}` };
+    const { format = 'text' } = query;
+    const places = new RecordPlaces(topic.name, format);
+    const render: RenderRecord = (walk, into) => writeEvent(into, walk, places, positions());
+    return { framing: EVENT_FRAMING, render, form: `events ${format}` };
   }
   const media = MEDIA[mediaType(type)];
   if (media === 'lines' || media === 'sized') {
@@ -74,13 +75,13 @@ function streamForm({ request, query, topic }: ReadCall, positions: () => readon
 function writeEvent(
   into: TextBuffer,
   { record, position }: PartitionWalk,
-  common: Omit<RecordPlace, 'partition'>,
+  places: RecordPlaces,
   positions: readonly PartitionPosition[],
 ): void {
   const cursor = record as RecordCursor;
   const { id, end } = EVENT_FRAMING;
   into.text(`${id.before}${nextOffsets(positions, position, cursor.offset + 1)}${id.after}`);
-  writeRecord(into, cursor, { ...common, partition: position.partition.index });
+  writeRecord(into, cursor, places.of(position.partition.index));
   into.text(end);
 }
 

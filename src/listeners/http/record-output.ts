@@ -6,37 +6,68 @@ import { TextBuffer } from './text-buffer.ts';
 
 export type RecordFormat = 'text' | 'json' | 'base64';
 
+const ENCODER = new TextEncoder();
+const BRACE = utf8('{');
+const TIMESTAMP = utf8(',"timestamp":');
+const NO_KEY = utf8(',"key":null');
+const KEY = utf8(',"key":');
+const NO_VALUE = utf8(',"value":null');
+const VALUE = utf8(',"value":');
+const NO_HEADERS = utf8(',"headers":[]}');
+
 /** What the records of one partition have in common. */
-export interface RecordPlace {
-  /** Its name is text that JSON takes as it is (`../../model/topic-name.ts`). */
-  readonly topic: string;
-  readonly partition: number;
+export class RecordPlace {
   readonly format: RecordFormat;
+  /** The members that say it, with the name of the offset behind them. */
+  readonly members: Uint8Array;
+
+  /** @param topic text that JSON takes as it is (`../../model/topic-name.ts`). */
+  constructor(topic: string, partition: number, format: RecordFormat) {
+    this.format = format;
+    this.members = utf8(`"topic":"${topic}","partition":${partition},"offset":`);
+  }
+}
+
+/** The places of a topic's partitions, each made when it is asked for first. */
+export class RecordPlaces {
+  readonly #topic: string;
+  readonly #format: RecordFormat;
+  readonly #places: RecordPlace[] = [];
+
+  constructor(topic: string, format: RecordFormat) {
+    this.#topic = topic;
+    this.#format = format;
+  }
+
+  /** @param partition its index in the topic. */
+  of(partition: number): RecordPlace {
+    const known = this.#places[partition];
+    if (known !== undefined) return known;
+    const place = new RecordPlace(this.#topic, partition, this.#format);
+    this.#places[partition] = place;
+    return place;
+  }
 }
 
 /** Writes one JSON object without a line break. */
 export function writeRecord(into: TextBuffer, cursor: RecordCursor, place: RecordPlace): void {
-  into.text('{');
+  into.literal(BRACE);
   writeMembers(into, cursor, place);
 }
 
 /** As `writeRecord`, but for the first brace, behind which there may be other members. */
-export function writeMembers(into: TextBuffer, cursor: RecordCursor, { topic, partition, format }: RecordPlace): void {
-  into.text('"topic":"');
-  into.text(topic);
-  into.text('","partition":');
-  into.integer(partition);
-  into.text(',"offset":');
+export function writeMembers(into: TextBuffer, cursor: RecordCursor, { members, format }: RecordPlace): void {
+  into.literal(members);
   into.integer(cursor.offset);
-  into.text(',"timestamp":');
+  into.literal(TIMESTAMP);
   into.integer(cursor.timestamp);
-  if (!cursor.hasKey) into.text(',"key":null');
+  if (!cursor.hasKey) into.literal(NO_KEY);
   else writeMember(into, 'key', cursor.bytes, cursor.keyPosition, cursor.keyEnd, format);
-  if (!cursor.hasValue) into.text(',"value":null');
+  if (!cursor.hasValue) into.literal(NO_VALUE);
   else if (format !== 'json' || !writeEmbedded(into, cursor)) {
     writeMember(into, 'value', cursor.bytes, cursor.valuePosition, cursor.valueEnd, format);
   }
-  if (cursor.headerCount === 0) into.text(',"headers":[]}');
+  if (cursor.headerCount === 0) into.literal(NO_HEADERS);
   else writeHeaders(into, cursor, format);
 }
 
@@ -61,7 +92,7 @@ function writeMember(
 ): void {
   if (format !== 'base64') {
     const { length } = into;
-    into.text(name === 'key' ? ',"key":' : ',"value":');
+    into.literal(name === 'key' ? KEY : VALUE);
     if (into.jsonString(bytes, start, end)) return;
     into.truncate(length);
   }
@@ -103,4 +134,9 @@ function isJson(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** What is written often, made once. In memory of its own: a small Buffer would keep the piece that many share. */
+export function utf8(text: string): Uint8Array {
+  return ENCODER.encode(text);
 }

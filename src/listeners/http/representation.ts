@@ -4,7 +4,7 @@ import { MillraceError } from '../../base/errors.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
 import { type Framing, NDJSON_FRAMING, NO_FRAME } from './framing.ts';
 import { LINES, lineEndingOf, SIZED } from './record-media.ts';
-import { type RecordFormat, writeRecord } from './record-output.ts';
+import { type RecordFormat, RecordPlaces, writeRecord } from './record-output.ts';
 import type { PartitionWalk } from './record-walk.ts';
 import type { RenderRecord } from './topic-source.ts';
 
@@ -17,11 +17,12 @@ export interface Representation {
 
 /** Every record is one line of NDJSON; in an array of JSON the line break is white space. */
 export function jsonLines(topic: string, format: RecordFormat = 'text'): Representation {
+  const places = new RecordPlaces(topic, format);
   return {
     contentType: NDJSON_FRAMING.contentType,
     isText: true,
     render: ({ record, position }, into) => {
-      writeRecord(into, record as RecordCursor, { topic, partition: position.partition.index, format });
+      writeRecord(into, record as RecordCursor, places.of(position.partition.index));
       into.text('\n');
     },
   };

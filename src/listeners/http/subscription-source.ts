@@ -6,21 +6,30 @@ import { FOR_EVER } from '../../broker/fetch.ts';
 import type { CommitWaiter } from '../../broker/subscriptions/commit-watch.ts';
 import { type Cursor, formatCursor, writeCursor } from '../../broker/subscriptions/cursor.ts';
 import type { CommitRun, Subscription } from '../../broker/subscriptions/subscription.ts';
+import type { Topic } from '../../broker/topic.ts';
 import type { CommitNumber } from '../../journal/journal.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
+import type { Partition } from '../../store/partition.ts';
 import type { Collector } from './collector.ts';
 import type { RecordFrame } from './framing.ts';
 import type { Reading, ReadingRoom, Wait, WaitTarget } from './reading.ts';
-import { type RecordFormat, type RecordPlace, writeMembers } from './record-output.ts';
+import { type RecordFormat, RecordPlace, utf8, writeMembers } from './record-output.ts';
 import type { ReadOutcome, RecordSource } from './record-source.ts';
 import { PartitionWalk } from './record-walk.ts';
 import type { TextBuffer } from './text-buffer.ts';
+
+/** Places of partitions that are kept to be written again: as many as are busy, where not very many are. */
+const MAX_PLACES = 1_000;
+const CURSOR = utf8('{"cursor":"');
+const CURSOR_END = utf8('",');
 
 export class SubscriptionSource implements RecordSource {
   readonly #room: ReadingRoom;
   readonly #subscription: Subscription;
   readonly #format: RecordFormat;
   readonly #frame: RecordFrame;
+  /** By partition number; none until a record came, since thousands wait for one. */
+  #places: Map<number, RecordPlace> | undefined;
   /** Of the last record, or of what was passed without one. */
   #cursor: Cursor | undefined;
   isCaughtUp = false;
@@ -124,7 +133,7 @@ export class SubscriptionSource implements RecordSource {
     collector: Collector,
     there: boolean | Promise<boolean> = walk.openNext(this.#room.broker.decompressor),
   ): Promise<boolean> | undefined {
-    const place = { topic: topic.name, partition: partition.index, format: this.#format };
+    const place = this.#placeOf(topic, partition);
     for (let next = there; next !== false; ) {
       if (next instanceof Promise) return next;
       const record = walk.record as RecordCursor;
@@ -145,11 +154,21 @@ export class SubscriptionSource implements RecordSource {
       writeCursor(into, commit, entry, record.offset);
       into.text(id.after);
     }
-    into.text('{"cursor":"');
+    into.literal(CURSOR);
     writeCursor(into, commit, entry, record.offset);
-    into.text('",');
+    into.literal(CURSOR_END);
     writeMembers(into, record, place);
     into.text(end);
+  }
+
+  #placeOf({ name }: Topic, { number, index }: Partition): RecordPlace {
+    this.#places ??= new Map();
+    const known = this.#places.get(number);
+    if (known !== undefined) return known;
+    if (this.#places.size >= MAX_PLACES) this.#places.clear();
+    const place = new RecordPlace(name, index, this.#format);
+    this.#places.set(number, place);
+    return place;
   }
 
   #collected(run: CommitRun, { position }: PartitionWalk): true {

@@ -40,8 +40,9 @@ test('long texts, two in a row, ASCII and not', () => {
     const into = new TextBuffer();
     into.text(text);
     into.raw(bytes);
+    into.literal(bytes);
     assert.equal(into.jsonString(bytes, 0, bytes.length), true);
-    assert.equal(textOf(into), `${text}${text}${JSON.stringify(text)}`);
+    assert.equal(textOf(into), `${text.repeat(3)}${JSON.stringify(text)}`);
     into.release();
   }
 });

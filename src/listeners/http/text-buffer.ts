@@ -63,6 +63,16 @@ export class TextBuffer {
     this.#length = 0;
   }
 
+  /** @param bytes short; made once of text that is written often. */
+  literal(bytes: Uint8Array): void {
+    const { length } = bytes;
+    this.#reserve(length);
+    const into = this.#bytes;
+    const at = this.#length;
+    for (let i = 0; i < length; i++) into[at + i] = bytes[i] as number;
+    this.#length = at + length;
+  }
+
   text(text: string): void {
     const { length } = text;
     this.#reserve(length <= SMALL_TEXT ? 3 * length : Buffer.byteLength(text));

@@ -14,7 +14,7 @@ import {
   PARTITION_FORM,
   startPositions,
 } from '../http/position.ts';
-import { writeRecord } from '../http/record-output.ts';
+import { RecordPlaces, writeRecord } from '../http/record-output.ts';
 import type { RecordSource } from '../http/record-source.ts';
 import type { ReadQuery } from '../http/schemas.ts';
 import { SubscriptionSource } from '../http/subscription-source.ts';
@@ -64,12 +64,12 @@ async function topicSource(context: HttpContext, message: SubscribeMessage): Pro
   if (!PARTITION.test(query.partition ?? 'all')) throw refuse('`partition` must be a number or all.');
   if (!OFFSET.test(query.offset ?? 'latest')) throw refuse('`offset` must be a number from 0, earliest or latest.');
   if (!OFFSETS.test(offsets ?? '0:0')) throw refuse('`offsets` must be pairs like 0:17,2:5.');
-  const common = { topic: topic.name, format };
+  const places = new RecordPlaces(topic.name, format);
   const source = new TopicSource(context.room, {
     positions: await startPositions(context.broker, topic, query),
     allPartitions: partition === undefined || partition === 'all',
     render: ({ record, position }, into) => {
-      writeRecord(into, record as RecordCursor, { ...common, partition: position.partition.index });
+      writeRecord(into, record as RecordCursor, places.of(position.partition.index));
     },
   });
   return { source, place: () => formatOffsets(source.positions) };

@@ -7,7 +7,7 @@ import { collectAnswer } from '../answer.ts';
 import { Collector } from '../collector.ts';
 import type { HttpContext } from '../context.ts';
 import { type PartitionPosition, positionAt } from '../position.ts';
-import { writeRecord } from '../record-output.ts';
+import { RecordPlace, writeRecord } from '../record-output.ts';
 import { type RenderRecord, TopicSource } from '../topic-source.ts';
 import { type Resolve, sendWebhook } from '../webhook/send-webhook.ts';
 import { parsePushAnswer } from './push-answer.ts';
@@ -67,7 +67,7 @@ async function readPiece({ room }: HttpContext, order: PushOrder): Promise<Piece
   const from = Math.max(readOffset, partition.logStartOffset);
   const position = positionAt(topic, partition, from);
   let firstOffset: number | undefined;
-  const place = { topic: topic.name, partition: partition.index, format: config.format };
+  const place = new RecordPlace(topic.name, partition.index, config.format);
   const render: RenderRecord = ({ record }, into) => {
     const cursor = record as RecordCursor;
     firstOffset ??= cursor.offset;

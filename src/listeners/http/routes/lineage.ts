@@ -11,7 +11,7 @@ import type { HttpContext } from '../context.ts';
 import { findTopic } from '../find-topic.ts';
 import { partitionOf } from '../position.ts';
 import type { Reading } from '../reading.ts';
-import { recordJson } from '../record-output.ts';
+import { RecordPlace, recordJson } from '../record-output.ts';
 import { LineageParams, type LineageQuery, lineageQuery } from '../schemas.ts';
 import { abandoned, holdUntilSent } from '../sent-answer.ts';
 
@@ -151,7 +151,7 @@ async function show(
   if (partition === undefined) return undefined;
   const format = answer.query.format ?? 'text';
   const render = (cursor: RecordCursor): Shown => ({
-    json: recordJson(cursor, { topic: name, partition: index, format }, members),
+    json: recordJson(cursor, new RecordPlace(name, index, format), members),
     parents: parentsOf(cursor.headers),
   });
   const shown = await readRecord(broker.recordReader, partition, offset, render);
