@@ -1,7 +1,7 @@
 /** Records of many topics in the order of commits: what is there, and what comes. */
 import type { Broker } from '../broker/broker.ts';
 import { formatCursor, parseCursor } from '../broker/subscriptions/cursor.ts';
-import type { CommitRun, Subscription } from '../broker/subscriptions/subscription.ts';
+import { type CommitRun, runBytes, type Subscription } from '../broker/subscriptions/subscription.ts';
 import { TopicPattern } from '../model/topic-pattern.ts';
 import { openBatches } from './open-batches.ts';
 import type { SubscribedRecord, SubscribeOptions } from './types.ts';
@@ -56,7 +56,7 @@ async function waitForMore(
 async function* recordsOf(run: CommitRun, broker: Broker): AsyncGenerator<SubscribedRecord, void, undefined> {
   const { topic, partition, commit, entry, firstOffset, endOffset, abortedTransactions } = run;
   // The run is borrowed; the records are given away.
-  const bytes = Uint8Array.from(run.bytes);
+  const bytes = Uint8Array.from(runBytes(run));
   for await (const record of openBatches(bytes, firstOffset, endOffset, abortedTransactions, broker.decompressor)) {
     const cursor = formatCursor({ commit, entry, offset: record.offset });
     yield { topic: topic.name, partition: partition.index, ...record, cursor };

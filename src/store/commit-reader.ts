@@ -70,6 +70,8 @@ export class CommitReader implements CommitSource {
   #bodies = 0;
   /** Row whose body begins at `#bodies`. */
   #rowAt = 0;
+  bodyStart = 0;
+  bodyBytes = 0;
 
   constructor(options: CommitReaderOptions) {
     this.#options = options;
@@ -169,12 +171,19 @@ export class CommitReader implements CommitSource {
   }
 
   body(upTo: CommitNumber): Uint8Array | Promise<Uint8Array> {
-    return this.#inTail(this.#bodies, this.#shown.sizeBytes) ?? this.#soundBody(upTo);
+    const { sizeBytes } = this.#shown;
+    const region = this.#heldRegion(this.#bodies, sizeBytes);
+    if (region === undefined) return this.#soundBody(upTo);
+    this.bodyStart = region.start + this.#bodies - region.position;
+    this.bodyBytes = sizeBytes;
+    return region.lease.bytes;
   }
 
   async #soundBody(upTo: CommitNumber): Promise<Uint8Array> {
     const { sizeBytes, baseOffset, offsetCount } = this.#shown;
     const bytes = await this.#bytes(this.#bodies, sizeBytes, upTo);
+    this.bodyStart = 0;
+    this.bodyBytes = bytes.length;
     if (offsetCount === 0) return bytes;
     const sound = soundBytes(bytes, baseOffset);
     if (sound === bytes.length) return bytes;
@@ -207,17 +216,22 @@ export class CommitReader implements CommitSource {
   }
 
   #inTail(position: number, sizeBytes: number): Uint8Array | undefined {
-    let region = this.#region;
-    if (region === undefined || !holds(region, this.#file, position, sizeBytes)) {
-      region = this.#options.tail.region(this.#file, position);
-      if (region === undefined) return undefined;
-      if (!holds(region, this.#file, position, sizeBytes)) return this.#joined(position, sizeBytes);
-      this.#dropRegion();
-      region.lease.retain();
-      this.#region = region;
-    }
+    const region = this.#heldRegion(position, sizeBytes);
+    if (region === undefined) return this.#joined(position, sizeBytes);
     const from = region.start + position - region.position;
     return region.lease.bytes.subarray(from, from + sizeBytes);
+  }
+
+  /** The region with all of it, which is retained until another one is; undefined where no single one has it. */
+  #heldRegion(position: number, sizeBytes: number): Region | undefined {
+    const before = this.#region;
+    if (before !== undefined && holds(before, this.#file, position, sizeBytes)) return before;
+    const region = this.#options.tail.region(this.#file, position);
+    if (region === undefined || !holds(region, this.#file, position, sizeBytes)) return undefined;
+    this.#dropRegion();
+    region.lease.retain();
+    this.#region = region;
+    return region;
   }
 
   /** A copy of what lies in several regions. */

@@ -45,8 +45,14 @@ export interface CommitSource {
   /** Entry `index` of the current commit. Entries are asked for in ascending order. Valid until the next call. */
   row(index: number): CommitRow;
 
-  /** Whole batches of the row that `row` gave last, in the same call where they are in memory; none where they were deleted meanwhile. */
+  /**
+   * Memory with the whole batches of the row that `row` gave last, in the same call where they are in memory. They are `bodyBytes` from
+   * `bodyStart` on, which say so until the next call: a view of its own for each row would cost more than the row. None where they were
+   * deleted meanwhile.
+   */
   body(upTo: CommitNumber): Uint8Array | Promise<Uint8Array>;
+  readonly bodyStart: number;
+  readonly bodyBytes: number;
 
   /** Gives all memory back. The source can go on after it. */
   release(): void;

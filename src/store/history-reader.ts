@@ -74,6 +74,14 @@ export class HistoryReader implements CommitSource {
     return this.#source.body(upTo);
   }
 
+  get bodyStart(): number {
+    return this.#source.bodyStart;
+  }
+
+  get bodyBytes(): number {
+    return this.#source.bodyBytes;
+  }
+
   release(): void {
     this.#journal.release();
     this.#order?.release();

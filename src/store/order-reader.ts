@@ -27,6 +27,8 @@ const NOTHING: CommitRow = { partition: -1, baseOffset: 0, offsetCount: 0 };
 const NO_BYTES = new Uint8Array(0);
 
 export class OrderReader implements CommitSource {
+  readonly bodyStart = 0;
+  bodyBytes = 0;
   readonly #options: OrderReaderOptions;
   #header: OrderHeader | undefined;
   /** Blocks of the file that were not read yet, and where the next one stands. */
@@ -86,7 +88,9 @@ export class OrderReader implements CommitSource {
   }
 
   async body(): Promise<Uint8Array> {
-    return this.#row === undefined ? NO_BYTES : await this.#options.runs.read(this.#row);
+    const body = this.#row === undefined ? NO_BYTES : await this.#options.runs.read(this.#row);
+    this.bodyBytes = body.length;
+    return body;
   }
 
   release(): void {

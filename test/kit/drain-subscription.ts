@@ -1,6 +1,6 @@
 import type { Broker } from '../../src/broker/broker.ts';
 import { type Cursor } from '../../src/broker/subscriptions/cursor.ts';
-import type { Subscription } from '../../src/broker/subscriptions/subscription.ts';
+import { runBytes, type Subscription } from '../../src/broker/subscriptions/subscription.ts';
 import { isControl } from '../../src/model/record-batch.ts';
 import { readRecords } from '../../src/model/record-codec.ts';
 import { TopicPattern } from '../../src/model/topic-pattern.ts';
@@ -27,8 +27,8 @@ export async function drain(subscription: Subscription, limit = Number.POSITIVE_
   while (seen.length < limit) {
     const step = await subscription.next();
     if (step.kind !== 'run') return seen;
-    const { topic, partition, commit, entry, bytes, firstOffset, endOffset } = step.run;
-    for (const batch of splitBatches(Buffer.from(bytes))) {
+    const { topic, partition, commit, entry, firstOffset, endOffset } = step.run;
+    for (const batch of splitBatches(Buffer.from(runBytes(step.run)))) {
       if (isControl(batch, 0)) continue;
       for (const { offset } of readRecords(batch)) {
         if (offset < firstOffset || offset >= endOffset) continue;

@@ -15,6 +15,7 @@ import { test } from 'node:test';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { MillraceError } from '../../src/base/errors.ts';
 import type { Broker } from '../../src/broker/broker.ts';
+import { runBytes } from '../../src/broker/subscriptions/subscription.ts';
 import { verifyDirectory } from '../../src/broker/verify/verify-directory.ts';
 import { loadDataKeys } from '../../src/journal/encryption/key-files.ts';
 import { diskWith } from '../../src/journal/open-disk.ts';
@@ -224,8 +225,8 @@ async function readOrder({ order, history }: World, broker: Broker): Promise<boo
   let refused = false;
   try {
     for (let step = await subscription.next(); step.kind === 'run'; step = await subscription.next()) {
-      const { topic, bytes, firstOffset, endOffset } = step.run;
-      for (const batch of splitBatches(Buffer.from(bytes))) {
+      const { topic, firstOffset, endOffset } = step.run;
+      for (const batch of splitBatches(Buffer.from(runBytes(step.run)))) {
         const offset = baseOffset(batch, 0);
         assert.ok(
           sent.get(`${topic.name} ${offset}`)?.equals(batch),

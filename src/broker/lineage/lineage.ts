@@ -22,7 +22,7 @@ import {
 } from '../../model/record-position.ts';
 import { AbortedBatches } from '../aborted-batches.ts';
 import type { Decompressor } from '../decompressor/decompressor.ts';
-import type { CommitRun, Subscription } from '../subscriptions/subscription.ts';
+import { type CommitRun, runBytes, type Subscription } from '../subscriptions/subscription.ts';
 import { LineageIndex } from './lineage-index.ts';
 
 /** Some 200 bytes each. */
@@ -160,7 +160,7 @@ export class Lineage {
       this.#seen = Math.max(this.#seen, subscription.seen.commit);
       if (step.kind !== 'run') return;
       await this.#look(step.run);
-      turnBytes += step.run.bytes.length;
+      turnBytes += step.run.sizeBytes;
       if (turnBytes < BYTES_PER_TURN) continue;
       turnBytes = 0;
       await setImmediate();
@@ -168,7 +168,8 @@ export class Lineage {
   }
 
   async #look(run: CommitRun): Promise<void> {
-    const { bytes, firstOffset } = run;
+    const { firstOffset } = run;
+    const bytes = runBytes(run);
     this.scannedBytes += bytes.length;
     const aborted = new AbortedBatches(run.abortedTransactions);
     const batch = new BatchCursor(bytes);

@@ -28,21 +28,32 @@ const ENTRIES_PER_TURN = 5_000;
 
 const NONE_ABORTED: readonly AbortedTransaction[] = [];
 
-/** Batches of one partition in one commit. */
+/**
+ * Batches of one partition in one commit. Borrowed until the next call of the subscription, which may use the object again: where records
+ * come one at a time there is one for each.
+ */
 export interface CommitRun {
   readonly topic: Topic;
   readonly partition: Partition;
   readonly commit: CommitNumber;
   /** Number of the entry in its commit. */
   readonly entry: number;
-  /** Whole batches, verbatim. Borrowed until the next call of the subscription. */
-  readonly bytes: Uint8Array;
+  /** Memory with the batches in it, whole and verbatim. */
+  readonly memory: Uint8Array;
+  /** Where they begin in `memory`. */
+  readonly start: number;
+  readonly sizeBytes: number;
   /** First offset that is to be read: behind what the cursor has seen, and what was deleted. */
   readonly firstOffset: number;
   /** Exclusive: records behind it, which a compacted batch may hold too, are another entry's. */
   readonly endOffset: number;
   /** Of those that overlap the batches; the reader drops their records. */
   readonly abortedTransactions: readonly AbortedTransaction[];
+}
+
+/** The batches of a run: a view. */
+export function runBytes({ memory, start, sizeBytes }: CommitRun): Uint8Array {
+  return memory.subarray(start, start + sizeBytes);
 }
 
 /**
@@ -54,6 +65,25 @@ export type SubscriptionStep =
   | { readonly kind: 'run'; readonly run: CommitRun }
   | { readonly kind: 'end' }
   | { readonly kind: 'held' };
+
+const END: SubscriptionStep = { kind: 'end' };
+const HELD: SubscriptionStep = { kind: 'held' };
+
+const NO_MEMORY: Uint8Array = new Uint8Array(0);
+
+/** Everything is set before it is given out. */
+class OwnRun implements CommitRun {
+  topic!: Topic;
+  partition!: Partition;
+  commit: CommitNumber = 0;
+  entry = 0;
+  memory = NO_MEMORY;
+  start = 0;
+  sizeBytes = 0;
+  firstOffset = 0;
+  endOffset = 0;
+  abortedTransactions = NONE_ABORTED;
+}
 
 /** What all subscriptions of a broker have in common. */
 export interface SubscriptionSurroundings {
@@ -84,6 +114,8 @@ export class Subscription {
   /** What was waited for, until it is used. */
   #moved: CommitStep | undefined;
   #body: Uint8Array | undefined;
+  /** The last one; none while nothing is read, since thousands wait. */
+  #runStep: { readonly kind: 'run'; readonly run: OwnRun } | undefined;
   /** Newest commit that was published when the reader moved to its commit. */
   #upTo: CommitNumber = 0;
 
@@ -134,7 +166,7 @@ export class Subscription {
         const step = this.#moved ?? reader.next(this.#upTo);
         if (step instanceof Promise) return this.#move(step);
         this.#moved = undefined;
-        if (step === 'end') return { kind: 'end' };
+        if (step === 'end') return END;
         if (step === 'gone') return this.#expired();
         this.#entry = 0;
       }
@@ -165,6 +197,7 @@ export class Subscription {
 
   /** Gives memory back while nothing is read. `next` goes on from where it was. */
   rest(): void {
+    this.#runStep = undefined;
     this.#options.reader.release();
   }
 
@@ -186,17 +219,26 @@ export class Subscription {
       const firstOffset = Math.max(this.#firstOffset(entry, row.baseOffset), partition.logStartOffset);
       const endOffset = row.baseOffset + row.offsetCount;
       if (firstOffset >= endOffset) continue;
-      if (this.#options.readCommitted && endOffset > partition.lastStableOffset) return { kind: 'held' };
+      if (this.#options.readCommitted && endOffset > partition.lastStableOffset) return HELD;
       const abortedTransactions = partition.transactions?.abortedIn(row.baseOffset, endOffset) ?? NONE_ABORTED;
-      const bytes = (entry === from ? awaited : undefined) ?? reader.body(this.#upTo);
-      if (bytes instanceof Promise) return this.#readBody(bytes);
+      const memory = (entry === from ? awaited : undefined) ?? reader.body(this.#upTo);
+      if (memory instanceof Promise) return this.#readBody(memory);
       this.#entry = entry + 1;
-      if (bytes.length === 0) continue;
-      const { commit } = reader;
-      return {
-        kind: 'run',
-        run: { topic, partition, commit, entry, bytes, firstOffset, endOffset, abortedTransactions },
-      };
+      const { commit, bodyStart: start, bodyBytes: sizeBytes } = reader;
+      if (sizeBytes === 0) continue;
+      this.#runStep ??= { kind: 'run', run: new OwnRun() };
+      const { run } = this.#runStep;
+      run.topic = topic;
+      run.partition = partition;
+      run.commit = commit;
+      run.entry = entry;
+      run.memory = memory;
+      run.start = start;
+      run.sizeBytes = sizeBytes;
+      run.firstOffset = firstOffset;
+      run.endOffset = endOffset;
+      run.abortedTransactions = abortedTransactions;
+      return this.#runStep;
     }
     return undefined;
   }

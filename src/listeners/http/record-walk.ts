@@ -18,12 +18,13 @@ import type { PartitionPosition } from './position.ts';
 const RECORDS_PER_TURN = 1_000;
 
 const NO_BATCHES = new Uint8Array(0);
+const NO_SLICES: readonly Uint8Array[] = [];
 /** Remembers nothing. */
 const NONE_ABORTED = new AbortedBatches([]);
 
 /** The records of one partition in one fetch answer, from its position on. */
 export class PartitionWalk {
-  position: PartitionPosition;
+  readonly position: PartitionPosition;
   #slices: readonly Uint8Array[];
   #aborted: AbortedBatches;
   readonly #batches = new BatchCursor(NO_BATCHES);
@@ -54,19 +55,20 @@ export class PartitionWalk {
     this.#slices = slices;
   }
 
-  /** Starts over, as a new walk would. */
+  /**
+   * Starts over, as a new walk would, where the position says now: whoever made it may have changed it.
+   * @param memory with the batches, `sizeBytes` from `start` on.
+   */
   restart(
-    position: PartitionPosition,
-    slices: readonly Uint8Array[],
+    { memory, start, sizeBytes }: { readonly memory: Uint8Array; readonly start: number; readonly sizeBytes: number },
     aborted: readonly AbortedTransaction[],
     endOffset: number,
   ): void {
-    this.position = position;
-    this.#slices = slices;
+    this.#slices = NO_SLICES;
     this.#nextSlice = 0;
     this.#aborted = abortedBatches(aborted);
     this.#endOffset = endOffset;
-    this.#batches.reset(NO_BATCHES);
+    this.#batches.reset(memory, start, start + sizeBytes);
     this.record = undefined;
     this.openBytes = 0;
     this.#batchEnd = -1;

@@ -4,14 +4,16 @@ import { MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { FOR_EVER } from '../../broker/fetch.ts';
 import type { CommitWaiter } from '../../broker/subscriptions/commit-watch.ts';
-import { type Cursor, formatCursor, writeCursor } from '../../broker/subscriptions/cursor.ts';
+import { formatCursor, writeCursor } from '../../broker/subscriptions/cursor.ts';
 import type { CommitRun, Subscription } from '../../broker/subscriptions/subscription.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { CommitNumber } from '../../journal/journal.ts';
 import type { RecordCursor } from '../../model/record-codec.ts';
 import type { Partition } from '../../store/partition.ts';
+import type { AbortedTransaction } from '../../store/transaction-index.ts';
 import type { Collector } from './collector.ts';
 import type { RecordFrame } from './framing.ts';
+import type { PartitionPosition } from './position.ts';
 import type { Reading, ReadingRoom, Wait, WaitTarget } from './reading.ts';
 import { type RecordFormat, RecordPlace, utf8, writeMembers } from './record-output.ts';
 import type { ReadOutcome, RecordSource } from './record-source.ts';
@@ -23,6 +25,9 @@ const MAX_PLACES = 1_000;
 const CURSOR = utf8('{"cursor":"');
 const CURSOR_END = utf8('",');
 
+type OwnPosition = { -readonly [Member in keyof PartitionPosition]: PartitionPosition[Member] };
+const NONE_ABORTED: readonly AbortedTransaction[] = [];
+
 export class SubscriptionSource implements RecordSource {
   readonly #room: ReadingRoom;
   readonly #subscription: Subscription;
@@ -30,8 +35,10 @@ export class SubscriptionSource implements RecordSource {
   readonly #frame: RecordFrame;
   /** By partition number; none until a record came, since thousands wait for one. */
   #places: Map<number, RecordPlace> | undefined;
-  /** Of the last record, or of what was passed without one. */
-  #cursor: Cursor | undefined;
+  /** Of the last record: `#entry` is -1 where what was passed last had none, and `#commit` too where nothing was. */
+  #commit: CommitNumber = -1;
+  #entry = -1;
+  #offset = -1;
   isCaughtUp = false;
   /** Published when the subscription came to its end: what came since is a reason not to wait. */
   #endedAt = -1;
@@ -44,7 +51,9 @@ export class SubscriptionSource implements RecordSource {
   }
 
   get cursor(): string | undefined {
-    return this.#cursor === undefined ? undefined : formatCursor(this.#cursor);
+    if (this.#commit < 0) return undefined;
+    const [commit, entry, offset] = [this.#commit, this.#entry, this.#offset];
+    return formatCursor(entry < 0 ? { commit } : { commit, entry, offset });
   }
 
   /** Refuses a cursor that cannot be gone on from. @throws BROKER_CURSOR_EXPIRED, BROKER_CURSOR_INVALID. */
@@ -65,10 +74,10 @@ export class SubscriptionSource implements RecordSource {
         if (step.kind !== 'run') {
           this.isCaughtUp = true;
           this.#endedAt = publishedCommit;
-          if (step.kind === 'end') this.#cursor = this.#subscription.seen;
+          if (step.kind === 'end') this.#passed(this.#subscription.seen.commit, -1, -1);
           return readBytes > 0 ? 'read' : 'empty';
         }
-        readBytes += step.run.bytes.length;
+        readBytes += step.run.sizeBytes;
         walk = walkOf(step.run, walk);
         const collected = this.#collect(step.run, walk, collector, before);
         const goesOn = collected instanceof Promise ? await collected : collected;
@@ -139,7 +148,7 @@ export class SubscriptionSource implements RecordSource {
       const record = walk.record as RecordCursor;
       this.#write(collector.next, record, place, commit, entry);
       const goesOn = collector.added();
-      this.#cursor = { commit, entry, offset: record.offset };
+      this.#passed(commit, entry, record.offset);
       walk.delivered();
       if (!goesOn) return undefined;
       next = walk.advance() || walk.openNext(this.#room.broker.decompressor);
@@ -159,6 +168,12 @@ export class SubscriptionSource implements RecordSource {
     into.literal(CURSOR_END);
     writeMembers(into, record, place);
     into.text(end);
+  }
+
+  #passed(commit: CommitNumber, entry: number, offset: number): void {
+    this.#commit = commit;
+    this.#entry = entry;
+    this.#offset = offset;
   }
 
   #placeOf({ name }: Topic, { number, index }: Partition): RecordPlace {
@@ -185,14 +200,21 @@ export class SubscriptionSource implements RecordSource {
   }
 }
 
-/** @param before that of another run, which is used again. */
+/** @param before that of another run, which is used again with its position: there may be a run for each record. */
 function walkOf(run: CommitRun, before: PartitionWalk | undefined): PartitionWalk {
-  const { topic, partition, bytes, firstOffset, endOffset, abortedTransactions } = run;
+  const { topic, partition, firstOffset, endOffset, abortedTransactions } = run;
   const { highWatermark, logStartOffset } = partition;
-  const position = { topic, partition, nextOffset: firstOffset, highWatermark, logStartOffset };
-  if (before === undefined) return new PartitionWalk(position, [bytes], abortedTransactions, endOffset);
-  before.restart(position, [bytes], abortedTransactions, endOffset);
-  return before;
+  const walk =
+    before ??
+    new PartitionWalk({ topic, partition, nextOffset: firstOffset, highWatermark, logStartOffset }, [], NONE_ABORTED);
+  const position: OwnPosition = walk.position;
+  position.topic = topic;
+  position.partition = partition;
+  position.nextOffset = firstOffset;
+  position.highWatermark = highWatermark;
+  position.logStartOffset = logStartOffset;
+  walk.restart(run, abortedTransactions, endOffset);
+  return walk;
 }
 
 /** Until the journal goes on. */
