@@ -54,6 +54,12 @@ export class ByteBudget {
     this.#usedBytes += bytes;
   }
 
+  /** What was taken turns out to be that much more, as with `force`, or less. */
+  change(bytes: number): void {
+    if (bytes > 0) this.force(bytes);
+    else if (bytes < 0) this.give(-bytes);
+  }
+
   give(bytes: number): void {
     this.#usedBytes -= bytes;
     this.#serve();

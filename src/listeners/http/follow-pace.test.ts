@@ -1,25 +1,27 @@
-/** Proves that only a follower whose records come a millisecond apart or closer waits the longer time. */
+/** Proves that only a follower whose records come a millisecond apart or closer waits the longer time, for larger pieces. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FollowPace } from './follow-pace.ts';
 
+const SETTINGS = { followPaceMs: 5, denseFollowPaceMs: 20, followPieceBytes: 64, denseFollowPieceBytes: 256 };
+
 test('the pace follows how close records come', () => {
-  const pace = new FollowPace({ followPaceMs: 5, denseFollowPaceMs: 20 });
-  const next = (sentAt: number): number => {
-    assert.equal(pace.next(sentAt), pace.paceMs === 20);
-    return pace.paceMs;
+  const pace = new FollowPace(SETTINGS);
+  /** Sends pieces of so many records at a time. @returns until when the next one waits. */
+  const send = (now: number, ...counts: number[]): number => {
+    for (const count of counts) pace.sent(count, now);
+    const isDense = pace.next();
+    assert.equal(pace.pieceBytes, isDense ? 256 : 64);
+    assert.equal(pace.waitMs(now), isDense ? 20 : 5);
+    return now + pace.waitMs(now);
   };
-  pace.sent(1_000);
-  assert.equal(next(100), 5, 'what was there at the beginning says nothing');
-  pace.sent(1);
-  assert.equal(next(105), 5);
-  pace.sent(4);
-  assert.equal(next(110), 5);
-  pace.sent(3);
-  pace.sent(2);
-  assert.equal(next(115), 20, 'both pieces of the interval count');
-  pace.sent(40);
-  assert.equal(next(135), 20);
-  pace.sent(19);
-  assert.equal(next(155), 5);
+  assert.equal(pace.pieceBytes, 64, 'before anything came');
+  assert.equal(pace.waitMs(0), Number.NEGATIVE_INFINITY, 'the first one waits for nothing');
+  assert.equal(send(100, 1_000), 105, 'what was there at the beginning says nothing');
+  assert.equal(send(105, 1), 110);
+  assert.equal(send(110, 4), 115);
+  assert.equal(send(115, 3, 2), 135, 'both pieces of the interval count');
+  assert.equal(send(135, 40), 155);
+  assert.equal(send(155, 19), 160);
+  assert.ok(pace.waitMs(1_000) < 0, 'a record after silence waits for nothing');
 });

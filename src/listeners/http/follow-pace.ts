@@ -1,10 +1,14 @@
 import type { HttpSettings } from './settings.ts';
 
-export type PaceSettings = Pick<HttpSettings, 'followPaceMs' | 'denseFollowPaceMs'>;
+export type PaceSettings = Pick<
+  HttpSettings,
+  'followPaceMs' | 'denseFollowPaceMs' | 'followPieceBytes' | 'denseFollowPieceBytes'
+>;
 
 /**
- * How far the pieces of a follower are apart, by how close records come: where each piece is dozens of them anyway, half as
- * many pieces cost half as much; where records answer one another, each waits for the one before.
+ * How far the pieces of a follower are apart, and how large they are, by how close records come: where each piece is dozens of them
+ * anyway, half as many pieces cost half as much; where records answer one another, each waits for the one before.
+ * A record that comes after silence goes out at once.
  */
 export class FollowPace {
   readonly #settings: PaceSettings;
@@ -12,25 +16,35 @@ export class FollowPace {
   #isDense = false;
   /** When the interval began in which these records came. */
   #beganAt = Number.NEGATIVE_INFINITY;
+  /** When the last piece was sent, on a monotonic clock, as all times here. */
+  #sentAt = Number.NEGATIVE_INFINITY;
 
   constructor(settings: PaceSettings) {
     this.#settings = settings;
   }
 
-  sent(recordCount: number): void {
+  sent(recordCount: number, now: number): void {
     this.#records += recordCount;
+    this.#sentAt = now;
   }
 
-  /** Milliseconds from the last piece to the next. */
-  get paceMs(): number {
-    return this.#isDense ? this.#settings.denseFollowPaceMs : this.#settings.followPaceMs;
-  }
-
-  /** Begins the next interval, with the last piece, at `sentAt` on a monotonic clock. @returns whether the one before was dense. */
-  next(sentAt: number): boolean {
-    this.#isDense = this.#records >= sentAt - this.#beganAt;
+  /** Begins the next interval, with the last piece. @returns whether the one before was dense: the next piece need not be waited for then. */
+  next(): boolean {
+    this.#isDense = this.#records >= this.#sentAt - this.#beganAt;
     this.#records = 0;
-    this.#beganAt = sentAt;
+    this.#beganAt = this.#sentAt;
     return this.#isDense;
+  }
+
+  /** Milliseconds until the next piece may be sent; none or less: now. */
+  waitMs(now: number): number {
+    const { followPaceMs, denseFollowPaceMs } = this.#settings;
+    return this.#sentAt + (this.#isDense ? denseFollowPaceMs : followPaceMs) - now;
+  }
+
+  /** Of the next piece, at most. */
+  get pieceBytes(): number {
+    const { followPieceBytes, denseFollowPieceBytes } = this.#settings;
+    return this.#isDense ? denseFollowPieceBytes : followPieceBytes;
   }
 }

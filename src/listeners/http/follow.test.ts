@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { HttpKit, until } from '../../../test/kit/http-kit.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 
@@ -200,3 +200,59 @@ test('many readers that come and go at any moment leave nothing behind', OPTIONS
   }
   await kit.idle();
 });
+
+/** Turns of the event loop in which whatever does not wait for the clock has come. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 50; i++) await setImmediate();
+}
+
+for (const [name, path] of [
+  ['one topic', '/v1/topics/t/records?follow=true&offset=latest'],
+  ['globs', '/v1/subscribe?match=*&follow=true&cursor=latest'],
+] as const) {
+  test(`${name}: a record after silence goes out at once, those behind it together`, OPTIONS, async () => {
+    const clock = new ManualClock();
+    await using kit = await HttpKit.start({ clock, http: { followPaceMs: 5, denseFollowPaceMs: 40 } });
+    await kit.post('/v1/topics', { name: 't' });
+    const reader = (await kit.follow(path)).start();
+    const { counters } = kit.listener;
+    const offsets = async (count: number): Promise<number[]> => {
+      const seen: number[] = [];
+      while (seen.length < count) seen.push((await reader.next()).offset);
+      return seen;
+    };
+    const rendered = async (): Promise<number> => {
+      await settle();
+      return counters.recordsRendered;
+    };
+    await write(kit, 0, 1);
+    assert.deepEqual(await offsets(1), [0], 'without any time');
+    await write(kit, 1, 2);
+    await write(kit, 3, 1);
+    assert.equal(await rendered(), 1);
+    clock.advance(4);
+    assert.equal(await rendered(), 1);
+    clock.advance(1);
+    assert.deepEqual(await offsets(3), [1, 2, 3]);
+    await write(kit, 4, 100);
+    clock.advance(5);
+    assert.equal((await offsets(100)).at(-1), 103);
+    // Twenty a millisecond: the next piece is due in forty, and is not waited for.
+    await write(kit, 104, 2);
+    clock.advance(39);
+    assert.equal(await rendered(), 104);
+    clock.advance(1);
+    assert.deepEqual(await offsets(2), [104, 105]);
+    assert.equal(await rendered(), 106);
+    // Two in forty were few.
+    await write(kit, 106, 1);
+    clock.advance(5);
+    assert.deepEqual(await offsets(1), [106]);
+    clock.advance(1_000);
+    assert.equal(await rendered(), 107);
+    await write(kit, 107, 1);
+    assert.deepEqual(await offsets(1), [107], 'without any time again');
+    reader.close();
+    await kit.idle();
+  });
+}

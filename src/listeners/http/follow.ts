@@ -15,7 +15,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { MillraceError } from '../../base/errors.ts';
 import { FOR_EVER } from '../../broker/fetch.ts';
-import { Collector } from './collector.ts';
+import { Collector, type CollectorLimits } from './collector.ts';
 import { FollowPace } from './follow-pace.ts';
 import type { Framing } from './framing.ts';
 import type { Beating } from './heartbeats.ts';
@@ -74,19 +74,17 @@ async function stream(room: ReadingRoom, reading: Reading, response: ServerRespo
   room.heartbeats.join(pulse);
   try {
     let left = plan.limit;
-    let sentAt = Number.NEGATIVE_INFINITY;
     const pace = new FollowPace(room.settings);
     while (left > 0 && reading.ended === undefined) {
       pulse.resting = true;
-      await room.payOff(reading);
+      if (room.owes(reading)) await room.payOff(reading);
       pulse.resting = false;
       if (reading.ended !== undefined) return;
-      const sent = await sendPiece(room, reading, response, plan, left);
+      const sent = await sendPiece(room, reading, response, plan, { records: left, bytes: pace.pieceBytes });
       left -= sent;
       if (reading.ended !== undefined || left === 0) return;
       if (sent > 0) {
-        sentAt = room.broker.clock.monotonic();
-        pace.sent(sent);
+        pace.sent(sent, room.broker.clock.monotonic());
         // A reader far behind is always served from memory at once: others must have their turn.
         if (!plan.source.isCaughtUp) {
           await setImmediate();
@@ -94,10 +92,10 @@ async function stream(room: ReadingRoom, reading: Reading, response: ServerRespo
         }
       }
       pulse.resting = true;
-      const isDense = pace.next(sentAt);
+      const isDense = pace.next();
       // The next one is due then, and nobody needs to be woken up for the first record in it.
       if (sent === 0 || !isDense) await plan.source.wait(reading, FOR_EVER);
-      await room.pause(reading, sentAt + pace.paceMs - room.broker.clock.monotonic());
+      await room.pause(reading, pace.waitMs(room.broker.clock.monotonic()));
       pulse.resting = false;
     }
   } finally {
@@ -131,18 +129,17 @@ async function sendPiece(
   reading: Reading,
   response: ServerResponse,
   plan: FollowPlan,
-  left: number,
+  limits: CollectorLimits,
 ): Promise<number> {
-  const { followPieceBytes } = room.settings;
-  if (!(await room.take(reading, followPieceBytes))) return 0;
-  let chargedBytes = followPieceBytes;
+  let chargedBytes = limits.bytes;
+  if (!room.budget.tryTake(chargedBytes) && !(await room.take(reading, chargedBytes))) return 0;
   try {
-    const piece = await nextPiece(room, reading, plan, left);
+    const piece = await nextPiece(room, reading, plan, limits);
     if (piece === undefined || reading.ended === 'gone') return 0;
-    // One record can be larger than a piece.
-    const excess = Math.max(0, piece.bytes.length - chargedBytes);
-    room.budget.force(excess);
-    chargedBytes += excess;
+    // One record can be larger than a piece; most pieces are smaller, and may wait long for a slow socket.
+    const heldBytes = memoryOf(piece);
+    room.budget.change(heldBytes - chargedBytes);
+    chargedBytes = heldBytes;
     room.counters.recordsRead += piece.recordCount;
     room.charge(reading, piece.bytes.length);
     const { socket } = response;
@@ -155,6 +152,11 @@ async function sendPiece(
   }
 }
 
+/** What is lent is all that it lies in. */
+function memoryOf({ bytes, release }: SharedPiece): number {
+  return release === undefined ? bytes.length : bytes.buffer.byteLength;
+}
+
 /** @returns false where the socket has not taken it all and more would wait. What node wrote before goes first. */
 function writeWhole(socket: Socket, chunk: Buffer, written: (() => void) | undefined): boolean {
   return socket.write(chunk, written) || socket.writableLength === 0;
@@ -165,30 +167,29 @@ async function nextPiece(
   room: ReadingRoom,
   reading: Reading,
   plan: FollowPlan,
-  left: number,
+  limits: CollectorLimits,
 ): Promise<SharedPiece | undefined> {
-  const sharing = left === Number.POSITIVE_INFINITY ? plan.source.sharing : undefined;
+  const sharing = limits.records === Number.POSITIVE_INFINITY ? plan.source.sharing : undefined;
   if (sharing?.isAtEnd === true) return undefined;
   if (sharing !== undefined) {
-    const taken = await room.pieces.take(sharing.key, () => readPiece(room, reading, plan, left));
+    const taken = await room.pieces.take(sharing.key, () => readPiece(room, reading, plan, limits));
     // Nobody moved this source meanwhile: it reads one piece after the other.
     if (taken?.isOwn === false) sharing.moveTo(taken.piece.nextOffset);
     if (taken !== undefined || plan.source.sharing?.nextOffset !== sharing.nextOffset) return taken?.piece;
   }
-  return await readPiece(room, reading, plan, left);
+  return await readPiece(room, reading, plan, limits);
 }
 
 async function readPiece(
   room: ReadingRoom,
   reading: Reading,
   { source }: FollowPlan,
-  left: number,
+  limits: CollectorLimits,
 ): Promise<SharedPiece | undefined> {
-  const { followPieceBytes } = room.settings;
-  const collector = new Collector({ records: left, bytes: followPieceBytes });
+  const collector = new Collector(limits);
   while (!collector.isFull) {
     const { count } = collector;
-    const outcome = await source.read(reading, followPieceBytes, collector);
+    const outcome = await source.read(reading, limits.bytes, collector);
     // Positions may move without records, over control batches.
     if (outcome !== 'read' || collector.count > count) break;
   }

@@ -258,6 +258,11 @@ export class ReadingRoom {
     if (quotaClient !== undefined) this.broker.quotas.use('consumer', quotaClient, bytes);
   }
 
+  /** Whether the reader's client has to wait for what it was sent (`payOff`). */
+  owes({ quotaClient }: Reading): boolean {
+    return quotaClient !== undefined && this.broker.quotas.waitOf('consumer', quotaClient) > 0;
+  }
+
   /** Waits until the reader's client owes nothing for what it was sent. */
   async payOff(reading: Reading): Promise<void> {
     const { quotas, clock } = this.broker;

@@ -40,6 +40,8 @@ export interface HttpSettings {
   readonly followPaceMs: number;
   /** Likewise of a follower that gets a record a millisecond or more: each piece is dozens of them then. */
   readonly denseFollowPaceMs: number;
+  /** Bytes of such a piece, so that what came meanwhile is one write. */
+  readonly denseFollowPieceBytes: number;
   /** How long a long poll of a stream waits. */
   readonly longPollMs: number;
   /** Server-Sent Events of a stream end after so long, and their readers come back. */
@@ -83,6 +85,8 @@ export const HTTP_DEFAULTS: HttpSettings = {
   followPieceBytes: 64 * KIB,
   followPaceMs: 5,
   denseFollowPaceMs: 40,
+  // With the record that fills it, memory that is used again (text-buffer.ts).
+  denseFollowPieceBytes: 192 * KIB,
   // One interval of cursors, and below what proxies take for dead.
   longPollMs: 20_000,
   sseLifetimeMs: 60_000,

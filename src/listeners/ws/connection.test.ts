@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { batchOf } from '../../../test/kit/broker-kit.ts';
 import { until } from '../../../test/kit/http-kit.ts';
+import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { type WsClient, WsKit } from '../../../test/kit/ws-kit.ts';
 import { writeUint16, writeUint32 } from '../../base/bytes.ts';
 
@@ -163,6 +164,43 @@ test('subscriptions: credit is kept, several at once, ended by name', OPTIONS, a
   client.close();
   await until(() => kit.listener.counters.subscriptions === 0);
   await kit.http.idle();
+});
+
+test('a subscription: a record after silence goes out at once, those behind it together', OPTIONS, async () => {
+  const clock = new ManualClock();
+  await using kit = await WsKit.start({ clock, http: { followPaceMs: 5, denseFollowPaceMs: 40 } });
+  const client = await kit.connect();
+  const write = (...list: number[]) =>
+    kit.http.post(
+      '/v1/topics/t/records',
+      list.map((value) => ({ value })),
+    );
+  const pong = async (): Promise<void> => {
+    client.say({ op: 'ping' });
+    await client.op('pong');
+  };
+  await kit.http.post('/v1/topics', { name: 't' });
+  client.say({ op: 'subscribe', sub: 'x', match: '*', cursor: 'latest' });
+  await pong();
+  await write(1);
+  assert.deepEqual(await values(client, 1), [1], 'without any time');
+  await write(2);
+  await write(3);
+  await pong();
+  assert.equal(client.received, 0);
+  clock.advance(5);
+  const { records } = await client.op('records');
+  assert.equal(records.length, 2);
+  await write(...Array.from({ length: 50 }, (_, i) => i));
+  clock.advance(5);
+  assert.equal((await values(client, 50)).length, 50);
+  await write(4);
+  clock.advance(39);
+  await pong();
+  assert.equal(client.received, 0, 'the next piece of a dense stream is due in forty');
+  clock.advance(1);
+  assert.deepEqual(await values(client, 1), [4]);
+  client.close();
 });
 
 test('a subscriber that comes back goes on where it was: each record once', OPTIONS, async () => {

@@ -6,13 +6,14 @@
  *      │ some
  *      ▼
  *   read a piece ──records──► send, wait until the socket took it ──► credit less
- *      │ nothing
- *      └──► wait for records
+ *      │ no more now
+ *      └──► wait for records, pace (follow-pace.ts)
  * ```
  */
 import { EventEmitter } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { Collector } from '../http/collector.ts';
+import { FollowPace } from '../http/follow-pace.ts';
 import type { Reading, ReadingRoom, WaitTarget } from '../http/reading.ts';
 import type { RecordSource } from '../http/record-source.ts';
 
@@ -59,22 +60,37 @@ export class Feed {
   /** Until it is stopped. @throws what reading gives. */
   async run(): Promise<void> {
     try {
+      const { room } = this.#options;
       const source = await this.#options.source;
+      const pace = new FollowPace(room.settings);
       while (this.#reading.ended === undefined) {
-        await this.#options.room.payOff(this.#reading);
-        if (this.#credit === 0) await this.#creditComes();
-        else if (await this.#piece(source)) await setImmediate();
-        else if (this.#reading.ended === undefined) await source.wait(this.#reading, WAIT_MS);
+        await room.payOff(this.#reading);
+        if (this.#credit === 0) {
+          await this.#creditComes();
+          continue;
+        }
+        const sent = await this.#piece(source);
+        if (sent > 0) {
+          pace.sent(sent, room.broker.clock.monotonic());
+          if (!source.isCaughtUp) {
+            await setImmediate();
+            continue;
+          }
+        }
+        if (this.#reading.ended !== undefined) break;
+        const isDense = pace.next();
+        if (sent === 0 || !isDense) await source.wait(this.#reading, WAIT_MS);
+        await room.pause(this.#reading, pace.waitMs(room.broker.clock.monotonic()));
       }
     } finally {
       this.stop();
     }
   }
 
-  /** @returns whether records were sent. */
-  async #piece(source: RecordSource): Promise<boolean> {
+  /** @returns records sent. */
+  async #piece(source: RecordSource): Promise<number> {
     const { room, pieceBytes, send } = this.#options;
-    if (!(await room.take(this.#reading, pieceBytes))) return false;
+    if (!(await room.take(this.#reading, pieceBytes))) return 0;
     let heldBytes = pieceBytes;
     try {
       const collector = new Collector({ records: this.#credit, bytes: pieceBytes }, ',');
@@ -85,7 +101,7 @@ export class Feed {
       }
       const { count, sizeBytes } = collector;
       const records = collector.takeText();
-      if (count === 0 || this.#reading.ended !== undefined) return false;
+      if (count === 0 || this.#reading.ended !== undefined) return 0;
       // One record can be larger than a piece.
       const excess = Math.max(0, sizeBytes - heldBytes);
       room.budget.force(excess);
@@ -94,7 +110,7 @@ export class Feed {
       this.#credit -= count;
       room.charge(this.#reading, sizeBytes);
       if (!(await send(records))) this.stop();
-      return true;
+      return count;
     } finally {
       room.budget.give(heldBytes);
     }
