@@ -245,7 +245,7 @@ function createApp(context: HttpContext, options: HttpListenerOptions, newReques
     lineageRoutes(scope, context);
   });
   app.register(async (scope) => {
-    parseRecordBodies(scope, context, ['application/json']);
+    parseRecordBodies(scope, context, ['application/json'], context.broker.pool);
     commitRoutes(scope, context);
     backupRoutes(scope, context, version);
   });

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asMillraceError, MillraceError } from '../../../base/errors.ts';
 import type { Backup } from '../../../broker/backup/backups.ts';
 import { type EarlierBackup, parseBackupFiles } from '../../../store/backup-manifest.ts';
+import { releaseBody } from '../body-reader.ts';
 import type { HttpContext } from '../context.ts';
 import type { Reading } from '../reading.ts';
 import { BackupQuery } from '../schemas.ts';
@@ -16,6 +17,7 @@ export function backupRoutes(app: FastifyInstance, context: HttpContext, version
   const { room, broker } = context;
   app.post('/v1/backup', { schema: { querystring: BackupQuery } }, async (request: BackupRequest, reply) => {
     const earlier = earlierOf(request.body);
+    releaseBody(request.held);
     const reading = room.enter(reply.raw, true);
     const maxBytesPerSecond = request.query.maxBytesPerSecond ?? 0;
     const backup = await broker.backups.begin({ earlier, version, maxBytesPerSecond });

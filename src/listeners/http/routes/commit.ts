@@ -1,6 +1,7 @@
 /** `POST /v1/commit`: records for several topics, and what must hold for them, in one commit: all of it or nothing. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../../base/errors.ts';
+import { releaseBody } from '../body-reader.ts';
 import { type CommitWrite, commitWrites } from '../commit-input.ts';
 import { ConnectionOrder } from '../connection-order.ts';
 import type { HttpContext } from '../context.ts';
@@ -34,6 +35,15 @@ export function commitRoutes(app: FastifyInstance, context: HttpContext): void {
 }
 
 function stager(context: HttpContext, request: CommitRequest): () => Promise<StagedWrites> {
+  try {
+    return readCommit(context, request);
+  } finally {
+    // What it says is text by then.
+    releaseBody(request.held);
+  }
+}
+
+function readCommit(context: HttpContext, request: CommitRequest): () => Promise<StagedWrites> {
   const { body, headers, query, raw, originalUrl } = request;
   if (body === undefined) {
     throw new MillraceError('HTTP_MEDIA_TYPE_UNSUPPORTED', 'The request has no body. Send JSON with `writes`.');
