@@ -210,15 +210,21 @@ export function valueBatchBytes(valueBytes: number): number {
   return BATCH_HEADER_BYTES + varintSize(bodySize) + bodySize;
 }
 
+/** Where the value stands in it. */
+export function valuePosition(valueBytes: number): number {
+  // Only the count of headers is behind it.
+  return valueBatchBytes(valueBytes) - valueBytes - 1;
+}
+
 /**
  * As `encodeValueBatch`, into memory that is given.
  *
  * @param batch as long as `valueBatchBytes` says.
- * @param parts of the value, in order; together `valueBytes`.
+ * @param parts of the value, in order; together `valueBytes`. Undefined: it stands where `valuePosition` says.
  */
 export function writeValueBatch(
   batch: Buffer,
-  parts: readonly Uint8Array[],
+  parts: readonly Uint8Array[] | undefined,
   valueBytes: number,
   timestamp: number,
 ): BuiltBatch {
@@ -228,11 +234,11 @@ export function writeValueBatch(
   at = writeVarint(batch, at, 0);
   at = writeField(batch, at, null);
   at = writeVarint(batch, at, valueBytes);
-  for (const part of parts) {
+  for (const part of parts ?? []) {
     batch.set(part, at);
     at += part.length;
   }
-  writeVarint(batch, at, 0);
+  writeVarint(batch, batch.length - 1, 0);
   const header = { attributes: CODEC.none, recordCount: 1, baseTimestamp: timestamp, maxTimestamp: timestamp };
   return writeBatchHeader(batch, { ...header, producer: undefined });
 }

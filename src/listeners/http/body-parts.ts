@@ -4,8 +4,14 @@ import { asBuffer } from '../../base/bytes.ts';
 
 interface Part {
   readonly bytes: Buffer;
-  /** Of the pool; undefined: the collector takes it. */
-  readonly lease: Lease | undefined;
+  /** Of the pool; undefined: the collector takes it, or it was given away. */
+  lease: Lease | undefined;
+}
+
+/** A part whose memory is the holder's. */
+export interface OwnPart {
+  readonly bytes: Buffer;
+  readonly lease: Lease;
 }
 
 export class BodyParts {
@@ -27,12 +33,24 @@ export class BodyParts {
     return this.#parts.length === 1 ? this.#parts[0]?.lease : undefined;
   }
 
-  /** Appends memory that is to be filled; owned from here on. */
-  addRoom(lease: Lease, sizeBytes: number): Buffer {
-    const bytes = asBuffer(lease.bytes.subarray(0, sizeBytes));
+  /** Appends memory that is to be filled, from a position of the lease on; owned from here on. */
+  addRoom(lease: Lease, sizeBytes: number, position = 0): Buffer {
+    const bytes = asBuffer(lease.bytes.subarray(position, position + sizeBytes));
     this.#parts.push({ bytes, lease });
     this.#sizeBytes += sizeBytes;
     return bytes;
+  }
+
+  /** As `addRoom`, in the place of all parts so far: they are its beginning. @returns what is to be filled. */
+  gather(lease: Lease, sizeBytes: number, position: number): Buffer {
+    const before = this.#parts.splice(0);
+    this.#sizeBytes = 0;
+    let room = this.addRoom(lease, sizeBytes, position);
+    for (const { bytes, lease: ofPart } of before) {
+      room = room.subarray(bytes.copy(room));
+      ofPart?.release();
+    }
+    return room;
   }
 
   add(bytes: Buffer): void {
@@ -55,6 +73,16 @@ export class BodyParts {
       this.#position = 0;
     }
     return views;
+  }
+
+  /** The next part, where it has just so many bytes and lies in memory of the pool, which is the caller's from here on. */
+  takePart(count: number): OwnPart | undefined {
+    const part = this.#parts[this.#at];
+    if (this.#position > 0 || part?.lease === undefined || part.bytes.length !== count) return undefined;
+    const { bytes, lease } = part;
+    part.lease = undefined;
+    this.#at += 1;
+    return { bytes, lease };
   }
 
   /** Gives back the memory of what was taken, so that it can be used while the rest is read. */

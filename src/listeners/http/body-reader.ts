@@ -34,19 +34,30 @@ export function releaseBody(holder: BodyHolder): void {
   holder.body = undefined;
 }
 
+/** How a body is laid into memory. */
+export interface PartLayout {
+  /** Most bytes of a part; each has so many, but the last. */
+  readonly partBytes: number;
+  /** Memory before and behind the bytes of a part, so that it can become something larger where it lies. */
+  frame(partBytes: number): PartFrame;
+}
+
+export interface PartFrame {
+  readonly beforeBytes: number;
+  readonly behindBytes: number;
+}
+
 /**
  * Memory is taken for so many times what came, and not for all that was declared, so that clients which declare much and send
- * little hold little. A socket is read 64 KiB at a time, so most bodies of up to 512 KiB land side by side where they begin.
+ * little hold little. What comes before it is enough for a part is copied into that.
  */
 const MAX_TIMES_RECEIVED = 8;
-/** A part below it is not worth the copy, unless it is the whole body. */
-const MIN_PART_BYTES = 64 * 1024;
-/** The class of the pool that batches of the default `max.message.bytes` lie in: what was read becomes room for what is made of it. */
-const MAX_PART_BYTES = 1152 * 1024;
+/** Parts from here on are those of bodies of many MiB. */
+const MIN_LARGE_BYTES = 1000 * 1024;
 
 /** As `readParts`, side by side: bodies that do not land where they begin are copied together when they are whole. */
 export async function readBody(request: IncomingMessage, holder: BodyHolder, limits: BodyLimits): Promise<Buffer> {
-  const parts = await receive(request, holder, limits, false);
+  const parts = await receive(request, holder, limits, undefined);
   return parts.whole();
 }
 
@@ -57,15 +68,20 @@ export async function readBody(request: IncomingMessage, holder: BodyHolder, lim
  * @throws HTTP_BODY_TOO_LARGE, HTTP_OVERLOADED, HTTP_MEDIA_TYPE_UNSUPPORTED, HTTP_REQUEST_INVALID (the coding is broken),
  *   CLIENT_ABORTED; the rest is not read.
  */
-export function readParts(request: IncomingMessage, holder: BodyHolder, limits: BodyLimits): Promise<BodyParts> {
-  return receive(request, holder, limits, true);
+export function readParts(
+  request: IncomingMessage,
+  holder: BodyHolder,
+  limits: BodyLimits,
+  layout: PartLayout,
+): Promise<BodyParts> {
+  return receive(request, holder, limits, layout);
 }
 
 function receive(
   request: IncomingMessage,
   holder: BodyHolder,
   limits: BodyLimits,
-  inParts: boolean,
+  layout: PartLayout | undefined,
 ): Promise<BodyParts> {
   const declared = Number(request.headers['content-length'] ?? Number.NaN);
   const coding = codingOf(request.headers['content-encoding']);
@@ -78,7 +94,7 @@ function receive(
     holder.body = body;
     const landing = new Landing(body, holder, limits, {
       declared: opened === undefined ? declared : Number.NaN,
-      inParts,
+      layout,
     });
     const finish = (error: MillraceError | undefined) => {
       request.off('close', onClose).off('error', onClose);
@@ -125,21 +141,22 @@ class Landing {
   readonly #holder: BodyHolder;
   readonly #limits: BodyLimits;
   readonly #declared: number;
-  readonly #inParts: boolean;
+  readonly #layout: PartLayout;
+  #begun = false;
   #room: Buffer = NO_ROOM;
 
-  /** @param declared size of the body; NaN: nobody knows. */
+  /** @param declared size of the body; NaN: nobody knows. @param layout undefined: one part, or none. */
   constructor(
     body: BodyParts,
     holder: BodyHolder,
     limits: BodyLimits,
-    { declared, inParts }: { readonly declared: number; readonly inParts: boolean },
+    { declared, layout }: { readonly declared: number; readonly layout: PartLayout | undefined },
   ) {
     this.#body = body;
     this.#holder = holder;
     this.#limits = limits;
     this.#declared = declared;
-    this.#inParts = inParts;
+    this.#layout = layout ?? ONE_PART;
   }
 
   /** @returns what has no place here. */
@@ -156,27 +173,27 @@ class Landing {
 
   #makeRoom(cameBytes: number): boolean {
     const { pool, budget } = this.#limits;
-    const sizeBytes = pool === undefined ? 0 : this.#nextBytes(cameBytes);
-    if (pool === undefined || sizeBytes === 0 || !budget.tryTake(sizeBytes)) return false;
-    this.#holder.heldBytes += sizeBytes;
-    if (sizeBytes === MAX_PART_BYTES) heapRoom.want();
-    this.#room = this.#body.addRoom(pool.acquire(sizeBytes), sizeBytes);
-    return true;
-  }
-
-  /** @returns 0: what came is better left where it is. */
-  #nextBytes(cameBytes: number): number {
     const receivedBytes = this.#body.sizeBytes;
-    const leftBytes = this.#declared - receivedBytes;
-    const isWhole = receivedBytes === 0 && leftBytes <= cameBytes;
-    if (!(leftBytes > 0) || isWhole) return 0;
-    const mostBytes = MAX_TIMES_RECEIVED * (receivedBytes + cameBytes);
-    if (!this.#inParts) return receivedBytes === 0 && leftBytes <= mostBytes ? leftBytes : 0;
-    const sizeBytes = Math.min(leftBytes, mostBytes, MAX_PART_BYTES);
-    return sizeBytes >= Math.min(MIN_PART_BYTES, leftBytes) ? sizeBytes : 0;
+    const earlyBytes = this.#begun ? 0 : receivedBytes;
+    const sizeBytes = Math.min(this.#declared - receivedBytes + earlyBytes, this.#layout.partBytes);
+    const isWhole = receivedBytes === 0 && this.#declared <= cameBytes;
+    if (pool === undefined || isWhole || !(sizeBytes > earlyBytes)) return false;
+    if (sizeBytes > MAX_TIMES_RECEIVED * (receivedBytes + cameBytes) || !budget.tryTake(sizeBytes)) return false;
+    budget.give(earlyBytes);
+    this.#holder.heldBytes += sizeBytes - earlyBytes;
+    if (sizeBytes >= MIN_LARGE_BYTES) heapRoom.want();
+    const { beforeBytes, behindBytes } = this.#layout.frame(sizeBytes);
+    const lease = pool.acquire(beforeBytes + sizeBytes + behindBytes);
+    this.#room = this.#begun
+      ? this.#body.addRoom(lease, sizeBytes, beforeBytes)
+      : this.#body.gather(lease, sizeBytes, beforeBytes);
+    this.#begun = true;
+    return true;
   }
 }
 
+const NO_FRAME: PartFrame = { beforeBytes: 0, behindBytes: 0 };
+const ONE_PART: PartLayout = { partBytes: Number.POSITIVE_INFINITY, frame: () => NO_FRAME };
 const NO_ROOM = Buffer.alloc(0);
 
 function codingRefusal(request: IncomingMessage): MillraceError {

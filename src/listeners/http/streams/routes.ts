@@ -8,6 +8,7 @@ import { appendHeadOf, appendToStream } from './append-stream.ts';
 import { createStream } from './create-stream.ts';
 import { STREAM, STREAM_SAFETY } from './headers.ts';
 import { readStream } from './read-stream.ts';
+import { partLayout } from './stream-body.ts';
 import { STREAMS_ROUTE, streamNameOf } from './stream-path.ts';
 import { subscriptionRoutes } from './subscription-routes.ts';
 
@@ -35,8 +36,9 @@ export function streamRoutes(app: FastifyInstance, context: HttpContext): void {
   // Any content type is a stream's; bytes are all that is read here.
   app.removeAllContentTypeParsers();
   const limits = { maxBodyBytes: settings.maxStreamBodyBytes, budget: bodies, pool: broker.pool };
+  const layout = partLayout(broker.settings.maxMessageBytes);
   app.addContentTypeParser('*', (request: FastifyRequest, payload: FastifyRequest['raw']) =>
-    readParts(payload, request.held, limits),
+    readParts(payload, request.held, limits, layout),
   );
   app.addHook('onRequest', (_request, reply, done) => {
     addHeaders(reply, STREAM_SAFETY);

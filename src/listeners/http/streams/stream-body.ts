@@ -4,10 +4,17 @@
  */
 import type { BufferPool } from '../../../base/buffer-pool.ts';
 import { asBuffer } from '../../../base/bytes.ts';
-import { MillraceError } from '../../../base/errors.ts';
+import { assert, MillraceError } from '../../../base/errors.ts';
 import { type OwnedBatch, ownedBatch } from '../../../broker/streams/owned-batch.ts';
-import { BatchBuilder, encodeValueBatch, valueBatchBytes, writeValueBatch } from '../../../model/batch-builder.ts';
+import {
+  BatchBuilder,
+  encodeValueBatch,
+  valueBatchBytes,
+  valuePosition,
+  writeValueBatch,
+} from '../../../model/batch-builder.ts';
 import type { BodyParts } from '../body-parts.ts';
+import type { PartLayout } from '../body-reader.ts';
 import { JsonScan } from '../json-scan.ts';
 import { bodyText } from '../record-input.ts';
 
@@ -22,6 +29,10 @@ export interface BodyLimits {
 /** Smaller batches are copied by the journal and gone at once. */
 const MIN_POOLED_BYTES = 64 * 1024;
 
+/** Of parts: larger ones hold more than comes soon, smaller ones are not worth the work. */
+const MIN_PART_BYTES = 64 * 1024;
+const MAX_PART_BYTES = 1024 * 1024;
+
 /** Batch header, and length, timestamp, offset and header fields of one record, at their longest. */
 const OVERHEAD_BYTES = 128;
 
@@ -30,8 +41,17 @@ export function pieceBytes(maxBatchBytes: number): number {
   return Math.max(1, maxBatchBytes - OVERHEAD_BYTES);
 }
 
+/** Parts that end where batches of the usual size end are not copied into them, but become them (`ownBatch`). */
+export function partLayout(maxBatchBytes: number): PartLayout {
+  const size = pieceBytes(maxBatchBytes);
+  return {
+    partBytes: size < MIN_PART_BYTES || size > MAX_PART_BYTES ? MAX_PART_BYTES : size,
+    frame: (partBytes) => ({ beforeBytes: valuePosition(partBytes), behindBytes: 1 }),
+  };
+}
+
 /**
- * Copies what it takes of the body, whose memory is given back: nobody may look at it afterwards.
+ * Takes the body, whose memory is given back or becomes that of batches: nobody may look at it afterwards.
  *
  * @returns batches to be released by the caller.
  * @throws MODEL_BATCH_TOO_LARGE for a JSON message that fits no batch, HTTP_JSON_INVALID, HTTP_BODY_TOO_LARGE.
@@ -51,11 +71,23 @@ function pieces(body: BodyParts, now: number, { maxBatchBytes, pool }: BodyLimit
   const batches: OwnedBatch[] = [];
   const size = pieceBytes(maxBatchBytes);
   for (let left = body.sizeBytes; left > 0; left -= size) {
-    batches.push(pieceBatch(body.take(size), Math.min(size, left), now, pool));
+    const valueBytes = Math.min(size, left);
+    batches.push(ownBatch(body, valueBytes, now) ?? pieceBatch(body.take(size), valueBytes, now, pool));
     // Its memory may be that of the next batch.
     body.passed();
   }
   return batches;
+}
+
+/** Around the value where it was received. @returns undefined where it was not received as one part with room for that. */
+function ownBatch(body: BodyParts, valueBytes: number, now: number): OwnedBatch | undefined {
+  const part = body.takePart(valueBytes);
+  if (part === undefined) return undefined;
+  const { lease } = part;
+  const position = part.bytes.byteOffset - lease.bytes.byteOffset;
+  assert(position === valuePosition(valueBytes), `a part of ${valueBytes} bytes lies at ${position}`);
+  const bytes = asBuffer(lease.bytes.subarray(0, valueBatchBytes(valueBytes)));
+  return { bytes: writeValueBatch(bytes, undefined, valueBytes, now), lease };
 }
 
 function pieceBatch(parts: readonly Buffer[], valueBytes: number, now: number, pool: BufferPool): OwnedBatch {
