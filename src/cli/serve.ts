@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
-import { heapRoom } from '../base/heap-room.ts';
+import { minorCollections } from '../base/minor-collections.ts';
 import { formatAddress, parseAddress } from '../server/address.ts';
 import { brokerSettings, DEFAULT_SERVER_CONFIG, SETTINGS, type ServerConfig } from '../server/config.ts';
 import { parseCorsOrigins } from '../server/cors-origins.ts';
@@ -69,7 +69,7 @@ export function withServeOptions(command: Command): Command {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  heapRoom.allow(systemClock);
+  minorCollections.allow();
   const logger = createLogger(options.logLevel);
   await closeOnSignal(startServer(serverConfig(options), { clock: systemClock, logger }), logger);
 }

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { BufferPool } from '../../base/buffer-pool.ts';
 import { MillraceError } from '../../base/errors.ts';
-import { heapRoom } from '../../base/heap-room.ts';
+import { minorCollections } from '../../base/minor-collections.ts';
 import { BodyParts } from './body-parts.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { codingOf, decoder } from './content-coding.ts';
@@ -52,8 +52,6 @@ export interface PartFrame {
  * little hold little. What comes before it is enough for a part is copied into that.
  */
 const MAX_TIMES_RECEIVED = 8;
-/** Parts from here on are those of bodies of many MiB. */
-const MIN_LARGE_BYTES = 1000 * 1024;
 
 /** As `readParts`, side by side: bodies that do not land where they begin are copied together when they are whole. */
 export async function readBody(request: IncomingMessage, holder: BodyHolder, limits: BodyLimits): Promise<Buffer> {
@@ -167,6 +165,7 @@ class Landing {
       const count = rest.copy(this.#room);
       this.#room = this.#room.subarray(count);
       rest = rest.subarray(count);
+      minorCollections.dropped(count);
     }
     return rest;
   }
@@ -181,7 +180,6 @@ class Landing {
     if (sizeBytes > MAX_TIMES_RECEIVED * (receivedBytes + cameBytes) || !budget.tryTake(sizeBytes)) return false;
     budget.give(earlyBytes);
     this.#holder.heldBytes += sizeBytes - earlyBytes;
-    if (sizeBytes >= MIN_LARGE_BYTES) heapRoom.want();
     const { beforeBytes, behindBytes } = this.#layout.frame(sizeBytes);
     const lease = pool.acquire(beforeBytes + sizeBytes + behindBytes);
     this.#room = this.#begun

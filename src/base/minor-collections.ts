@@ -1,0 +1,50 @@
+/**
+ * Collects short-lived memory outside of V8's heap before V8 looks for it in the whole heap. Node.js reads bodies into fresh
+ * pieces of 64 KiB, and V8 counts them against a limit that is made from the heap's size: with 22 MB of live objects it marks
+ * everything for every 16 MB that come, 10 to 50 ms of two cores. A minor collection finds the same pieces in half a
+ * millisecond, but V8 begins one only when the small objects beside them have filled their space, which is much later.
+ */
+import v8 from 'node:v8';
+import vm from 'node:vm';
+
+/** Half of what V8 bears beside a heap of 20 MB. */
+const EVERY_BYTES = 8 * 1024 * 1024;
+
+export class MinorCollections {
+  readonly #begin: () => () => void;
+  #allowed = false;
+  #collect: (() => void) | undefined;
+  #droppedBytes = 0;
+
+  /** @param begin gives what collects; called once, when that is needed first. */
+  constructor(begin: () => () => void = collector) {
+    this.#begin = begin;
+  }
+
+  /** They are those of the whole process: only a program that is nothing but a broker may begin them. */
+  allow(): void {
+    this.#allowed = true;
+  }
+
+  /** So much young memory outside of the heap is garbage now. */
+  dropped(bytes: number): void {
+    this.#droppedBytes += bytes;
+    if (this.#droppedBytes < EVERY_BYTES || !this.#allowed) return;
+    this.#droppedBytes = 0;
+    this.#collect ??= this.#begin();
+    this.#collect();
+  }
+}
+
+type GarbageCollector = (options: { readonly type: 'minor'; readonly execution: 'sync' }) => void;
+
+/** V8 gives its function to contexts that are made while the flag is set; nobody else is to find it. */
+function collector(): () => void {
+  v8.setFlagsFromString('--expose-gc');
+  const collect = vm.runInNewContext('globalThis.gc') as GarbageCollector | undefined;
+  v8.setFlagsFromString('--no-expose-gc');
+  return () => collect?.({ type: 'minor', execution: 'sync' });
+}
+
+/** Of this process. */
+export const minorCollections = new MinorCollections();
