@@ -1,11 +1,15 @@
 /** One piece of a stream, ready to be sent: the bytes between two offsets, in the form that its content type asks for. */
 import { isUtf8 } from 'node:buffer';
+import type { BufferPool, Lease } from '../../../base/buffer-pool.ts';
+import { asBuffer } from '../../../base/bytes.ts';
 import type { Broker } from '../../../broker/broker.ts';
 import type { Stream } from '../../../broker/streams/stream.ts';
+import type { StreamRead } from '../../../broker/streams/stream-reader.ts';
 
 export interface Chunk {
-  /** Values one behind the other; of a JSON stream an array. Owned. */
+  /** Values one behind the other; of a JSON stream an array. Owned, until `lease` is given back where there is one. */
   readonly bytes: Buffer;
+  readonly lease: Lease | undefined;
   readonly recordCount: number;
   readonly startOffset: number;
   readonly nextOffset: number;
@@ -15,6 +19,9 @@ export interface Chunk {
   readonly closed: boolean;
 }
 
+/** Smaller ones are young memory, and soon gone. */
+const MIN_POOLED_BYTES = 64 * 1024;
+
 const OPEN = Buffer.from('[');
 const COMMA = Buffer.from(',');
 const CLOSE = Buffer.from(']');
@@ -22,22 +29,27 @@ const NULL = Buffer.from('null');
 const EMPTY_JSON = Buffer.from('[]');
 const EMPTY = Buffer.alloc(0);
 
-/** @throws as `StreamReader.read`. */
-export async function readChunk(broker: Broker, stream: Stream, offset: number, maxBytes: number): Promise<Chunk> {
-  const isEnd = offset >= stream.tailOffset;
-  const values: Buffer[] = [];
+/**
+ * @param pool for who gives the chunk's lease back.
+ * @throws as `StreamReader.read`.
+ */
+export async function readChunk(
+  broker: Broker,
+  stream: Stream,
+  offset: number,
+  maxBytes: number,
+  pool?: BufferPool,
+): Promise<Chunk> {
+  const values = stream.isJson ? new JsonValues() : new PlainValues(maxBytes, pool);
   const read =
-    isEnd && offset === stream.tailOffset
+    offset === stream.tailOffset
       ? { nextOffset: offset, atTail: true }
-      : await broker.streamReader.read(stream, offset, maxBytes, (value) => {
-          // The memory is the fetch's: it is gone when the read returns.
-          if (stream.isJson) values.push(jsonValue(value));
-          else if (value !== null) values.push(Buffer.from(value));
-        });
+      : await takeValues(broker, stream, offset, maxBytes, values);
   const isWhole = read.atTail && read.nextOffset >= stream.partition.highWatermark;
   return {
-    bytes: stream.isJson ? jsonArray(values) : values.length === 1 ? (values[0] as Buffer) : Buffer.concat(values),
-    recordCount: values.length,
+    bytes: values.bytes,
+    lease: values.lease,
+    recordCount: values.count,
     startOffset: offset,
     nextOffset: read.nextOffset,
     upToDate: read.atTail,
@@ -45,11 +57,98 @@ export async function readChunk(broker: Broker, stream: Stream, offset: number, 
   };
 }
 
+async function takeValues(
+  broker: Broker,
+  stream: Stream,
+  offset: number,
+  maxBytes: number,
+  values: Values,
+): Promise<StreamRead> {
+  try {
+    return await broker.streamReader.read(stream, offset, maxBytes, (value) => values.add(value));
+  } catch (error) {
+    values.lease?.release();
+    throw error;
+  }
+}
+
+/** What is made of the values of a read. Their memory is the fetch's, and gone when the read returns. */
+interface Values {
+  /** Of those that have a place in `bytes`. */
+  readonly count: number;
+  readonly bytes: Buffer;
+  readonly lease: Lease | undefined;
+  add(value: Uint8Array | null): void;
+}
+
+class JsonValues implements Values {
+  readonly lease = undefined;
+  readonly #values: Buffer[] = [];
+
+  get count(): number {
+    return this.#values.length;
+  }
+
+  get bytes(): Buffer {
+    return jsonArray(this.#values);
+  }
+
+  add(value: Uint8Array | null): void {
+    this.#values.push(jsonValue(value));
+  }
+}
+
+/** Side by side; what is large lies in memory of the pool, where there is one. */
+class PlainValues implements Values {
+  count = 0;
+  lease: Lease | undefined;
+  readonly #maxBytes: number;
+  readonly #pool: BufferPool | undefined;
+  #room: Buffer = EMPTY;
+  #sizeBytes = 0;
+
+  /** @param maxBytes of all; a single one may be larger. */
+  constructor(maxBytes: number, pool: BufferPool | undefined) {
+    this.#maxBytes = maxBytes;
+    this.#pool = pool;
+  }
+
+  get bytes(): Buffer {
+    return this.#room.subarray(0, this.#sizeBytes);
+  }
+
+  add(value: Uint8Array | null): void {
+    if (value === null) return;
+    const end = this.#sizeBytes + value.length;
+    if (end > this.#room.length) this.#grow(end);
+    this.#room.set(value, this.#sizeBytes);
+    this.#sizeBytes = end;
+    this.count += 1;
+  }
+
+  #grow(sizeBytes: number): void {
+    const before = this.lease;
+    const room = this.#newRoom(sizeBytes);
+    this.#room.copy(room, 0, 0, this.#sizeBytes);
+    this.#room = room;
+    before?.release();
+  }
+
+  #newRoom(sizeBytes: number): Buffer {
+    // One value, as often, has just what it needs.
+    const roomBytes = this.count === 0 ? sizeBytes : Math.max(sizeBytes, 2 * this.#room.length);
+    if (this.#pool === undefined || sizeBytes < MIN_POOLED_BYTES) return Buffer.allocUnsafe(roomBytes);
+    this.lease = this.#pool.acquire(Math.max(sizeBytes, this.#maxBytes));
+    return asBuffer(this.lease.bytes);
+  }
+}
+
 /** What a read from the end gets. */
 export function emptyChunk(broker: Broker, stream: Stream): Chunk {
   const offset = stream.tailOffset;
   return {
     bytes: stream.isJson ? EMPTY_JSON : EMPTY,
+    lease: undefined,
     recordCount: 0,
     startOffset: offset,
     nextOffset: offset,

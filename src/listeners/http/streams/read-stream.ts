@@ -35,12 +35,16 @@ export async function readStream(
     const chunk = query.start?.at === 'end' && query.live === undefined ? emptyChunk(broker, stream) : undefined;
     const held = chunk === undefined ? await heldChunk(context, reading, stream, offset) : { chunk, chargedBytes: 0 };
     if (held === undefined) return ended(reply, reading, stream, offset);
+    if (reading.ended === 'gone') {
+      giveBack(context, held);
+      return reply.hijack();
+    }
     const leftMs = deadline - broker.clock.monotonic();
     if (held.chunk.recordCount > 0 || !held.chunk.upToDate || held.chunk.closed || leftMs <= 0) {
       holdUntilSent(context, reply, held);
       return send(context, request, reply, stream, query, held.chunk);
     }
-    room.budget.give(held.chargedBytes);
+    giveBack(context, held);
     offset = held.chunk.nextOffset;
     const outcome = await waitForStream(broker, reading, stream, offset, leftMs);
     if (outcome === 'ended') return ended(reply, reading, stream, offset);
@@ -71,7 +75,7 @@ async function heldChunk(
   const chargedBytes = settings.defaultAnswerBytes;
   if (!(await room.take(reading, chargedBytes))) return undefined;
   try {
-    const chunk = await readChunk(broker, stream, offset, chargedBytes);
+    const chunk = await readChunk(broker, stream, offset, chargedBytes, broker.pool);
     counters.recordsRead += chunk.recordCount;
     return { chunk, chargedBytes };
   } catch (error) {
@@ -80,12 +84,21 @@ async function heldChunk(
   }
 }
 
+/** It is not sent. */
+function giveBack({ room }: HttpContext, { chunk, chargedBytes }: HeldChunk): void {
+  chunk.lease?.release();
+  room.budget.give(chargedBytes);
+}
+
 /** What was charged for reading becomes what the answer really holds, until its socket has it. */
 function holdUntilSent({ room }: HttpContext, reply: FastifyReply, { chunk, chargedBytes }: HeldChunk): void {
   room.budget.force(chunk.bytes.length);
   room.budget.give(chargedBytes);
   room.watchStall(reply.raw);
-  reply.raw.once('close', () => room.budget.give(chunk.bytes.length));
+  reply.raw.once('close', () => {
+    chunk.lease?.release();
+    room.budget.give(chunk.bytes.length);
+  });
 }
 
 function send(

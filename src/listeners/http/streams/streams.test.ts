@@ -322,6 +322,41 @@ test('chunked bodies cut anywhere are one append; one that never ends is cut off
   await kit.idle();
 });
 
+test(
+  'large answers are whole, at once and one by one, and who leaves while its answer is read holds nothing',
+  OPTIONS,
+  async () => {
+    await using kit = await HttpKit.start();
+    const type = 'application/octet-stream';
+    await kit.call('PUT', '/v1/stream/s', { type });
+    const sent = [300_000, 1, 900_000, 70_000, 40_000, 2_500_000].map((size, i) => Buffer.alloc(size, i + 1));
+    for (const body of sent) await kit.post('/v1/stream/s', body, { type });
+    const readAll = async (): Promise<Buffer> => {
+      const got: Buffer[] = [];
+      for (let from = '-1'; ; ) {
+        const answer = await fetch(`http://127.0.0.1:${kit.port}/v1/stream/s?offset=${from}`);
+        got.push(Buffer.from(await answer.arrayBuffer()));
+        from = answer.headers.get('stream-next-offset') ?? '';
+        if (answer.headers.get('stream-up-to-date') === 'true') return Buffer.concat(got);
+      }
+    };
+    const whole = Buffer.concat(sent);
+    for (const each of await Promise.all([readAll(), readAll(), readAll()])) assert.ok(each.equals(whole));
+    assert.ok((await readAll()).equals(whole));
+    await kit.idle();
+    const { streamReader } = kit.broker;
+    const read = streamReader.read.bind(streamReader);
+    streamReader.read = async (...call) => {
+      const result = await read(...call);
+      for (const socket of kit.listener.counters.sockets.keys()) socket.destroy();
+      await until(() => kit.listener.counters.sockets.size === 0);
+      return result;
+    };
+    await assert.rejects(kit.get('/v1/stream/s?offset=-1'));
+    await kit.idle();
+  },
+);
+
 test('a reader of events that reads nothing holds one piece and no more', OPTIONS, async () => {
   await using kit = await HttpKit.start({ http: { stallTimeoutMs: 2_000 } });
   await kit.call('PUT', '/v1/stream/s', { type: 'application/octet-stream' });
