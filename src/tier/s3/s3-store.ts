@@ -18,6 +18,7 @@ import { MillraceError } from '../../base/errors.ts';
 import type { ByteRange, ObjectInfo, ObjectStore } from '../../store/object-store.ts';
 import { tierError } from '../tier-errors.ts';
 import type { CredentialChain } from './credentials.ts';
+import { type HttpAnswer, HttpCalls } from './http-calls.ts';
 import { parseListAnswer } from './list-answer.ts';
 import type { S3Place } from './s3-url.ts';
 
@@ -45,6 +46,7 @@ export class S3Store implements ObjectStore {
   readonly #credentials: CredentialChain;
   /** Signing keys, by day. */
   readonly #cache = new Map<string, ArrayBuffer>();
+  readonly #calls = new HttpCalls();
 
   constructor(place: S3Place, credentials: CredentialChain) {
     this.#place = place;
@@ -62,7 +64,7 @@ export class S3Store implements ObjectStore {
     throw this.#refused(answer, text, key, 'TIER_OUTCOME_UNKNOWN');
   }
 
-  async get(key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
+  async get(key: string, range?: ByteRange, into?: Uint8Array): Promise<Uint8Array | undefined> {
     const headers: Record<string, string> = {};
     if (range !== undefined) headers['range'] = `bytes=${range.position}-${range.position + range.sizeBytes - 1}`;
     const answer = await this.#call({ method: 'GET', key, headers, answerBytes: range?.sizeBytes ?? 0 });
@@ -74,9 +76,10 @@ export class S3Store implements ObjectStore {
     }
     // A server that does not know ranges gives the whole object.
     if (range === undefined || answer.status === 200) return await this.#whole(answer, key, range);
-    const bytes = await this.#exactly(answer, key, range.sizeBytes);
-    if (bytes.length === range.sizeBytes) return bytes;
-    throw wrongLength(this.url, key, bytes.length, range.sizeBytes);
+    const bytes = into?.subarray(0, range.sizeBytes) ?? new Uint8Array(range.sizeBytes);
+    const count = await this.#unbroken(key, () => answer.fill(bytes));
+    if (count === range.sizeBytes) return bytes;
+    throw wrongLength(this.url, key, count, range.sizeBytes);
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
@@ -89,7 +92,7 @@ export class S3Store implements ObjectStore {
       if (!answer.ok) throw this.#refused(answer, text, prefix, 'TIER_UNAVAILABLE');
       const page = parseListAnswer(text);
       if (page === undefined) throw tierError('TIER_UNAVAILABLE', this.url, prefix, 'its list cannot be read');
-      const now = Date.parse(answer.headers.get('date') ?? '');
+      const now = Date.parse(answer.headers.date ?? '');
       for (const { key, sizeBytes, modifiedAt } of page.objects) {
         // Without the store's time nothing is old.
         yield { key: this.#short(key), sizeBytes, ageMs: Number.isNaN(now) ? 0 : Math.max(0, now - modifiedAt) };
@@ -105,7 +108,7 @@ export class S3Store implements ObjectStore {
     throw this.#refused(answer, text, key, 'TIER_UNAVAILABLE');
   }
 
-  async #call({ method, key, query, headers = {}, body, answerBytes = 0 }: Call): Promise<Response> {
+  async #call({ method, key, query, headers = {}, body, answerBytes = 0 }: Call): Promise<HttpAnswer> {
     const { base, region } = this.#place;
     const { accessKeyId, secretAccessKey, sessionToken } = await this.#credentials.get();
     const path = key === '' ? '/' : `/${this.#full(key)}`;
@@ -123,12 +126,12 @@ export class S3Store implements ObjectStore {
     const signed = await signer.sign();
     const timeoutMs = TIMEOUT_MS + Math.ceil(((body?.length ?? 0) + answerBytes) / SLOW_BYTES_PER_MS);
     try {
-      return await fetch(signed.url, {
+      return await this.#calls.call({
         method,
-        headers: signed.headers,
-        ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
-        redirect: 'manual',
-        signal: AbortSignal.timeout(timeoutMs),
+        url: signed.url,
+        headers: Object.fromEntries(signed.headers),
+        body,
+        timeoutMs,
       });
     } catch (error) {
       const code = method === 'PUT' ? 'TIER_OUTCOME_UNKNOWN' : 'TIER_UNAVAILABLE';
@@ -136,28 +139,14 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async #whole(answer: Response, key: string, range: ByteRange | undefined): Promise<Uint8Array> {
-    const bytes = await this.#unbroken(key, async () => new Uint8Array(await answer.arrayBuffer()));
-    const wanted = range?.sizeBytes ?? Number(answer.headers.get('content-length') ?? bytes.length);
+  async #whole(answer: HttpAnswer, key: string, range: ByteRange | undefined): Promise<Uint8Array> {
+    const bytes = await this.#unbroken(key, () => answer.bytes());
+    const wanted = range?.sizeBytes ?? answer.contentBytes ?? bytes.length;
     if (bytes.length === wanted) return bytes;
     if (range !== undefined && bytes.length >= range.position + range.sizeBytes) {
       return bytes.subarray(range.position, range.position + range.sizeBytes);
     }
     throw wrongLength(this.url, key, bytes.length, wanted);
-  }
-
-  /** Into memory of the length that was asked for, as it comes: to collect it first costs a quarter more. Fewer bytes where it ends before. */
-  async #exactly(answer: Response, key: string, sizeBytes: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(sizeBytes);
-    let count = 0;
-    await this.#unbroken(key, async () => {
-      for await (const piece of answer.body ?? []) {
-        if (count + piece.length > sizeBytes) throw wrongLength(this.url, key, count + piece.length, sizeBytes);
-        bytes.set(piece, count);
-        count += piece.length;
-      }
-    });
-    return bytes.subarray(0, count);
   }
 
   async #unbroken<T>(key: string, work: () => Promise<T>): Promise<T> {
@@ -169,7 +158,7 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async #text(answer: Response, key: string, code: 'TIER_OUTCOME_UNKNOWN' | 'TIER_UNAVAILABLE'): Promise<string> {
+  async #text(answer: HttpAnswer, key: string, code: 'TIER_OUTCOME_UNKNOWN' | 'TIER_UNAVAILABLE'): Promise<string> {
     try {
       return await answer.text();
     } catch (error) {
@@ -177,7 +166,7 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  #refused(answer: Response, text: string, key: string, unclear: 'TIER_OUTCOME_UNKNOWN' | 'TIER_UNAVAILABLE'): Error {
+  #refused(answer: HttpAnswer, text: string, key: string, unclear: 'TIER_OUTCOME_UNKNOWN' | 'TIER_UNAVAILABLE'): Error {
     const { status } = answer;
     const said = /<Message>([^<]*)<\/Message>/.exec(text)?.[1] ?? /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? '';
     const problem = `the store answers ${status}${said === '' ? '' : `: ${said.slice(0, MAX_ERROR_CHARS)}`}`;
@@ -199,7 +188,7 @@ function wrongLength(url: string, key: string, count: number, wanted: number): M
   return tierError('TIER_CORRUPT', url, key, `${count} bytes came where ${wanted} were asked for`);
 }
 
-/** What undici says stands in the cause. */
+/** Why a time limit ended it stands in the cause. */
 function reasonOf(error: unknown): string {
   const { cause } = error as { cause?: unknown };
   return String(cause ?? error);

@@ -1,0 +1,97 @@
+/** Answers over kept connections: whole, cut, late, too long; what breaks off is told to its reader alone. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { HttpCalls } from './http-calls.ts';
+
+const DEADLINE = { timeout: 60_000 };
+
+async function withServer(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  use: (url: URL, calls: HttpCalls) => Promise<void>,
+): Promise<void> {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    await use(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/a`), new HttpCalls());
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+const GET = { method: 'GET', headers: {}, timeoutMs: 30_000 } as const;
+
+test('a body goes out with its length, answers come back whole, over one connection', DEADLINE, async () => {
+  const ports = new Set<number | undefined>();
+  await withServer(
+    async (request, response) => {
+      ports.add(request.socket.remotePort);
+      const pieces: Buffer[] = [];
+      for await (const piece of request) pieces.push(piece as Buffer);
+      response.setHeader('x-length', request.headers['content-length'] ?? 'none');
+      response.writeHead(request.method === 'PUT' ? 201 : 200).end(Buffer.concat(pieces));
+    },
+    async (url, calls) => {
+      const body = Buffer.alloc(3_000_000, 'abc');
+      for (let i = 0; i < 5; i++) {
+        const answer = await calls.call({ ...GET, method: 'PUT', url, body });
+        assert.deepEqual([answer.status, answer.ok, answer.headers['x-length']], [201, true, '3000000']);
+        const into = new Uint8Array(3_000_000);
+        assert.equal(await answer.fill(into), 3_000_000);
+        assert.ok(body.equals(into));
+      }
+      assert.equal(await (await calls.call({ ...GET, url })).text(), '');
+    },
+  );
+  assert.equal(ports.size, 1);
+});
+
+test('a redirect is an answer; more than was asked for is not read', DEADLINE, async () => {
+  await withServer(
+    (request, response) => {
+      if (request.url === '/a') return void response.writeHead(307, { location: '/b' }).end('there');
+      response.writeHead(200);
+      const write = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(64 * 1024)));
+      };
+      response.on('drain', write);
+      write();
+    },
+    async (url, calls) => {
+      const moved = await calls.call({ ...GET, url });
+      assert.deepEqual([moved.status, moved.ok, await moved.text()], [307, false, 'there']);
+      const endless = await calls.call({ ...GET, url: new URL('/b', url) });
+      assert.ok((await endless.fill(new Uint8Array(100_000))) > 100_000);
+      await assert.rejects((await calls.call({ ...GET, url: new URL('/b', url) })).text(), /bytes of text/);
+    },
+  );
+});
+
+test('what breaks off or comes late is told to whoever reads it', DEADLINE, async () => {
+  let mode: 'cut' | 'silent' | 'slow' | 'reset' = 'cut';
+  await withServer(
+    (request, response) => {
+      if (mode === 'reset') return void request.socket.destroy();
+      if (mode === 'silent') return;
+      response.writeHead(200, { 'content-length': 1_000 });
+      response.write(Buffer.alloc(500));
+      if (mode === 'cut') setImmediate(() => request.socket.destroy());
+    },
+    async (url, calls) => {
+      await assert.rejects(async () => await (await calls.call({ ...GET, url })).fill(new Uint8Array(1_000)));
+      mode = 'reset';
+      await assert.rejects(calls.call({ ...GET, url }));
+      mode = 'silent';
+      await assert.rejects(calls.call({ ...GET, url, timeoutMs: 50 }), { name: 'AbortError' });
+      mode = 'slow';
+      const slow = await calls.call({ ...GET, url, timeoutMs: 200 });
+      await assert.rejects(slow.bytes());
+      // Nobody reads it: nobody is told.
+      await calls.call({ ...GET, url, timeoutMs: 50 });
+      await new Promise<void>((resolve) => setTimeout(resolve, 100));
+    },
+  );
+});
