@@ -12,7 +12,7 @@ const EVERY_BYTES = 8 * 1024 * 1024;
 
 export class MinorCollections {
   readonly #begin: () => () => void;
-  #allowed = false;
+  #isAllowed = false;
   #collect: (() => void) | undefined;
   #droppedBytes = 0;
 
@@ -23,13 +23,18 @@ export class MinorCollections {
 
   /** They are those of the whole process: only a program that is nothing but a broker may begin them. */
   allow(): void {
-    this.#allowed = true;
+    this.#isAllowed = true;
+  }
+
+  /** For threads of the same program, which have collectors of their own. */
+  get isAllowed(): boolean {
+    return this.#isAllowed;
   }
 
   /** So much young memory outside of the heap is garbage now. */
   dropped(bytes: number): void {
     this.#droppedBytes += bytes;
-    if (this.#droppedBytes < EVERY_BYTES || !this.#allowed) return;
+    if (this.#droppedBytes < EVERY_BYTES || !this.#isAllowed) return;
     this.#droppedBytes = 0;
     this.#collect ??= this.#begin();
     this.#collect();
@@ -46,5 +51,5 @@ function collector(): () => void {
   return () => collect?.({ type: 'minor', execution: 'sync' });
 }
 
-/** Of this process. */
+/** Of this thread. */
 export const minorCollections = new MinorCollections();

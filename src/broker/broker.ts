@@ -185,7 +185,7 @@ export class Broker {
         chunkFile: (chunk) => chunkPath(directory, chunk),
         cold: {
           sizeOf: (chunk) => this.tiering.cache.sizeOf(chunk),
-          read: (chunk, position, sizeBytes, work) => this.tiering.cache.read(chunk, position, sizeBytes, work),
+          read: (stretch, work) => this.tiering.cache.read(stretch, work),
         },
         rebuildIndex: async (file, fault) => {
           parts.logger.error(`Index file ${indexPath(directory, file)} is built again: ${fault}.`);

@@ -12,5 +12,13 @@ export interface ColdChunks {
    *
    * @throws TIER_UNAVAILABLE, TIER_REFUSED, TIER_CORRUPT; STORE_IO of the disk, and where the chunk is gone (cause ENOENT).
    */
-  read<T>(chunk: number, position: number, sizeBytes: number, work: (path: string) => Promise<T>): Promise<T>;
+  read<T>(stretch: ColdStretch, work: (path: string) => Promise<T>): Promise<T>;
+}
+
+export interface ColdStretch {
+  readonly chunk: number;
+  readonly position: number;
+  readonly sizeBytes: number;
+  /** Readers go on behind records, and not behind what says where they are. */
+  readonly holds: 'records' | 'index';
 }

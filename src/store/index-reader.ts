@@ -162,8 +162,10 @@ export class IndexReader {
     const bytes = new Uint8Array(sizeBytes);
     const { cold } = this.#paths;
     const isCold = isChunk(file) && cold?.sizeOf(-file) !== undefined;
-    if (isCold) await cold.read(-file, position, sizeBytes, (path) => this.#handles.read(path, bytes, position));
-    else await this.#handles.read(this.#pathOf(file), bytes, position);
+    if (isCold) {
+      const stretch = { chunk: -file, position, sizeBytes, holds: 'index' } as const;
+      await cold.read(stretch, (path) => this.#handles.read(path, bytes, position));
+    } else await this.#handles.read(this.#pathOf(file), bytes, position);
     return bytes;
   }
 

@@ -20,11 +20,12 @@ export interface ObjectStore {
   /**
    * The object, or a range of it: exactly as many bytes as were asked for.
    *
+   * @param into memory for the range, which may be longer; the bytes lie in it, or elsewhere where the store has them already.
    * @returns undefined where there is none.
    * @throws TIER_CORRUPT where the object ends before the range does, or fewer bytes came than were announced;
    *   TIER_UNAVAILABLE, TIER_REFUSED.
    */
-  get(key: string, range?: ByteRange): Promise<Uint8Array | undefined>;
+  get(key: string, range?: ByteRange, into?: Uint8Array): Promise<Uint8Array | undefined>;
 
   /** All objects whose keys begin so, in no order. @throws TIER_UNAVAILABLE, TIER_REFUSED. */
   list(prefix: string): AsyncIterable<ObjectInfo>;

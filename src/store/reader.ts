@@ -133,7 +133,9 @@ export class PartitionReader {
     const read = (path: string): Promise<Lease> => this.#handles.readLease(this.#pool, path, sizeBytes, position);
     if (!isChunk(file)) return await read(this.#paths.journalFile(file));
     const { cold } = this.#paths;
-    if (cold?.sizeOf(-file) !== undefined) return await cold.read(-file, position, sizeBytes, read);
+    if (cold?.sizeOf(-file) !== undefined) {
+      return await cold.read({ chunk: -file, position, sizeBytes, holds: 'records' }, read);
+    }
     return await read(this.#paths.chunkFile(-file));
   }
 

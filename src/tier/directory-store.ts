@@ -47,7 +47,7 @@ export class DirectoryStore implements ObjectStore {
     });
   }
 
-  async get(key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
+  async get(key: string, range?: ByteRange, into?: Uint8Array): Promise<Uint8Array | undefined> {
     return await this.#guarded(key, async () => {
       const file = await open(this.#path(key), 'r').catch((error: unknown) => {
         if (isMissing(error)) return undefined;
@@ -56,7 +56,7 @@ export class DirectoryStore implements ObjectStore {
       if (file === undefined) return undefined;
       try {
         const wanted = range ?? { position: 0, sizeBytes: (await file.stat()).size };
-        const bytes = new Uint8Array(wanted.sizeBytes);
+        const bytes = into?.subarray(0, wanted.sizeBytes) ?? new Uint8Array(wanted.sizeBytes);
         let count = 0;
         while (count < bytes.length) {
           const { bytesRead } = await file.read(bytes, count, bytes.length - count, wanted.position + count);

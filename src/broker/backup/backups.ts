@@ -255,7 +255,8 @@ export class Backups {
 
   async #readCold(chunk: number, into: Uint8Array, position: number): Promise<void> {
     const { cache, handles } = this.#options;
-    await cache.read(chunk, position, into.length, (path) => handles.read(path, into, position));
+    const stretch = { chunk, position, sizeBytes: into.length, holds: 'records' } as const;
+    await cache.read(stretch, (path) => handles.read(path, into, position));
   }
 }
 

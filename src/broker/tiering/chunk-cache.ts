@@ -11,7 +11,7 @@
  * The file longest unread goes first when the cache is full. It begins empty with each start.
  */
 import { MillraceError } from '../../base/errors.ts';
-import type { ColdChunks } from '../../store/cold-chunks.ts';
+import type { ColdChunks, ColdStretch } from '../../store/cold-chunks.ts';
 import { TIER_BLOCK_BYTES, tierBlockCount } from '../../store/tiered-chunk.ts';
 import type { TieredPlace } from './messages.ts';
 import type { TierLink } from './tier-link.ts';
@@ -19,8 +19,9 @@ import type { TierState } from './tier-state.ts';
 
 /** Of one request to the store. */
 const MAX_FETCH_BLOCKS = 4;
-/** Fetched ahead of a reader that goes on in order. */
-const READ_AHEAD_BLOCKS = 12;
+/** Fetched ahead of a reader that goes on in order: twice as much with each read, as far as a line of some latency needs. */
+const FIRST_AHEAD_BLOCKS = 4;
+const MAX_AHEAD_BLOCKS = 24;
 
 interface Entry {
   readonly place: TieredPlace;
@@ -29,8 +30,10 @@ interface Entry {
   bytes: number;
   /** Reads that run: the file stays for them. */
   users: number;
-  /** Last block that a reader asked for. */
+  /** Last block of records that a reader asked for. */
   lastBlock: number;
+  /** How far ahead of it others are fetched. */
+  aheadBlocks: number;
 }
 
 export interface ChunkCacheOptions {
@@ -60,25 +63,24 @@ export class ChunkCache implements ColdChunks {
     return isLocal(chunk) ? undefined : state.place(chunk)?.rawBytes;
   }
 
-  async read<T>(chunk: number, position: number, sizeBytes: number, work: (path: string) => Promise<T>): Promise<T> {
+  async read<T>(stretch: ColdStretch, work: (path: string) => Promise<T>): Promise<T> {
+    const { chunk } = stretch;
     const entry = this.#entry(chunk);
     if (entry === undefined) throw gone(this.#options.path(chunk));
     entry.users += 1;
     try {
-      await this.#warm(entry, position, sizeBytes);
+      await this.#warm(entry, stretch);
       return await work(this.#options.path(chunk));
     } finally {
       entry.users -= 1;
     }
   }
 
-  #warm(entry: Entry, position: number, sizeBytes: number): Promise<void> | undefined {
+  #warm(entry: Entry, { position, sizeBytes, holds }: ColdStretch): Promise<void> | undefined {
     const first = Math.floor(position / TIER_BLOCK_BYTES);
     const last = Math.floor((position + Math.max(1, sizeBytes) - 1) / TIER_BLOCK_BYTES);
     const waits = this.#bring(entry, first, last);
-    const inOrder = first === entry.lastBlock || first === entry.lastBlock + 1;
-    entry.lastBlock = last;
-    if (inOrder) this.#readAhead(entry, last + 1);
+    if (holds === 'records') this.#readOn(entry, first, last);
     if (waits.length === 0) {
       this.counters.hits += 1;
       return undefined;
@@ -109,6 +111,7 @@ export class ChunkCache implements ColdChunks {
       users: 0,
       // The first block is the first in order; a reader that begins elsewhere shows itself with its second read.
       lastBlock: -1,
+      aheadBlocks: 0,
     };
     this.#entries.set(chunk, entry);
     return entry;
@@ -132,24 +135,37 @@ export class ChunkCache implements ColdChunks {
     return [...waits];
   }
 
-  #readAhead(entry: Entry, from: number): void {
-    const end = entry.present.length - 1;
-    const last = Math.min(end, from + READ_AHEAD_BLOCKS - 1);
-    // Refilled by halves, so that requests stay large.
-    if (from <= last && isMissing(entry, Math.min(last, from + READ_AHEAD_BLOCKS / 2))) {
-      for (const wait of this.#bring(entry, from, last)) wait.catch(() => undefined);
-    }
-    if (last === end) this.#readAheadChunk(entry.place.chunk + 1);
+  #readOn(entry: Entry, first: number, last: number): void {
+    const isInOrder = first === entry.lastBlock || first === entry.lastBlock + 1;
+    entry.lastBlock = last;
+    const most = Math.min(MAX_AHEAD_BLOCKS, this.#options.maxBytes / TIER_BLOCK_BYTES / 4);
+    entry.aheadBlocks = isInOrder ? Math.min(most, Math.max(FIRST_AHEAD_BLOCKS, entry.aheadBlocks * 2)) : 0;
+    if (isInOrder) this.#readAhead(entry, last + 1);
   }
 
-  /** Chunks of a large partition were written one after the other. */
-  #readAheadChunk(chunk: number): void {
-    if (this.sizeOf(chunk) === undefined || this.#entries.has(chunk)) return;
+  #readAhead(entry: Entry, from: number): void {
+    const end = entry.present.length - 1;
+    const wanted = from + entry.aheadBlocks - 1;
+    const last = Math.min(end, wanted);
+    // In whole requests, as long as there are so many blocks.
+    if (last === end || missingCount(entry, from, last) >= MAX_FETCH_BLOCKS) this.#fetchAhead(entry, from, last);
+    // Chunks of a large partition were written one after the other.
+    if (last === end) this.#readAheadChunk(entry.place.chunk + 1, wanted - end, entry.aheadBlocks);
+  }
+
+  /** The next one is known by its number. Its last block says where its records are. */
+  #readAheadChunk(chunk: number, count: number, aheadBlocks: number): void {
+    if (this.sizeOf(chunk) === undefined) return;
     const entry = this.#entry(chunk);
     if (entry === undefined) return;
+    entry.aheadBlocks = Math.max(entry.aheadBlocks, aheadBlocks);
     const end = entry.present.length - 1;
-    const waits = [...this.#bring(entry, 0, Math.min(end, MAX_FETCH_BLOCKS - 1)), ...this.#bring(entry, end, end)];
-    for (const wait of waits) wait.catch(() => undefined);
+    this.#fetchAhead(entry, end, end);
+    this.#fetchAhead(entry, 0, Math.min(end, Math.max(count, FIRST_AHEAD_BLOCKS) - 1));
+  }
+
+  #fetchAhead(entry: Entry, first: number, last: number): void {
+    for (const wait of this.#bring(entry, first, last)) wait.catch(() => undefined);
   }
 
   #fetch(entry: Entry, firstBlock: number, blockCount: number): Promise<void> {
@@ -209,6 +225,12 @@ export class ChunkCache implements ColdChunks {
 /** As the disk says it of a file: the reader looks anew where its batches are. */
 function gone(path: string): MillraceError {
   return new MillraceError('STORE_IO', `${path} is not there any more.`, { cause: { code: 'ENOENT' } });
+}
+
+function missingCount(entry: Entry, first: number, last: number): number {
+  let count = 0;
+  for (let block = first; block <= last; block++) if (isMissing(entry, block)) count += 1;
+  return count;
 }
 
 function isMissing(entry: Entry, block: number): boolean {

@@ -1,7 +1,9 @@
 /** What the tier worker does with its jobs; several run at once, each by itself. */
+import { BufferPool } from '../../base/buffer-pool.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import { Semaphore } from '../../base/semaphore.ts';
+import { BLOCK_CODEC, freeBlock } from '../../journal/compression/block-packer.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
 import type { DataKey, DataKeys } from '../../journal/encryption/data-keys.ts';
 import { encryptionOf } from '../../journal/open-disk.ts';
@@ -28,6 +30,8 @@ import type { FromTierWorker, TieredPlace, TierJob, TierResults, ToTierWorker } 
 
 /** Requests for readers at once: enough to fill a line, few enough for memory. */
 const MAX_FETCHES = 6;
+/** Kept of the memory that ranges are fetched into: of a reader's usual requests. */
+const MAX_FREE_BYTES = MAX_FETCHES * 4 * TIER_BLOCK_BYTES;
 /** Chunks that are held in memory to be written into the store. */
 const MAX_UPLOADS = 2;
 /** Of one fetch, with growing pauses between. */
@@ -48,6 +52,7 @@ export class TierLoop {
   readonly #port: TierPort;
   readonly #fetches = new Semaphore(MAX_FETCHES);
   readonly #uploads = new Semaphore(MAX_UPLOADS);
+  readonly #pool = new BufferPool(MAX_FREE_BYTES);
   readonly #tables = new Map<string, Promise<readonly TierBlock[]>>();
   /** Open cache files; one that is being removed is there until it is gone. */
   readonly #cacheFiles = new Map<number, Promise<DiskFile | undefined>>();
@@ -161,14 +166,21 @@ export class TierLoop {
     const position = (blocks[0] as TierBlock).position;
     const last = blocks.at(-1) as TierBlock;
     const sizeBytes = last.position + last.storedBytes - position;
-    const bytes = await this.#store.get(place.object, { position, sizeBytes });
-    if (bytes === undefined) throw this.#corrupt(place, 'it is not there');
-    const file = await this.#cacheFile(place);
-    for (const [i, block] of blocks.entries()) {
-      const at = block.position - position;
-      const raw = openTierBlock(bytes.subarray(at, at + block.storedBytes), block);
-      if (typeof raw === 'string') throw this.#corrupt(place, raw);
-      await file.write([raw], (firstBlock + i) * TIER_BLOCK_BYTES);
+    const lease = this.#pool.acquire(sizeBytes);
+    try {
+      const bytes = await this.#store.get(place.object, { position, sizeBytes }, lease.bytes);
+      if (bytes === undefined) throw this.#corrupt(place, 'it is not there');
+      const raws = blocks.map((block) => {
+        const at = block.position - position;
+        const raw = openTierBlock(bytes.subarray(at, at + block.storedBytes), block);
+        if (typeof raw === 'string') throw this.#corrupt(place, raw);
+        return raw;
+      });
+      const file = await this.#cacheFile(place);
+      await file.write(raws, firstBlock * TIER_BLOCK_BYTES);
+      for (const [i, { codec }] of blocks.entries()) if (codec !== BLOCK_CODEC.none) freeBlock(raws[i] as Uint8Array);
+    } finally {
+      lease.release();
     }
     return { fetchedBytes: sizeBytes };
   }

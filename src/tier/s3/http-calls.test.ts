@@ -9,10 +9,10 @@ import { HttpCalls } from './http-calls.ts';
 const DEADLINE = { timeout: 60_000 };
 
 async function withServer(
-  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  answer: (request: IncomingMessage, response: ServerResponse) => unknown,
   use: (url: URL, calls: HttpCalls) => Promise<void>,
 ): Promise<void> {
-  const server = createServer(answer).listen(0, '127.0.0.1');
+  const server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
     await use(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/a`), new HttpCalls());
@@ -40,7 +40,7 @@ test('a body goes out with its length, answers come back whole, over one connect
         const answer = await calls.call({ ...GET, method: 'PUT', url, body });
         assert.deepEqual([answer.status, answer.ok, answer.headers['x-length']], [201, true, '3000000']);
         const into = new Uint8Array(3_000_000);
-        assert.equal(await answer.fill(into), 3_000_000);
+        assert.equal(await answer.readInto(into), 3_000_000);
         assert.ok(body.equals(into));
       }
       assert.equal(await (await calls.call({ ...GET, url })).text(), '');
@@ -64,7 +64,7 @@ test('a redirect is an answer; more than was asked for is not read', DEADLINE, a
       const moved = await calls.call({ ...GET, url });
       assert.deepEqual([moved.status, moved.ok, await moved.text()], [307, false, 'there']);
       const endless = await calls.call({ ...GET, url: new URL('/b', url) });
-      assert.ok((await endless.fill(new Uint8Array(100_000))) > 100_000);
+      assert.ok((await endless.readInto(new Uint8Array(100_000))) > 100_000);
       await assert.rejects((await calls.call({ ...GET, url: new URL('/b', url) })).text(), /bytes of text/);
     },
   );
@@ -81,7 +81,7 @@ test('what breaks off or comes late is told to whoever reads it', DEADLINE, asyn
       if (mode === 'cut') setImmediate(() => request.socket.destroy());
     },
     async (url, calls) => {
-      await assert.rejects(async () => await (await calls.call({ ...GET, url })).fill(new Uint8Array(1_000)));
+      await assert.rejects(async () => await (await calls.call({ ...GET, url })).readInto(new Uint8Array(1_000)));
       mode = 'reset';
       await assert.rejects(calls.call({ ...GET, url }));
       mode = 'silent';

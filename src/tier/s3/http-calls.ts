@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { minorCollections } from '../../base/minor-collections.ts';
 
 /** Of an answer that is read as text: a list of a thousand keys is a megabyte. */
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
@@ -86,11 +87,12 @@ export class HttpAnswer {
   }
 
   /** @returns as many bytes as came, which may be more than `into` has: what is too much is not read. */
-  async fill(into: Uint8Array): Promise<number> {
+  async readInto(into: Uint8Array): Promise<number> {
     let count = 0;
     for await (const piece of this.#message as AsyncIterable<Buffer>) {
       if (count + piece.length > into.length) return count + piece.length;
       into.set(piece, count);
+      minorCollections.dropped(piece.length);
       count += piece.length;
     }
     return count;

@@ -77,7 +77,7 @@ export class S3Store implements ObjectStore {
     // A server that does not know ranges gives the whole object.
     if (range === undefined || answer.status === 200) return await this.#whole(answer, key, range);
     const bytes = into?.subarray(0, range.sizeBytes) ?? new Uint8Array(range.sizeBytes);
-    const count = await this.#unbroken(key, () => answer.fill(bytes));
+    const count = await this.#unbroken(key, () => answer.readInto(bytes));
     if (count === range.sizeBytes) return bytes;
     throw wrongLength(this.url, key, count, range.sizeBytes);
   }
