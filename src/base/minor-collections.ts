@@ -17,7 +17,7 @@ export class MinorCollections {
   #droppedBytes = 0;
 
   /** @param begin gives what collects; called once, when that is needed first. */
-  constructor(begin: () => () => void = collector) {
+  constructor(begin: () => () => void = minorCollector) {
     this.#begin = begin;
   }
 
@@ -41,14 +41,19 @@ export class MinorCollections {
   }
 }
 
-type GarbageCollector = (options: { readonly type: 'minor'; readonly execution: 'sync' }) => void;
+function minorCollector(): () => void {
+  const collect = garbageCollector();
+  return () => collect('minor');
+}
 
-/** V8 gives its function to contexts that are made while the flag is set; nobody else is to find it. */
-function collector(): () => void {
+type GarbageCollector = (options: { readonly type: 'minor' | 'major'; readonly execution: 'sync' }) => void;
+
+/** V8's, of this thread. V8 gives its function to contexts that are made while the flag is set; nobody else is to find it. */
+export function garbageCollector(): (type: 'minor' | 'major') => void {
   v8.setFlagsFromString('--expose-gc');
   const collect = vm.runInNewContext('globalThis.gc') as GarbageCollector | undefined;
   v8.setFlagsFromString('--no-expose-gc');
-  return () => collect?.({ type: 'minor', execution: 'sync' });
+  return (type) => collect?.({ type, execution: 'sync' });
 }
 
 /** Of this thread. */

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import { HeapBound } from '../base/heap-bound.ts';
 import { minorCollections } from '../base/minor-collections.ts';
 import { formatAddress, parseAddress } from '../server/address.ts';
 import { brokerSettings, DEFAULT_SERVER_CONFIG, SETTINGS, type ServerConfig } from '../server/config.ts';
@@ -70,6 +71,7 @@ export function withServeOptions(command: Command): Command {
 
 async function serve(options: ServeOptions): Promise<void> {
   minorCollections.allow();
+  new HeapBound().begin(systemClock);
   const logger = createLogger(options.logLevel);
   await closeOnSignal(startServer(serverConfig(options), { clock: systemClock, logger }), logger);
 }
