@@ -3,6 +3,7 @@
  * For our own durable state only; the Kafka wire has its own codec in `src/wire`.
  */
 import { MillraceError } from './errors.ts';
+import { mappedBytes } from './mapped-bytes.ts';
 
 /** What is written lies in pieces of this size, once it is more: sections of a checkpoint have many MiB, and are not copied as they grow. */
 const PIECE_BYTES = 1024 * 1024;
@@ -128,7 +129,7 @@ export class StateWriter {
     }
     this.#full.push(written);
     this.#fullBytes += this.#end;
-    this.#bytes = Buffer.allocUnsafe(Math.max(PIECE_BYTES, size));
+    this.#bytes = Buffer.from(mappedBytes(Math.max(PIECE_BYTES, size)).buffer);
     this.#end = 0;
   }
 }

@@ -67,6 +67,9 @@ class FileScan {
   readonly #visitor: ScanVisitor;
   readonly #header = emptyHeader();
   readonly #row = emptyRow();
+  /** Of the commit that is scanned: what is read is there until the next read alone. */
+  readonly #head = new Uint8Array(COMMIT_HEADER_BYTES);
+  #table = new Uint8Array(ROW_BYTES);
   /** Of the commit that is scanned, for errors. */
   #at = FILE_HEADER_BYTES;
   #last: ScanEnd = { commit: 0, checksum: 0 };
@@ -90,18 +93,20 @@ class FileScan {
   }
 
   /** Reads and checks the header of the commit, and its table. */
-  async #begin(endPosition: number): Promise<Buffer> {
+  async #begin(endPosition: number): Promise<Uint8Array> {
     const header = this.#header;
     const left = endPosition - this.#at;
     if (left < COMMIT_HEADER_BYTES) throw this.#fault(`${left} bytes are too few for a commit header`);
-    const head = Buffer.from(await this.#reader.bytes(this.#at, COMMIT_HEADER_BYTES));
+    const head = this.#head;
+    head.set(await this.#reader.bytes(this.#at, COMMIT_HEADER_BYTES));
     const fault = decodeCommitHeader(head, 0, header);
     if (fault !== undefined) throw this.#fault(fault);
     // Before anything of that size is read: until the checksum is known to be right it may be any number.
     const size = commitBytes(header.bodyBytes, header.entryCount);
     if (size > left) throw this.#fault(`the commit has ${size} bytes, the file ends after ${left}`);
     const tableAt = this.#at + tableOffset(header.bodyBytes);
-    const table = Buffer.from(await this.#reader.bytes(tableAt, header.entryCount * ROW_BYTES));
+    const table = this.#tableOf(header.entryCount * ROW_BYTES);
+    table.set(await this.#reader.bytes(tableAt, table.length));
     if (headerChecksum(head, 0, table) !== header.checksum) throw this.#fault('wrong header checksum');
     const { commit, checksum } = this.#last;
     if (commit > 0 && (header.commit !== commit + 1 || header.previousChecksum !== checksum)) {
@@ -110,7 +115,12 @@ class FileScan {
     return table;
   }
 
-  async #entries(table: Buffer): Promise<void> {
+  #tableOf(sizeBytes: number): Uint8Array {
+    if (sizeBytes > this.#table.length) this.#table = new Uint8Array(Math.max(sizeBytes, this.#table.length * 2));
+    return this.#table.subarray(0, sizeBytes);
+  }
+
+  async #entries(table: Uint8Array): Promise<void> {
     const header = this.#header;
     const row = this.#row;
     let body = this.#at + COMMIT_HEADER_BYTES;

@@ -1,11 +1,20 @@
 /** Files that are read, written and measured as a whole. */
 import type { Disk } from './disk.ts';
 
-/** A whole file in memory. @throws what the disk refuses with. */
-export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
+/**
+ * A whole file in memory.
+ *
+ * @param take makes the memory, zeros, of so many bytes.
+ * @throws what the disk refuses with.
+ */
+export async function readWhole(
+  disk: Disk,
+  path: string,
+  take = (sizeBytes: number): Uint8Array => new Uint8Array(sizeBytes),
+): Promise<Uint8Array> {
   const file = await disk.open(path, 'read');
   try {
-    const bytes = new Uint8Array(await file.size());
+    const bytes = take(await file.size());
     const count = await file.read(bytes, 0);
     return bytes.subarray(0, count);
   } finally {

@@ -33,6 +33,7 @@
  */
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
+import { mappedBytes } from '../base/mapped-bytes.ts';
 import type { BatchRun } from '../journal/journal.ts';
 import { BATCH_HEADER_BYTES, maxTimestamp } from '../model/record-batch.ts';
 import { MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
@@ -87,7 +88,7 @@ export class IndexBuilder {
     if (partition >= this.#lastRows.length) this.#lastRows = enlarged(this.#lastRows, partition + 1);
     const last = this.#lastRows[partition] as number;
     if (last > 0 && this.#extend(last - 1, endOffset, position, sizeBytes, latest)) return;
-    if (this.#rowCount % SEGMENT_ROWS === 0) this.#segments.push(new Float64Array(SEGMENT_ROWS * STRIDE));
+    if (this.#rowCount % SEGMENT_ROWS === 0) this.#segments.push(newSegment());
     const rows = this.#rowsOf(this.#rowCount);
     const at = placeOf(this.#rowCount);
     rows[at] = partition;
@@ -101,7 +102,7 @@ export class IndexBuilder {
   }
 
   build(): BuiltIndex {
-    const bytes = new Uint8Array(INDEX_HEADER_BYTES + this.#rowCount * INDEX_ROW_BYTES);
+    const bytes = mappedBytes(INDEX_HEADER_BYTES + this.#rowCount * INDEX_ROW_BYTES);
     const { ranges, nextRows, rangeOf } = this.#layOut();
     for (let row = 0; row < this.#rowCount; row++) {
       const rows = this.#rowsOf(row);
@@ -160,6 +161,11 @@ export class IndexBuilder {
   #rowsOf(row: number): Float64Array {
     return this.#segments[Math.floor(row / SEGMENT_ROWS)] as Float64Array;
   }
+}
+
+function newSegment(): Float64Array {
+  const { buffer } = mappedBytes(SEGMENT_ROWS * STRIDE * Float64Array.BYTES_PER_ELEMENT);
+  return new Float64Array(buffer, 0, SEGMENT_ROWS * STRIDE);
 }
 
 function placeOf(row: number): number {

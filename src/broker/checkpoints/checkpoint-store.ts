@@ -1,5 +1,6 @@
 /** Checkpoints on disk: which there are, the newest that is sound, writing one, dropping old ones. */
 import { asMillraceError } from '../../base/errors.ts';
+import { mappedBytes } from '../../base/mapped-bytes.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { checkpointDirectory, checkpointPath, numberedFiles } from '../../journal/paths.ts';
 import { readWhole, writeWhole } from '../../journal/whole-file.ts';
@@ -29,7 +30,7 @@ export class CheckpointStore {
       if (file > lastFile) continue;
       const path = checkpointPath(this.#directory, file);
       try {
-        return decodeCheckpoint(await readWhole(this.#disk, path), path);
+        return decodeCheckpoint(await readWhole(this.#disk, path, mappedBytes), path);
       } catch (error) {
         passedOver(asMillraceError(error, 'STORE_IO').message);
       }

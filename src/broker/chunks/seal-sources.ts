@@ -3,6 +3,7 @@
  * batches themselves.
  */
 import { MillraceError } from '../../base/errors.ts';
+import { mappedBytes } from '../../base/mapped-bytes.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
 import { chunkPath, indexPath, journalPath } from '../../journal/paths.ts';
 import { readWhole } from '../../journal/whole-file.ts';
@@ -81,7 +82,7 @@ export class SealSources {
     const file = await this.#open(span.file);
     const which = index % 2;
     if ((this.#memories[which] as Uint8Array).length < span.sizeBytes)
-      this.#memories[which] = new Uint8Array(span.sizeBytes);
+      this.#memories[which] = mappedBytes(span.sizeBytes);
     const bytes = (this.#memories[which] as Uint8Array).subarray(0, span.sizeBytes);
     const count = await file.read(bytes, span.position);
     if (count === bytes.length) return bytes;
@@ -123,10 +124,10 @@ export class SealSources {
 
   async #loadIndex(file: number): Promise<Rows> {
     const path = indexPath(this.#directory, file);
-    let bytes = await readWhole(this.#disk, path).catch(() => new Uint8Array(0));
+    let bytes = await readWhole(this.#disk, path, mappedBytes).catch(() => new Uint8Array(0));
     if (indexFault(bytes, file) !== undefined) {
       await rebuildIndex(this.#disk, this.#directory, file);
-      bytes = await readWhole(this.#disk, path);
+      bytes = await readWhole(this.#disk, path, mappedBytes);
     }
     const fault = indexFault(bytes, file);
     if (fault !== undefined) throw corrupt(path, fault);
@@ -140,7 +141,7 @@ export class SealSources {
     await handle.read(trailer, Math.max(0, sizeBytes - CHUNK_TRAILER_BYTES));
     const footer = decodeChunkTrailer(trailer, -file, sizeBytes);
     if (typeof footer === 'string') throw corrupt(this.#path(file), footer);
-    const bytes = new Uint8Array(footerBytesOf(footer));
+    const bytes = mappedBytes(footerBytesOf(footer));
     await handle.read(bytes, footer.directoryPosition);
     const fault = chunkFooterFault(bytes, footer);
     if (fault !== undefined) throw corrupt(this.#path(file), fault);

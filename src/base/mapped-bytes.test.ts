@@ -1,0 +1,44 @@
+/** Memory of any size is zeros, and does for reading a file and writing it. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { forgetTaken, mappedBytes, takenSince } from './mapped-bytes.ts';
+
+test('it has the length that was asked for, and is zeros', () => {
+  for (const sizeBytes of [0, 1, 131_071, 131_072, 131_073, 5_000_001]) {
+    const bytes = mappedBytes(sizeBytes);
+    assert.equal(bytes.length, sizeBytes);
+    assert.ok(bytes.every((byte) => byte === 0));
+  }
+});
+
+test('what was taken is counted until it is forgotten', () => {
+  forgetTaken();
+  mappedBytes(1_000);
+  assert.equal(takenSince(), 0, 'of the allocator');
+  mappedBytes(1_000_000);
+  assert.equal(takenSince(), 1_000_000);
+  forgetTaken();
+  assert.equal(takenSince(), 0);
+});
+
+test('files are written from it and read into it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'mapped-'));
+  try {
+    const bytes = mappedBytes(300_000).map((_, i) => i % 251);
+    const source = mappedBytes(300_000);
+    source.set(bytes);
+    const file = await open(join(directory, 'f'), 'w+');
+    await file.writev([source.subarray(0, 100_000), Buffer.from(source.buffer, 100_000, 200_000)]);
+    const back = mappedBytes(300_000);
+    assert.equal((await file.read(back, 0, back.length, 0)).bytesRead, 300_000);
+    await file.close();
+    assert.deepEqual(Buffer.compare(back, bytes), 0);
+    assert.equal(Buffer.compare(readFileSync(join(directory, 'f')), bytes), 0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

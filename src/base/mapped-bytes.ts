@@ -1,0 +1,42 @@
+/**
+ * Large memory that goes back to the system when it is collected. What the allocator is asked for comes from the heap of the thread
+ * once something as large was freed before, and stays there: what worker threads of a broker with 100,000 topics left behind
+ * that way was as much as all topics. The memory of a WebAssembly module is mapped on its own.
+ *
+ * V8 does not count it among what the heap keeps alive: for threads that have their heap collected (`heap-trim.ts`), and for
+ * what is needed once. It cannot be transferred to another thread.
+ */
+
+const PAGE_BYTES = 64 * 1024;
+/** Less goes well with the rest. */
+const LEAST_BYTES = 128 * 1024;
+
+/** Types of Node.js alone do not have it. */
+declare const WebAssembly: {
+  readonly Memory: new (pages: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+};
+
+let takenBytes = 0;
+
+/** Taken by this thread since it was asked last. */
+export function takenSince(): number {
+  return takenBytes;
+}
+
+export function forgetTaken(): void {
+  takenBytes = 0;
+}
+
+/** Zeros. */
+export function mappedBytes(sizeBytes: number): Uint8Array<ArrayBuffer> {
+  if (sizeBytes < LEAST_BYTES) return new Uint8Array(sizeBytes);
+  const pages = Math.ceil(sizeBytes / PAGE_BYTES);
+  try {
+    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    takenBytes += sizeBytes;
+    return new Uint8Array(buffer, 0, sizeBytes);
+  } catch {
+    // It reserves some GB of addresses, which there may be a limit for.
+    return new Uint8Array(sizeBytes);
+  }
+}
