@@ -21,6 +21,7 @@ class InProcessWorker implements CheckpointWorker {
     this.#disk = new MortalDisk(disk);
     this.#loop = new WorkerLoop(this.#disk.disk, systemClock, start, {
       say: (message) => setImmediate(() => this.#ended || this.#onMessage?.(message)),
+      stepped: () => undefined,
       close: () => setImmediate(() => this.#end()),
     });
   }

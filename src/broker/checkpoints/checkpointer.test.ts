@@ -212,7 +212,7 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   let load = 1;
   const checkpointer = new Checkpointer({
     directory: 'd',
-    settings: { ...DEFAULT_BROKER_SETTINGS, sealBacklogBytes: 1_000 },
+    settings: { ...DEFAULT_BROKER_SETTINGS, sealBytes: 300, sealBacklogBytes: 1_000 },
     store: new LogStore(),
     clock,
     report: () => undefined,
@@ -225,16 +225,17 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   });
   const close = async (file: number, sizeBytes: number): Promise<void> => {
     checkpointer.add(file, sizeBytes);
-    workers[0]?.indexed(file, 0);
+    workers.at(-1)?.indexed(file, 0);
     await settled(checkpointer);
   };
-  const seals = (): number => workers[0]?.said.filter(({ kind }) => kind === 'seal').length ?? 0;
-  const loads = (): boolean[] =>
-    workers[0]?.said.flatMap((message) => (message.kind === 'load' ? [message.busy] : [])) ?? [];
+  const said = (): ToWorker[] => workers.flatMap((worker) => worker.said);
+  const seals = (): number => said().filter(({ kind }) => kind === 'seal').length;
+  const loads = (): boolean[] => said().flatMap((message) => (message.kind === 'load' ? [message.busy] : []));
 
   await close(1, 400);
   clock.advance(60_000);
   assert.equal(seals(), 0, 'busy');
+  assert.equal(workers[0]?.said.at(-1)?.kind, 'finish', 'no worker waits with it');
   load = 0;
   clock.advance(4_000);
   load = 1;
@@ -244,13 +245,17 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   assert.equal(seals(), 0, 'quiet for four seconds, twice');
   clock.advance(1_000);
   assert.equal(seals(), 1, 'quiet for five seconds');
+  const [first] = workers[1]?.said ?? [];
+  assert.deepEqual([workers.length, first?.kind === 'seal' && first.file], [2, 1]);
   assert.deepEqual(loads(), []);
   load = 1;
   clock.advance(1_000);
   load = 0;
   clock.advance(1_000);
   assert.deepEqual(loads(), [true, false]);
-  workers[0]?.tell({ kind: 'sealed', through: 1, commands: [new Uint8Array(1)], chunks: [], tiered: [], problems: [] });
+  workers
+    .at(-1)
+    ?.tell({ kind: 'sealed', through: 1, commands: [new Uint8Array(1)], chunks: [], tiered: [], problems: [] });
   clock.advance(1_000);
   assert.equal(loads().length, 2, 'the round is over');
 
@@ -266,8 +271,10 @@ test('sealing waits for quiet, or until too much is there, and is told of the lo
   checkpointer.add(4, 1_000);
   clock.advance(1_000);
   assert.equal(loads().at(-1), false, 'twice as much: it does not rest any more');
-  workers[0]?.tell({ kind: 'sealed', through: 3, commands: [new Uint8Array(1)], chunks: [], tiered: [], problems: [] });
-  workers[0]?.indexed(4, 0);
+  workers
+    .at(-1)
+    ?.tell({ kind: 'sealed', through: 3, commands: [new Uint8Array(1)], chunks: [], tiered: [], problems: [] });
+  workers.at(-1)?.indexed(4, 0);
   await settled(checkpointer);
   clock.advance(1_000);
   assert.equal(seals(), 3, 'what was closed during the round was not in it');
@@ -334,7 +341,7 @@ test(
   DEADLINE,
   async () => {
     const { clock, workers, checkpointer } = setUp({ sealBacklogBytes: 1_000, nextChunk: true });
-    const seals = (): number => workers[0]?.said.filter(({ kind }) => kind === 'seal').length ?? 0;
+    const seals = (): number => workers.flatMap(({ said }) => said).filter(({ kind }) => kind === 'seal').length;
     checkpointer.addUnsealed(1, 600);
     checkpointer.addUnsealed(2, 600);
     checkpointer.add(2, 600);
@@ -344,7 +351,7 @@ test(
     clock.advance(60_000);
     assert.equal(seals(), 0, '600 are left');
     checkpointer.add(3, 400);
-    workers[0]?.indexed(3, 0);
+    workers.at(-1)?.indexed(3, 0);
     await settled(checkpointer);
     assert.equal(seals(), 1);
     await checkpointer.close();

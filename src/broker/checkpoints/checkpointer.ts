@@ -202,7 +202,7 @@ export class Checkpointer implements FileHoldParty {
     }
   }
 
-  #start(): void {
+  #start(): CheckpointWorker {
     this.#retry?.cancel();
     const { directory, settings, keys } = this.#options;
     const worker = (this.#options.startWorker ?? startThread)({ directory, settings, held: this.#held, keys });
@@ -219,6 +219,7 @@ export class Checkpointer implements FileHoldParty {
     });
     worker.unref();
     for (const { file, sizeBytes } of this.#waiting) say(worker, { kind: 'fold', file, sizeBytes });
+    return worker;
   }
 
   #onMessage(worker: CheckpointWorker, message: FromWorker): void {
@@ -305,10 +306,9 @@ export class Checkpointer implements FileHoldParty {
   /** All closed files are folded and taken in: what they hold may be sealed, once there is quiet for it. */
   #sealThenFinish(): void {
     const { nextChunk } = this.#options;
-    if (nextChunk === undefined || this.#worker === undefined) {
-      this.#finishWhenIdle();
-      return;
-    }
+    // It may wait for hours, and the worker has a second copy of the state.
+    this.#finishWhenIdle();
+    if (nextChunk === undefined) return;
     this.#quiet.wait(
       () => this.#isPressing,
       () => {
@@ -319,14 +319,16 @@ export class Checkpointer implements FileHoldParty {
   }
 
   #seal(nextChunk: number): void {
-    const worker = this.#worker;
-    if (worker === undefined) return;
     const { settings } = this.#options;
+    if (this.#worker === undefined && this.#unsealed.bytes < dueBytes(settings)) return;
+    this.#idle?.cancel();
+    const worker = this.#worker ?? this.#start();
     this.#pressed = this.#isPressing;
     // What holds the room that the store's tier is to give back goes with the rest, however soon retention deletes it.
     const all = this.#pressed && settings.tierStore !== '';
     const straight = all && this.straightStore?.wanted() === true;
-    say(worker, { kind: 'seal', now: this.#options.clock.now(), nextChunk, all, straight });
+    const now = this.#options.clock.now();
+    say(worker, { kind: 'seal', file: this.#lastIndexed, now, nextChunk, all, straight });
     // What comes faster than a round that rests seals it would fill the disk: then it does not rest.
     const limit = urgentBytes(settings);
     this.#quiet.report((busy) => say(worker, { kind: 'load', busy: busy && this.#unsealed.bytes < limit }));
@@ -409,7 +411,7 @@ function startThread(start: WorkerStart): CheckpointWorker {
       // The state of a large broker must fit; the default of a worker is that of a small one.
       maxOldGenerationSizeMb: 4096,
       // What it allocates stays, or is let go at once: more room for young objects is only more memory.
-      maxYoungGenerationSizeMb: 16,
+      maxYoungGenerationSizeMb: 8,
     },
   });
 }

@@ -47,8 +47,12 @@ export class Folder {
   #soundCheckpoint: number | undefined;
   #soundBefore: number | undefined;
 
-  constructor(disk: Disk, directory: string, settings: BrokerSettings) {
+  readonly #stepped: () => void;
+
+  /** @param stepped told when what a step needed is garbage. */
+  constructor(disk: Disk, directory: string, settings: BrokerSettings, stepped: () => void = () => undefined) {
     this.#disk = disk;
+    this.#stepped = stepped;
     this.#directory = directory;
     this.#settings = settings;
     this.#checkpoints = new CheckpointStore(disk, directory);
@@ -67,12 +71,21 @@ export class Folder {
 
   /** Folds the file in (and those before it that no checkpoint has), and writes its index. */
   async fold(file: number, sizeBytes: number): Promise<PackedRanges> {
-    const state = this.#state ?? (await this.#load(file - 1));
-    while (this.#file < file - 1) {
-      const before = this.#file + 1;
-      await this.#foldOne(state, before, await this.#sizeOf(before));
+    return await this.#foldOne(await this.folded(file - 1), file, sizeBytes);
+  }
+
+  /** The state up to the end of a file, or of a later one. */
+  async folded(file: number): Promise<BrokerState> {
+    let state = this.#state;
+    if (state === undefined) {
+      state = await this.#load(file);
+      this.#stepped();
     }
-    return await this.#foldOne(state, file, sizeBytes);
+    while (this.#file < file) {
+      const next = this.#file + 1;
+      await this.#foldOne(state, next, await this.#sizeOf(next));
+    }
+    return state;
   }
 
   /** @returns last file that the newest checkpoint holds. */
@@ -218,6 +231,7 @@ export class Folder {
       this.#commitChecksum = end.checksum;
       state.published(end.commit);
     }
+    this.#stepped();
     const { bytes, ranges } = index.build();
     await writeWhole(this.#disk, journalDirectory(this.#directory), indexPath(this.#directory, file), [bytes]);
     for (let i = 0; i < ranges.count; i++) state.store.partition(ranges.partition(i))?.indexed(ranges.at(i));

@@ -18,12 +18,13 @@ export type ToWorker =
   /** Write a checkpoint of what is folded, if there is news, and remove what nothing needs. */
   | { readonly kind: 'checkpoint' }
   /**
-   * Seal what closed files have brought, if it is enough. `nextChunk` is that of the broker's state: where the worker's
+   * Seal what closed files up to `file` have brought, if it is enough. `nextChunk` is that of the broker's state: where the worker's
    * is another one, the round before is not folded yet, and nothing is done. `all`: also what retention deletes soon.
    * `straight`: large chunks go into the object store, and into no file.
    */
   | {
       readonly kind: 'seal';
+      readonly file: number;
       readonly now: number;
       readonly nextChunk: number;
       readonly all: boolean;

@@ -15,6 +15,8 @@ export interface WorkerPort {
   say(message: FromWorker, transfer?: ArrayBuffer[]): void;
   /** Nothing more will be said. */
   close(): void;
+  /** A step is done: much of what it needed is garbage. */
+  stepped(): void;
 }
 
 export class WorkerLoop {
@@ -34,7 +36,9 @@ export class WorkerLoop {
   constructor(disk: Disk, clock: Clock, start: WorkerStart, port: WorkerPort) {
     this.#pace = new SealPace(clock);
     const { directory, settings, keys } = start;
-    this.#folder = new Folder(diskWith(disk, keys, settings.storageCompression), directory, settings);
+    this.#folder = new Folder(diskWith(disk, keys, settings.storageCompression), directory, settings, () =>
+      port.stepped(),
+    );
     this.#folder.held = start.held;
     this.#port = port;
   }
@@ -60,6 +64,7 @@ export class WorkerLoop {
     this.#queue = this.#queue
       // After a failure the state may be that of half a file: what is still in line must not be folded into it.
       .then(() => (this.#failed ? undefined : this.#handle(message)))
+      .then(() => this.#port.stepped())
       .catch((error: unknown) => this.#fail(error));
   }
 
@@ -94,12 +99,16 @@ export class WorkerLoop {
   }
 
   /** A round that fails costs nothing but time: its chunks are overwritten by the next one. */
-  async #seal({ now, nextChunk, all, straight }: Extract<ToWorker, { kind: 'seal' }>): Promise<void> {
+  async #seal({ file, now, nextChunk, all, straight }: Extract<ToWorker, { kind: 'seal' }>): Promise<void> {
+    await this.#folder.folded(file);
     try {
       // So that the files can go as soon as the swap is in a checkpoint, too.
       if ((await this.#folder.sealDue(nextChunk)) && this.#folder.hasNews) await this.#checkpoint();
       const toStore = straight ? this.#toStore : undefined;
-      const wrote = (sizeBytes: number): void => this.#port.say({ kind: 'progress', sizeBytes });
+      const wrote = (sizeBytes: number): void => {
+        this.#port.say({ kind: 'progress', sizeBytes });
+        this.#port.stepped();
+      };
       const options = { now, all, memory: this.#memory, pace: this.#pace, wrote, toStore };
       const round = await this.#folder.seal(nextChunk, options);
       this.#port.say({ kind: 'sealed', ...round });

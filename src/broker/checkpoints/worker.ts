@@ -1,14 +1,17 @@
 /** Entry of the checkpoint worker's thread. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { waitingClock } from '../../base/clock.ts';
+import { HeapTrim } from '../../base/heap-trim.ts';
 import { NodeDisk } from '../../journal/node-disk.ts';
 import type { ToWorker, WorkerStart } from './messages.ts';
 import { WorkerLoop } from './worker-loop.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('the checkpoint worker is started by the broker');
+const heap = new HeapTrim();
 const loop = new WorkerLoop(new NodeDisk(), waitingClock, workerData as WorkerStart, {
   say: (message, transfer = []) => port.postMessage(message, transfer),
   close: () => port.close(),
+  stepped: () => heap.step(),
 });
 port.on('message', (message: ToWorker) => loop.post(message));

@@ -1,0 +1,41 @@
+/** When the heap is collected, by a control that counts; and that the one of a thread does collect. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HeapTrim } from './heap-trim.ts';
+
+const MIB = 1024 * 1024;
+
+test('collected once it has grown by 12 MiB, and by an eighth of what stays', () => {
+  let usedBytes = 20 * MIB;
+  let collected = 0;
+  let aliveBytes = 0;
+  const trim = new HeapTrim({
+    usedBytes: () => usedBytes,
+    collect: () => {
+      collected += 1;
+      usedBytes = aliveBytes;
+    },
+  });
+  const stepAt = (mib: number): number => {
+    usedBytes = mib * MIB;
+    trim.step();
+    return collected;
+  };
+  assert.equal(stepAt(31), 0);
+  aliveBytes = 200 * MIB;
+  assert.equal(stepAt(210), 1);
+  assert.equal(stepAt(224), 1, 'less than an eighth of 200');
+  assert.equal(stepAt(225), 2);
+});
+
+test('the heap of a thread is collected, with buffers outside of it', () => {
+  const trim = new HeapTrim();
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  for (let i = 0; i < 200; i++) {
+    new Uint8Array(4 * MIB).fill(1);
+    trim.step();
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  assert.ok(most < 400 * MIB, `${most} bytes of 800 MiB`);
+});
