@@ -4,9 +4,10 @@
  *
  *   node bench/globs.ts [--rate 2000] [--seconds 10] [--topics 10000] [--rounds 5]
  *
- * CPU of the broker's process while the records come, less that of the same writes without a reader, which are measured before and after the two in each
+ * CPU of the broker's threads while the records come, less that of the same writes without a reader, which are measured before and after the two in each
  * round; which of these comes first changes from round to round. Each figure is a median over the rounds, with the least and the most beside it. Asked
  * (issue 4): the subscriber gets every record in the order of commits, for under 10 % of what the consumers take. Exit code 1 where not.
+ * Then how long a record takes from the client that writes it to the subscriber, alone after silence and at the rate.
  */
 import { once } from 'node:events';
 import net from 'node:net';
@@ -15,12 +16,16 @@ import { encodeBatch } from '../src/model/batch-builder.ts';
 import { produce } from '../src/wire/index.ts';
 import { RawClient } from '../test/kit/raw-client.ts';
 import { BrokerProcess } from './kit/broker-process.ts';
-import { median, sleep, spread, TemporaryDirectory } from './kit/measure.ts';
+import { CpuTime } from './kit/cpu-time.ts';
+import { median, percentile, sleep, spread, TemporaryDirectory } from './kit/measure.ts';
 
 const ACTIVE = 100;
 const MAX_SHARE = 0.1;
 const CREATED_AT_ONCE = 1_000;
 const PER_TICK_MS = 10;
+const VALUE_BYTES = 1_000;
+const LONE_RECORDS = 100;
+const LONE_GAP_MS = 100;
 
 const { values } = parseArgs({
   options: {
@@ -40,6 +45,8 @@ function topicName(index: number): string {
 class Follower {
   received = 0;
   outOfOrder = 0;
+  /** Milliseconds from the client that wrote to here, of each record. */
+  readonly tookMs: number[] = [];
   readonly #socket: net.Socket;
   #rest = '';
   #last: readonly number[] = [-1, -1];
@@ -69,6 +76,7 @@ class Follower {
     for (const line of lines) {
       if (!line.startsWith('{"')) continue;
       this.received += 1;
+      this.tookMs.push(now() - Number(/"value":"([0-9.]+)/.exec(line)?.[1]));
       const cursor = /^\{"cursor":"([^"]+)"/.exec(line)?.[1];
       if (cursor === undefined) continue;
       const place = cursor
@@ -89,21 +97,28 @@ function isBehind(before: readonly number[], after: readonly number[]): boolean 
   return false;
 }
 
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** One record that says when it was written. */
+function send(client: RawClient, topic: number): Promise<unknown> {
+  const value = Buffer.alloc(VALUE_BYTES, 'x');
+  value.write(now().toFixed(3));
+  const records = encodeBatch([{ key: null, value, headers: [], timestamp: Date.now() }]);
+  const topicData = [{ name: topicName(topic), partitionData: [{ index: 0, records }] }];
+  return client.request(produce, 9, { transactionalId: null, acks: 1, timeoutMs: 30_000, topicData });
+}
+
 /** @returns records that were acknowledged. */
 async function write(client: RawClient): Promise<number> {
-  const record = { key: null, value: Buffer.alloc(1_000, 'x'), headers: [], timestamp: Date.now() };
   const total = rate * seconds;
   const startedAt = performance.now();
   let sent = 0;
   while (sent < total) {
     const due = Math.min(total, Math.ceil(((performance.now() - startedAt) / 1000) * rate));
     const wave: Promise<unknown>[] = [];
-    for (; sent < due; sent++) {
-      const topicData = [
-        { name: topicName(sent % ACTIVE), partitionData: [{ index: 0, records: encodeBatch([record]) }] },
-      ];
-      wave.push(client.request(produce, 9, { transactionalId: null, acks: 1, timeoutMs: 30_000, topicData }));
-    }
+    for (; sent < due; sent++) wave.push(send(client, sent % ACTIVE));
     await Promise.all(wave);
     await sleep(PER_TICK_MS);
   }
@@ -120,17 +135,36 @@ interface Round {
 async function round(broker: BrokerProcess, client: RawClient, paths: readonly string[]): Promise<Round> {
   const followers = await Promise.all(paths.map((path) => Follower.open(broker.httpPort, path)));
   await sleep(500);
-  const before = broker.usage()?.cpuSeconds ?? Number.NaN;
+  const before = new CpuTime(broker.pid);
   const sent = await write(client);
   const deadline = performance.now() + 10_000;
   const count = (): number => followers.reduce((sum, { received }) => sum + received, 0);
   while (paths.length > 0 && count() < sent && performance.now() < deadline) await sleep(20);
-  const cpuSeconds = (broker.usage()?.cpuSeconds ?? Number.NaN) - before;
+  const cpuSeconds = new CpuTime(broker.pid).secondsSince(before);
   const outOfOrder = followers.reduce((sum, follower) => sum + follower.outOfOrder, 0);
   const received = count();
   for (const follower of followers) follower.close();
   await sleep(500);
   return { cpuSeconds, sent, received, outOfOrder };
+}
+
+/** Of the subscriber by glob. @returns how long records took, in milliseconds. */
+async function latency(broker: BrokerProcess, path: string, work: () => Promise<unknown>): Promise<string> {
+  const follower = await Follower.open(broker.httpPort, path);
+  await sleep(500);
+  await work();
+  await sleep(500);
+  follower.close();
+  const { tookMs } = follower;
+  const at = (share: number): string => percentile(tookMs, share).toFixed(1);
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms (${tookMs.length} records)`;
+}
+
+async function writeLone(client: RawClient): Promise<void> {
+  for (let i = 0; i < LONE_RECORDS; i++) {
+    await send(client, i % ACTIVE);
+    await sleep(LONE_GAP_MS);
+  }
 }
 
 function cpu({ cpuSeconds }: Round): string {
@@ -182,6 +216,11 @@ async function main(): Promise<void> {
       `${ACTIVE} consumers ${spread(ofMany, 2)} s, share ${(share * 100).toFixed(1)} % (of the rounds: ${spread(shares, 1)}); ` +
       (isWhole ? 'every record came, in order' : 'RECORDS ARE MISSING OR OUT OF ORDER'),
   );
+  const [path = ''] = glob;
+  console.log(
+    `from write to subscriber, ${LONE_GAP_MS} ms apart: ${await latency(broker, path, () => writeLone(client))}`,
+  );
+  console.log(`from write to subscriber, ${rate} records/s: ${await latency(broker, path, () => write(client))}`);
   if (!isWhole || share > MAX_SHARE) process.exitCode = 1;
 }
 

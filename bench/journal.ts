@@ -22,6 +22,7 @@ import type { CommitBuilder, Degree, Fold, SyncPolicy, Transaction } from '../sr
 import { LocalJournal } from '../src/journal/local-journal.ts';
 import { NodeDisk } from '../src/journal/node-disk.ts';
 import { forgetfulMemory, makeBatch } from '../test/kit/journal-fixtures.ts';
+import { percentile } from './kit/measure.ts';
 
 const base = await mkdtemp(join(process.argv[2] ?? tmpdir(), 'millrace-bench-journal-'));
 const secondsEach = Number(process.argv[3] ?? 2);
@@ -205,11 +206,6 @@ async function replayRate(directory: string): Promise<{ mib: number; seconds: nu
   const seconds = (performance.now() - startMs) / 1000;
   await journal.close();
   return { mib: journal.recovery.replayedBytes / 1024 ** 2, seconds, commits: journal.recovery.replayedCommits };
-}
-
-function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
 function report(name: string, measure: Measure): void {
