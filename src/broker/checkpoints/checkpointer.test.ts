@@ -336,6 +336,49 @@ test('a round is followed by the next while enough is left, and by a roll that f
   await checkpointer.close();
 });
 
+// A file that was folded between the end of a round and its swap led to a round that took the numbers of the same chunks again, and
+// wrote over them while partitions were about to be read from them.
+test('no round begins before the chunks of the one before are swapped in', DEADLINE, async () => {
+  const worker = new FakeWorker();
+  let nextChunk = 1;
+  let swap = Promise.withResolvers<void>();
+  const checkpointer = new Checkpointer({
+    directory: 'd',
+    settings: { ...DEFAULT_BROKER_SETTINGS, sealBytes: 1_000, sealBacklogBytes: 1_000 },
+    store: new LogStore(),
+    clock: new ManualClock(),
+    report: () => undefined,
+    nextChunk: () => nextChunk,
+    sealed: () => swap.promise,
+    startWorker: () => worker,
+  });
+  const seals = () => worker.said.flatMap((message) => (message.kind === 'seal' ? [message.nextChunk] : []));
+  const fold = async (file: number): Promise<void> => {
+    checkpointer.add(file, 2_000);
+    worker.indexed(file, 0);
+    await settled(checkpointer);
+  };
+  const sealed = (through: number): void =>
+    worker.tell({ kind: 'sealed', through, commands: [new Uint8Array(1)], chunks: [], tiered: [], problems: [] });
+  await fold(1);
+  assert.deepEqual(seals(), [1]);
+  sealed(1);
+  await fold(2);
+  assert.deepEqual(seals(), [1], 'its chunks have no reader yet');
+  nextChunk = 3;
+  swap.resolve();
+  await checkpointer.sealing;
+  assert.deepEqual(seals(), [1, 3], 'what was folded meanwhile is not forgotten');
+  swap = Promise.withResolvers();
+  sealed(2);
+  swap.resolve();
+  await checkpointer.sealing;
+  assert.deepEqual(seals(), [1, 3]);
+  await fold(3);
+  assert.deepEqual(seals(), [1, 3, 3]);
+  await checkpointer.close();
+});
+
 test(
   'files that an earlier run has closed count, and those that went without a round do not any more',
   DEADLINE,

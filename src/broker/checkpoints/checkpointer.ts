@@ -100,6 +100,10 @@ export class Checkpointer implements FileHoldParty {
   readonly #unsealed = new UnsealedFiles();
   /** The round that runs could not wait for quiet. */
   #pressed = false;
+  /** Chunks of the last round are written and not yet referred to: a round that began now would take their numbers, and write over them. */
+  #isSwapping = false;
+  /** Files were folded while it could not begin. */
+  #foldedMeanwhile = false;
   /** Of the round that runs: what it has written, that nothing refers to yet. */
   writingBytes = 0;
   /** In chunks, since the start. */
@@ -308,7 +312,8 @@ export class Checkpointer implements FileHoldParty {
     const { nextChunk } = this.#options;
     // It may wait for hours, and the worker has a second copy of the state.
     this.#finishWhenIdle();
-    if (nextChunk === undefined) return;
+    this.#foldedMeanwhile = this.#isSwapping;
+    if (nextChunk === undefined || this.#isSwapping) return;
     this.#quiet.wait(
       () => this.#isPressing,
       () => {
@@ -351,7 +356,7 @@ export class Checkpointer implements FileHoldParty {
     for (const problem of round.problems) this.#options.report(problem);
     this.#unsealed.dropThrough(round.through);
     if (!isDone) this.straightStore?.settled();
-    this.sealing = isDone ? this.#swapAndRoll(round) : Promise.resolve();
+    if (isDone) this.sealing = this.#swapAndRoll(round);
     if (this.waitingFiles === 0) this.#finishWhenIdle();
   }
 
@@ -362,7 +367,13 @@ export class Checkpointer implements FileHoldParty {
   async #swapAndRoll(round: SealedRound): Promise<void> {
     const { settings, sealed, roll } = this.#options;
     const isWaitedFor = this.#pressed && settings.tierStore !== '';
-    await sealed?.(round);
+    this.#isSwapping = true;
+    try {
+      await sealed?.(round);
+    } finally {
+      this.#isSwapping = false;
+    }
+    if (this.#foldedMeanwhile && this.waitingFiles === 0 && !this.#closed) this.#sealThenFinish();
     this.straightStore?.settled();
     this.writingBytes = 0;
     this.onNews?.(isWaitedFor);
