@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { produce } from '../../../test/kit/broker-kit.ts';
 import { HttpKit } from '../../../test/kit/http-kit.ts';
+import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { TransactionalWriter } from '../../../test/kit/transactional-writer.ts';
 import { writeUint32 } from '../../base/bytes.ts';
+import type { Topic } from '../../broker/topic.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import { CRC_POSITION, computeCrc } from '../../model/record-batch.ts';
 
@@ -88,6 +90,38 @@ test('an answer, its cursor, and a long poll', OPTIONS, async () => {
   const lines = await kit.get(subscribePath('a/*'), { headers: { accept: 'application/x-ndjson' } });
   assert.equal(lines.text.trim().split('\n').length, 4);
   assert.match(lines.headers.get('millrace-cursor') ?? '', /^\d+/);
+  await kit.idle();
+});
+
+test('a topic that is deleted and made again while its records wait for their piece', OPTIONS, async () => {
+  const clock = new ManualClock();
+  await using kit = await HttpKit.start({ clock });
+  const { broker } = kit;
+  await write(kit, 'a.x', 'first');
+  const reader = (await kit.follow(`${subscribePath('a/*')}&follow=true&format=json`)).start();
+  const next = async (): Promise<unknown[]> => {
+    const { topic, offset, value } = await reader.next();
+    return [topic, offset, value];
+  };
+  assert.deepEqual(await next(), ['a.x', 0, 'first']);
+  await write(kit, 'a.x', 'too late');
+  await write(kit, 'a.y', 'in between');
+  assert.equal((await kit.call('DELETE', '/v1/topics/a.x')).status, 204);
+  await write(kit, 'a.x', 'again', 'and again');
+  clock.advance(1_000);
+  assert.deepEqual(
+    [await next(), await next(), await next()],
+    [
+      ['a.y', 0, 'in between'],
+      ['a.x', 0, 'again'],
+      ['a.x', 1, 'and again'],
+    ],
+  );
+  await broker.topics.delete(broker.topics.find('a.x') as Topic);
+  await write(kit, 'a.x', 'third');
+  clock.advance(1_000);
+  assert.deepEqual(await next(), ['a.x', 0, 'third'], 'under way it is no reason to end');
+  reader.close();
   await kit.idle();
 });
 
