@@ -20,6 +20,8 @@ import type { ReadPaths } from './reader.ts';
 
 /** Rows read at a time: 6 KB, one page cache read either way. */
 const BLOCK_ROWS = 256;
+/** Files whose rows are known to be sound; the one that was checked first goes first. */
+const MAX_CHECKED = 16 * 1024;
 
 export class IndexReader {
   readonly #handles: FileHandles;
@@ -122,11 +124,6 @@ export class IndexReader {
     return rows;
   }
 
-  /** The file is gone. */
-  forget(file: FileNumber): void {
-    this.#checked.delete(file);
-  }
-
   #pathOf(file: FileNumber): string {
     return isChunk(file) ? this.#paths.chunkFile(-file) : this.#paths.indexFile(file);
   }
@@ -144,6 +141,8 @@ export class IndexReader {
       },
     );
     this.#checked.set(file, checking);
+    // Files that are gone would stay for ever; one that is checked again costs a read of its footer.
+    if (this.#checked.size > MAX_CHECKED) this.#checked.delete(this.#checked.keys().next().value as FileNumber);
     return checking;
   }
 
