@@ -109,8 +109,18 @@ export class ChunkWriter {
     this.#next = firstChunk;
   }
 
-  /** @param parts by partition number. Everything is durable when it resolves. */
+  /** @param parts by partition number. Everything is durable when it resolves, and nothing is on its way when it rejects. */
   async write(parts: Iterable<SealPart>): Promise<WrittenRound> {
+    try {
+      return await this.#writeParts(parts);
+    } catch (error) {
+      // The next round begins with the same numbers: an answer that came then would be taken for that of another chunk.
+      await Promise.allSettled(this.#stored);
+      throw error;
+    }
+  }
+
+  async #writeParts(parts: Iterable<SealPart>): Promise<WrittenRound> {
     const folder = chunkDirectory(this.#directory);
     await this.#disk.makeDirectory(folder);
     this.#pace.begin();
