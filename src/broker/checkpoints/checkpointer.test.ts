@@ -19,10 +19,13 @@ const PARTITIONS = 5000;
 class FakeWorker implements CheckpointWorker {
   readonly said: ToWorker[] = [];
   terminated = 0;
+  /** Has nothing left to do when it is told to finish. */
+  endsAtOnce = true;
   readonly #listeners = new Map<string, (argument: never) => void>();
 
   postMessage(message: ToWorker): void {
     this.said.push(message);
+    if (message.kind === 'finish' && this.endsAtOnce) this.emit('exit');
   }
 
   on(event: string, listener: (argument: never) => void): void {
@@ -183,26 +186,57 @@ test('a worker that fails, throws or dies is replaced after a while', DEADLINE, 
   await checkpointer.close();
 });
 
-test('a file that is closed while a worker finishes starts another; close ends both', DEADLINE, async () => {
+// Two workers in one directory write the same checkpoint, and remove the same files.
+test('a file that is closed while a worker finishes waits for another, which starts behind it', DEADLINE, async () => {
   const { workers, problems, removed, clock, checkpointer } = setUp();
   checkpointer.add(1, 100);
+  (workers[0] as FakeWorker).endsAtOnce = false;
   workers[0]?.indexed(1, 1);
   await settled(checkpointer);
   clock.advance(3_000);
   checkpointer.add(2, 100);
+  assert.deepEqual([workers.length, checkpointer.waitingFiles], [1, 1]);
+  workers[0]?.tell({ kind: 'checkpointed', file: 1, removed: [], removedOrders: [] });
+  workers[0]?.emit('exit');
   assert.deepEqual([workers.length, workers[1]?.folds], [2, [2]]);
   workers[1]?.tell({ kind: 'checkpointed', file: 2, removed: [1], removedOrders: [] });
-  workers[0]?.tell({ kind: 'checkpointed', file: 1, removed: [], removedOrders: [] });
   assert.deepEqual([checkpointer.lastCheckpoint, removed], [2, [1]]);
   await checkpointer.close();
-  assert.deepEqual(
-    workers.map((worker) => worker.terminated),
-    [1, 1],
-  );
+  assert.equal(workers[1]?.terminated, 1);
   workers[1]?.indexed(2, 1);
   workers[1]?.emit('exit');
   checkpointer.add(3, 100);
   assert.deepEqual([workers.length, problems, clock.pendingTimers], [2, [], 0]);
+});
+
+test('a round waits for the worker that finishes', DEADLINE, async () => {
+  const clock = new ManualClock();
+  const workers: FakeWorker[] = [];
+  const checkpointer = new Checkpointer({
+    directory: 'd',
+    settings: { ...DEFAULT_BROKER_SETTINGS, sealBytes: 300, sealBacklogBytes: 1_000 },
+    store: new LogStore(),
+    clock,
+    report: () => undefined,
+    nextChunk: () => 1,
+    load: () => 0,
+    startWorker: () => {
+      workers.push(new FakeWorker());
+      return workers.at(-1) as FakeWorker;
+    },
+  });
+  checkpointer.add(1, 400);
+  (workers[0] as FakeWorker).endsAtOnce = false;
+  workers[0]?.indexed(1, 0);
+  await settled(checkpointer);
+  clock.advance(60_000);
+  assert.equal(workers.length, 1);
+  assert.equal(workers[0]?.said.at(-1)?.kind, 'finish');
+  workers[0]?.emit('exit');
+  clock.advance(5_000);
+  const [first] = workers[1]?.said ?? [];
+  assert.equal(first?.kind, 'seal');
+  await checkpointer.close();
 });
 
 // Sealing wrote everything once more beside the load that had brought it, and halved what readers got.

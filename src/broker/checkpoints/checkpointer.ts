@@ -14,6 +14,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { asMillraceError } from '../../base/errors.ts';
+import { minorCollections } from '../../base/minor-collections.ts';
 import { workerModule } from '../../base/worker-module.ts';
 import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { FileNumber } from '../../store/file-number.ts';
@@ -84,9 +85,13 @@ type Indexed = Extract<FromWorker, { kind: 'indexed' }>;
 
 export class Checkpointer implements FileHoldParty {
   readonly #options: CheckpointerOptions;
-  /** Takes the next files; undefined: the next file starts one. */
+  /** Takes the next files; undefined: the next file starts one, once none finishes. */
   #worker: CheckpointWorker | undefined;
-  /** All that run, also those that only finish. */
+  /** Was told to end when it is done. */
+  #finishing: CheckpointWorker | undefined;
+  /** A round could not begin meanwhile. */
+  #sealWaits = false;
+  /** All that run, also one that only finishes. */
   readonly #running = new Set<CheckpointWorker>();
   /** Closed files that no index was reported for, oldest first: what a new worker starts with. */
   #waiting: { file: number; sizeBytes: number }[] = [];
@@ -146,8 +151,8 @@ export class Checkpointer implements FileHoldParty {
     this.#waiting.push({ file, sizeBytes });
     this.addUnsealed(file, sizeBytes);
     this.#idle?.cancel();
-    if (this.#worker === undefined) this.#start();
-    else say(this.#worker, { kind: 'fold', file, sizeBytes });
+    if (this.#worker !== undefined) say(this.#worker, { kind: 'fold', file, sizeBytes });
+    else if (this.#finishing === undefined) this.#start();
     this.onNews?.(false);
   }
 
@@ -209,7 +214,8 @@ export class Checkpointer implements FileHoldParty {
   #start(): CheckpointWorker {
     this.#retry?.cancel();
     const { directory, settings, keys } = this.#options;
-    const worker = (this.#options.startWorker ?? startThread)({ directory, settings, held: this.#held, keys });
+    const start = { directory, settings, held: this.#held, keys, collects: minorCollections.isAllowed };
+    const worker = (this.#options.startWorker ?? startThread)(start);
     this.#worker = worker;
     this.#running.add(worker);
     worker.on('message', (message) => this.#onMessage(worker, message));
@@ -218,12 +224,23 @@ export class Checkpointer implements FileHoldParty {
       this.#lost(worker, 'The checkpoint worker ended before its work did.');
       this.#running.delete(worker);
       this.#answerHolding(worker);
+      if (worker === this.#finishing) this.#finished();
       // One that was told to finish and failed at it: whoever waits would wait for ever.
       if (this.#running.size === 0) this.#answerAwaited(this.#lastIndexed, false);
     });
     worker.unref();
     for (const { file, sizeBytes } of this.#waiting) say(worker, { kind: 'fold', file, sizeBytes });
     return worker;
+  }
+
+  /** What came while it finished waits for the next worker: two would write the same files. */
+  #finished(): void {
+    this.#finishing = undefined;
+    if (this.#closed || this.#worker !== undefined) return;
+    const sealWaits = this.#sealWaits;
+    this.#sealWaits = false;
+    if (this.#waiting.length > 0) this.#start();
+    else if (sealWaits) this.#sealThenFinish();
   }
 
   #onMessage(worker: CheckpointWorker, message: FromWorker): void {
@@ -278,7 +295,8 @@ export class Checkpointer implements FileHoldParty {
     void worker.terminate();
     if (this.#waiting.length === 0) return;
     this.#retry = this.#options.clock.schedule(RETRY_MS, () => {
-      if (this.#worker === undefined && this.#waiting.length > 0) this.#start();
+      const isIdle = this.#worker === undefined && this.#finishing === undefined;
+      if (isIdle && this.#waiting.length > 0) this.#start();
     });
   }
 
@@ -326,6 +344,10 @@ export class Checkpointer implements FileHoldParty {
   #seal(nextChunk: number): void {
     const { settings } = this.#options;
     if (this.#worker === undefined && this.#unsealed.bytes < dueBytes(settings)) return;
+    if (this.#finishing !== undefined) {
+      this.#sealWaits = true;
+      return;
+    }
     this.#idle?.cancel();
     const worker = this.#worker ?? this.#start();
     this.#pressed = this.#isPressing;
@@ -403,9 +425,11 @@ export class Checkpointer implements FileHoldParty {
   #finishWhenIdle(): void {
     this.#idle?.cancel();
     this.#idle = this.#options.clock.schedule(IDLE_MS, () => {
-      if (this.#worker !== undefined) say(this.#worker, { kind: 'finish' });
-      // A file that is closed while this one finishes starts another worker.
+      const worker = this.#worker;
+      if (worker === undefined) return;
+      this.#finishing = worker;
       this.#worker = undefined;
+      say(worker, { kind: 'finish' });
     });
   }
 }

@@ -10,6 +10,8 @@ export interface WorkerStart {
   readonly held: boolean;
   /** Undefined: nothing is encrypted. */
   readonly keys: readonly DataKey[] | undefined;
+  /** Collections of garbage may be begun: the process is a broker's alone. */
+  readonly collects: boolean;
 }
 
 export type ToWorker =

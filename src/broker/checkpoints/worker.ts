@@ -8,10 +8,11 @@ import { WorkerLoop } from './worker-loop.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('the checkpoint worker is started by the broker');
-const heap = new HeapTrim();
-const loop = new WorkerLoop(new NodeDisk(), waitingClock, workerData as WorkerStart, {
+const start = workerData as WorkerStart;
+const heap = start.collects ? new HeapTrim() : undefined;
+const loop = new WorkerLoop(new NodeDisk(), waitingClock, start, {
   say: (message, transfer = []) => port.postMessage(message, transfer),
   close: () => port.close(),
-  stepped: () => heap.step(),
+  stepped: () => heap?.step(),
 });
 port.on('message', (message: ToWorker) => loop.post(message));
