@@ -7,12 +7,12 @@
  */
 import type { Lease } from '../base/buffer-pool.ts';
 import type { Partition } from './partition.ts';
-import { isSparse, type Piece, planSpans, type Span } from './read-plan.ts';
+import { isSparse, MAX_SPAN_BYTES, type Piece, planSpans, type Span } from './read-plan.ts';
 
 /** Kept ahead of one reader: about two answers of a usual consumer, so that none waits while its next is on its way. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
-/** Planned at a time: a chunk, or much of one, for one look into its index. */
-const PLAN_BYTES = 32 * 1024 * 1024;
+/** Planned at a time, for one look into the index. */
+const PLAN_BYTES = 16 * 1024 * 1024;
 
 export interface AheadSource {
   /** The extents that hold offsets from `offset` on, until they are `maxBytes` together; one at least, none where there are no more. */
@@ -164,10 +164,8 @@ export class Course {
   /** @returns undefined where it is no use to go on. */
   async #read(): Promise<Stretch | undefined> {
     const startOffset = this.#readTo;
-    if (this.#planned.length === 0) {
-      this.#planned = planSpans(await this.#source.plan(this.partition, startOffset, this.#endOffset, PLAN_BYTES));
-    }
-    const span = this.#planned.shift();
+    const isPlanned = this.#planned.length > 0 || (await this.#plan(startOffset));
+    const span = isPlanned ? this.#planned.shift() : undefined;
     if (span === undefined || isSparse(span) || this.#ended || !this.#room.take(span.sizeBytes, this)) return undefined;
     this.#aheadBytes += span.sizeBytes;
     try {
@@ -176,6 +174,17 @@ export class Course {
     } catch (error) {
       this.#giveBackRoom(span);
       throw error;
+    }
+  }
+
+  /** @returns false where there is no room for what would be planned. */
+  async #plan(startOffset: number): Promise<boolean> {
+    if (!this.#room.take(MAX_SPAN_BYTES, this)) return false;
+    try {
+      this.#planned = planSpans(await this.#source.plan(this.partition, startOffset, this.#endOffset, PLAN_BYTES));
+      return true;
+    } finally {
+      this.#room.giveBack(MAX_SPAN_BYTES);
     }
   }
 

@@ -20,6 +20,8 @@ import type { ReadPaths } from './reader.ts';
 
 /** Rows read at a time: 6 KB, one page cache read either way. */
 const BLOCK_ROWS = 256;
+/** Looked up at a time: of tiny extents a few MiB are very many. */
+const MAX_PIECES = 1024;
 /** Files whose rows are known to be sound; the one that was checked first goes first. */
 const MAX_CHECKED = 16 * 1024;
 
@@ -35,12 +37,13 @@ export class IndexReader {
     this.#paths = paths;
   }
 
-  /** Extents of the range from the one that contains `offset`, until they are `maxBytes` together; one at least. */
+  /** Extents of the range from the one that contains `offset`, until they are `maxBytes` together; one at least, 1,024 at most. */
   async pieces(range: FileRange, offset: number, endOffset: number, maxBytes: number): Promise<Piece[]> {
     const first = await this.#search(range, (row) => row.baseOffset <= offset);
     const pieces: Piece[] = [];
     let planned = 0;
-    for (let from = first; from < range.rowCount && planned < maxBytes; from += BLOCK_ROWS) {
+    const end = Math.min(range.rowCount, first + MAX_PIECES);
+    for (let from = first; from < end && planned < maxBytes; from += BLOCK_ROWS) {
       // One row more than the block: its base is the end of the block's last extent.
       const rows = await this.#rows(range, from, Math.min(BLOCK_ROWS + 1, range.rowCount - from));
       for (let i = 0; i < Math.min(BLOCK_ROWS, rows.length) && planned < maxBytes; i++) {

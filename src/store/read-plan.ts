@@ -23,7 +23,7 @@ export interface Span {
 /** A gap up to this is cheaper to read than to skip. */
 const MAX_GAP_BYTES = 128 * 1024;
 /** Longest joined read; a single larger piece is its own span. */
-const MAX_SPAN_BYTES = 2 * 1024 * 1024;
+export const MAX_SPAN_BYTES = 2 * 1024 * 1024;
 const MAX_ROUND_SPANS = 16;
 
 /** @param pieces in offset order, so in journal order. */
