@@ -92,12 +92,14 @@ function giveBack({ room }: HttpContext, { chunk, chargedBytes }: HeldChunk): vo
 
 /** What was charged for reading becomes what the answer really holds, until its socket has it. */
 function holdUntilSent({ room }: HttpContext, reply: FastifyReply, { chunk, chargedBytes }: HeldChunk): void {
-  room.budget.force(chunk.bytes.length);
+  // Memory of the pool may be much more than what lies in it.
+  const heldBytes = chunk.lease?.bytes.length ?? chunk.bytes.length;
+  room.budget.force(heldBytes);
   room.budget.give(chargedBytes);
   room.watchStall(reply.raw);
   reply.raw.once('close', () => {
     chunk.lease?.release();
-    room.budget.give(chunk.bytes.length);
+    room.budget.give(heldBytes);
   });
 }
 
