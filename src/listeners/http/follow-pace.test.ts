@@ -25,3 +25,14 @@ test('the pace follows how close records come', () => {
   assert.equal(send(155, 19), 160);
   assert.ok(pace.waitMs(1_000) < 0, 'a record after silence waits for nothing');
 });
+
+test('who is woken up for nothing learns nothing', () => {
+  const pace = new FollowPace(SETTINGS);
+  pace.sent(1, 100);
+  assert.equal(pace.next(), false);
+  assert.equal(pace.next(), false);
+  assert.equal(pace.waitMs(104), 1, 'the next record waits no longer for it');
+  pace.sent(100, 110);
+  assert.equal(pace.next(), true);
+  assert.equal(pace.next(), true);
+});

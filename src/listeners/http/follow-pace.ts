@@ -30,6 +30,8 @@ export class FollowPace {
 
   /** Begins the next interval, with the last piece. @returns whether the one before was dense: the next piece need not be waited for then. */
   next(): boolean {
+    // Who was woken up for nothing has learned nothing.
+    if (this.#records === 0) return this.#isDense;
     this.#isDense = this.#records >= this.#sentAt - this.#beganAt;
     this.#records = 0;
     this.#beganAt = this.#sentAt;
