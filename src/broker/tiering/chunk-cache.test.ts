@@ -16,9 +16,12 @@ function place(chunk: number): TieredPlace | undefined {
 
 function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
   const asked: TierJob[] = [];
+  /** Answers come behind it. */
+  const delay = { promise: Promise.resolve() };
   const link = {
     ask: async (job: TierJob) => {
       asked.push(job);
+      await delay.promise;
       return { fetchedBytes: 1 };
     },
   } as unknown as TierLink;
@@ -45,7 +48,7 @@ function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
     const stretch = { chunk, position: block * TIER_BLOCK_BYTES + 7, sizeBytes: 1_000, holds };
     await cache.read(stretch, async (path) => assert.equal(path, `chunk ${chunk}`));
   };
-  return { cache, fetched, read };
+  return { cache, asked, delay, fetched, read };
 }
 
 test('a read fetches its block alone; who reads on finds more and more there, each fetched once', async () => {
@@ -103,4 +106,23 @@ test('a small cache is not filled by one reader', async () => {
   }
   await read(2, 0);
   assert.ok(cache.sizeBytes <= 17 * TIER_BLOCK_BYTES);
+});
+
+test('what comes of a chunk that was forgotten meanwhile leaves no file behind', async () => {
+  const { cache, asked, delay, read } = setUp();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  delay.promise = promise;
+  const reading = read(1, 5);
+  cache.forget(1);
+  assert.deepEqual(
+    asked.map(({ kind }) => kind),
+    ['fetch', 'drop'],
+  );
+  resolve();
+  await reading;
+  assert.deepEqual(
+    asked.map(({ kind }) => kind),
+    ['fetch', 'drop', 'drop'],
+  );
+  assert.equal(cache.sizeBytes, 0);
 });

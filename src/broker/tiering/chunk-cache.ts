@@ -193,6 +193,8 @@ export class ChunkCache implements ColdChunks {
       throw error;
     }
     for (const block of blocks) this.#arrived(entry, block);
+    // It was forgotten meanwhile, and what came made its file anew.
+    if (!this.#entries.has(entry.place.chunk)) this.#dropFile(entry.place.chunk);
     this.#shrink(entry);
   }
 
@@ -217,6 +219,10 @@ export class ChunkCache implements ColdChunks {
     this.#entries.delete(chunk);
     this.sizeBytes -= entry.bytes;
     this.counters.dropped += 1;
+    this.#dropFile(chunk);
+  }
+
+  #dropFile(chunk: number): void {
     this.#options.dropped(this.#options.path(chunk));
     this.#options.link.ask({ kind: 'drop', chunk }).catch(() => undefined);
   }
