@@ -17,6 +17,8 @@ declare const WebAssembly: {
 };
 
 let takenBytes = 0;
+/** Each try that fails takes V8 several collections. */
+let isRefused = false;
 
 /** Taken by this thread since it was asked last. */
 export function takenSince(): number {
@@ -29,7 +31,7 @@ export function forgetTaken(): void {
 
 /** Zeros. */
 export function mappedBytes(sizeBytes: number): Uint8Array<ArrayBuffer> {
-  if (sizeBytes < LEAST_BYTES) return new Uint8Array(sizeBytes);
+  if (sizeBytes < LEAST_BYTES || isRefused) return new Uint8Array(sizeBytes);
   const pages = Math.ceil(sizeBytes / PAGE_BYTES);
   try {
     const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -37,6 +39,7 @@ export function mappedBytes(sizeBytes: number): Uint8Array<ArrayBuffer> {
     return new Uint8Array(buffer, 0, sizeBytes);
   } catch {
     // It reserves some GB of addresses, which there may be a limit for.
+    isRefused = true;
     return new Uint8Array(sizeBytes);
   }
 }
