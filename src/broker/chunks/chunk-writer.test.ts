@@ -1,0 +1,64 @@
+/** A round that fails leaves nothing on its way: the next one uses its chunk numbers, and its memory. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FakeDisk } from '../../../test/kit/fake-disk.ts';
+import { ManualClock } from '../../../test/kit/manual-clock.ts';
+import type { Piece, Span } from '../../store/read-plan.ts';
+import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
+import type { TieredPlace } from '../tiering/messages.ts';
+import { ChunkMemory } from './chunk-memory.ts';
+import { ChunkWriter } from './chunk-writer.ts';
+import { SealPace } from './seal-pace.ts';
+import type { SealPart } from './seal-plan.ts';
+import type { SealSources } from './seal-sources.ts';
+
+const SIZE_BYTES = 1_000;
+
+/** Partition 1 can be read, no other. */
+const SOURCES = {
+  pieces: async ({ partition }: SealPart): Promise<Piece[]> => {
+    if (partition !== 1) throw new Error('the disk refuses');
+    return [{ file: 1, position: 64, sizeBytes: SIZE_BYTES, baseOffset: 0, endOffset: 1, maxTimestamp: 0 }];
+  },
+  async *read(spans: readonly Span[]) {
+    for (const span of spans) yield { span, bytes: new Uint8Array(span.sizeBytes) };
+  },
+} as unknown as SealSources;
+
+test('a failure is told once what is on its way to the store has come there', { timeout: 60_000 }, async () => {
+  const upload = Promise.withResolvers<TieredPlace>();
+  const asked: number[] = [];
+  const writer = new ChunkWriter(
+    {
+      disk: new FakeDisk(),
+      directory: '/d',
+      settings: { ...DEFAULT_BROKER_SETTINGS, ownChunkBytes: SIZE_BYTES },
+      sources: SOURCES,
+      memory: new ChunkMemory(),
+      pace: new SealPace(new ManualClock()),
+      wrote: () => undefined,
+      toStore: (chunk) => {
+        asked.push(chunk);
+        return upload.promise;
+      },
+      isCompacted: () => false,
+      prefixOf: () => '',
+    },
+    7,
+  );
+  const part = (partition: number): SealPart => ({
+    partition,
+    logStartOffset: 0,
+    ranges: [],
+    sizeBytes: SIZE_BYTES,
+  });
+  let told = false;
+  const writing = writer.write([part(1), part(2)]).finally(() => {
+    told = true;
+  });
+  writing.catch(() => undefined);
+  for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+  assert.deepEqual([asked, told], [[7], false]);
+  upload.resolve({ chunk: 7, object: 'o', rawBytes: 1, storedBytes: 1 });
+  await assert.rejects(writing, /the disk refuses/);
+});
