@@ -268,7 +268,8 @@ export class Checkpointer implements FileHoldParty {
         void this.#store(worker, message);
         break;
       case 'sealed':
-        this.#onSealed(message);
+        // Its chunks have the numbers of the next round's.
+        if (worker === this.#worker) this.#onSealed(message);
         break;
       case 'held':
         this.#answerHolding(worker);
