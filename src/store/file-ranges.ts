@@ -55,16 +55,7 @@ export class FileRanges {
 
   at(index: number): FileRange {
     const at = index * STRIDE;
-    const rows = this.#rows;
-    return {
-      file: rows[at] as number,
-      baseOffset: rows[at + 1] as number,
-      endOffset: rows[at + 2] as number,
-      firstRow: rows[at + 3] as number,
-      rowCount: rows[at + 4] as number,
-      maxTimestamp: rows[at + 5] as number,
-      sizeBytes: rows[at + 6] as number,
-    };
+    return rangeAt(this.#rows[at] as number, this.#rows, at);
   }
 
   append(range: FileRange): void {
@@ -118,6 +109,19 @@ export class FileRanges {
     this.#rows = cutRows(this.#rows, keepFrom * STRIDE, this.#count * STRIDE);
     this.#count -= keepFrom;
   }
+}
+
+/** Of a row at `at`, whose first number is another's: all but the file. */
+export function rangeAt(file: FileNumber, rows: PackedRows, at: number): FileRange {
+  return {
+    file,
+    baseOffset: rows[at + 1] as number,
+    endOffset: rows[at + 2] as number,
+    firstRow: rows[at + 3] as number,
+    rowCount: rows[at + 4] as number,
+    maxTimestamp: rows[at + 5] as number,
+    sizeBytes: rows[at + 6] as number,
+  };
 }
 
 function columns(range: FileRange): number[] {

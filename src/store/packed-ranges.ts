@@ -1,6 +1,6 @@
 /** Ranges of one file, of very many partitions: in one piece of memory, which goes to another thread without being copied. */
 import type { FileNumber } from './file-number.ts';
-import type { FileRange } from './file-ranges.ts';
+import { type FileRange, rangeAt } from './file-ranges.ts';
 
 /** A row: partition, then the range without its file. */
 const STRIDE = 7;
@@ -46,17 +46,7 @@ export class PackedRanges {
   }
 
   at(index: number): FileRange {
-    const at = index * STRIDE;
-    const { file, numbers } = this;
-    return {
-      file,
-      baseOffset: numbers[at + 1] as number,
-      endOffset: numbers[at + 2] as number,
-      firstRow: numbers[at + 3] as number,
-      rowCount: numbers[at + 4] as number,
-      maxTimestamp: numbers[at + 5] as number,
-      sizeBytes: numbers[at + 6] as number,
-    };
+    return rangeAt(this.file, this.numbers, index * STRIDE);
   }
 
   *[Symbol.iterator](): Generator<{ readonly partition: number; readonly range: FileRange }> {
