@@ -76,14 +76,7 @@ export class HttpAnswer {
   }
 
   async text(): Promise<string> {
-    const pieces: Buffer[] = [];
-    let sizeBytes = 0;
-    for await (const piece of this.#message as AsyncIterable<Buffer>) {
-      pieces.push(piece);
-      sizeBytes += piece.length;
-      if (sizeBytes > MAX_TEXT_BYTES) throw new Error(`more than ${MAX_TEXT_BYTES} bytes of text came`);
-    }
-    return Buffer.concat(pieces).toString();
+    return (await this.bytes(MAX_TEXT_BYTES)).toString();
   }
 
   /** @returns as many bytes as came, which may be more than `into` has: what is too much is not read. */
@@ -98,9 +91,15 @@ export class HttpAnswer {
     return count;
   }
 
-  async bytes(): Promise<Uint8Array> {
+  /** All of it, in memory of its own. */
+  async bytes(maxBytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
     const pieces: Buffer[] = [];
-    for await (const piece of this.#message as AsyncIterable<Buffer>) pieces.push(piece);
+    let sizeBytes = 0;
+    for await (const piece of this.#message as AsyncIterable<Buffer>) {
+      pieces.push(piece);
+      sizeBytes += piece.length;
+      if (sizeBytes > maxBytes) throw new Error(`more than ${maxBytes} bytes of text came`);
+    }
     return Buffer.concat(pieces);
   }
 }
