@@ -95,6 +95,30 @@ function setUp(options: { readonly sealBacklogBytes?: number; readonly nextChunk
   return { store, clock, workers, problems, removed, checkpointer };
 }
 
+/** Seals what has 300 bytes. */
+function setUpSealing(load: () => number): {
+  clock: ManualClock;
+  workers: FakeWorker[];
+  checkpointer: Checkpointer;
+} {
+  const clock = new ManualClock();
+  const workers: FakeWorker[] = [];
+  const checkpointer = new Checkpointer({
+    directory: 'd',
+    settings: { ...DEFAULT_BROKER_SETTINGS, sealBytes: 300, sealBacklogBytes: 1_000 },
+    store: new LogStore(),
+    clock,
+    report: () => undefined,
+    nextChunk: () => 1,
+    load,
+    startWorker: () => {
+      workers.push(new FakeWorker());
+      return workers.at(-1) as FakeWorker;
+    },
+  });
+  return { clock, workers, checkpointer };
+}
+
 function place(chunk: number): TieredPlace {
   return { chunk, object: `o${chunk}`, rawBytes: 10, storedBytes: 5 };
 }
@@ -210,21 +234,7 @@ test('a file that is closed while a worker finishes waits for another, which sta
 });
 
 test('a round waits for the worker that finishes', DEADLINE, async () => {
-  const clock = new ManualClock();
-  const workers: FakeWorker[] = [];
-  const checkpointer = new Checkpointer({
-    directory: 'd',
-    settings: { ...DEFAULT_BROKER_SETTINGS, sealBytes: 300, sealBacklogBytes: 1_000 },
-    store: new LogStore(),
-    clock,
-    report: () => undefined,
-    nextChunk: () => 1,
-    load: () => 0,
-    startWorker: () => {
-      workers.push(new FakeWorker());
-      return workers.at(-1) as FakeWorker;
-    },
-  });
+  const { clock, workers, checkpointer } = setUpSealing(() => 0);
   checkpointer.add(1, 400);
   (workers[0] as FakeWorker).endsAtOnce = false;
   workers[0]?.indexed(1, 0);
@@ -241,22 +251,8 @@ test('a round waits for the worker that finishes', DEADLINE, async () => {
 
 // Sealing wrote everything once more beside the load that had brought it, and halved what readers got.
 test('sealing waits for quiet, or until too much is there, and is told of the load', DEADLINE, async () => {
-  const clock = new ManualClock();
-  const workers: FakeWorker[] = [];
   let load = 1;
-  const checkpointer = new Checkpointer({
-    directory: 'd',
-    settings: { ...DEFAULT_BROKER_SETTINGS, sealBytes: 300, sealBacklogBytes: 1_000 },
-    store: new LogStore(),
-    clock,
-    report: () => undefined,
-    nextChunk: () => 1,
-    load: () => load,
-    startWorker: () => {
-      workers.push(new FakeWorker());
-      return workers.at(-1) as FakeWorker;
-    },
-  });
+  const { clock, workers, checkpointer } = setUpSealing(() => load);
   const close = async (file: number, sizeBytes: number): Promise<void> => {
     checkpointer.add(file, sizeBytes);
     workers.at(-1)?.indexed(file, 0);

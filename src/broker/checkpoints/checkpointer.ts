@@ -89,7 +89,7 @@ export class Checkpointer implements FileHoldParty {
   #worker: CheckpointWorker | undefined;
   /** Was told to end when it is done. */
   #finishing: CheckpointWorker | undefined;
-  /** A round could not begin meanwhile. */
+  /** A round could not begin: a worker finished, or the last round was being swapped in. */
   #sealWaits = false;
   /** All that run, also one that only finishes. */
   readonly #running = new Set<CheckpointWorker>();
@@ -107,8 +107,6 @@ export class Checkpointer implements FileHoldParty {
   #pressed = false;
   /** Chunks of the last round are written and not yet referred to: a round that began now would take their numbers, and write over them. */
   #isSwapping = false;
-  /** Files were folded while it could not begin. */
-  #foldedMeanwhile = false;
   /** Of the round that runs: what it has written, that nothing refers to yet. */
   writingBytes = 0;
   /** In chunks, since the start. */
@@ -237,10 +235,9 @@ export class Checkpointer implements FileHoldParty {
   #finished(): void {
     this.#finishing = undefined;
     if (this.#closed || this.#worker !== undefined) return;
-    const sealWaits = this.#sealWaits;
-    this.#sealWaits = false;
+    // Files that are folded lead to a round by themselves.
     if (this.#waiting.length > 0) this.#start();
-    else if (sealWaits) this.#sealThenFinish();
+    else if (this.#sealWaits) this.#sealThenFinish();
   }
 
   #onMessage(worker: CheckpointWorker, message: FromWorker): void {
@@ -331,7 +328,7 @@ export class Checkpointer implements FileHoldParty {
     const { nextChunk } = this.#options;
     // It may wait for hours, and the worker has a second copy of the state.
     this.#finishWhenIdle();
-    this.#foldedMeanwhile = this.#isSwapping;
+    this.#sealWaits = this.#isSwapping;
     if (nextChunk === undefined || this.#isSwapping) return;
     this.#quiet.wait(
       () => this.#isPressing,
@@ -396,7 +393,7 @@ export class Checkpointer implements FileHoldParty {
     } finally {
       this.#isSwapping = false;
     }
-    if (this.#foldedMeanwhile && this.waitingFiles === 0 && !this.#closed) this.#sealThenFinish();
+    if (this.#sealWaits && this.waitingFiles === 0 && !this.#closed) this.#sealThenFinish();
     this.straightStore?.settled();
     this.writingBytes = 0;
     this.onNews?.(isWaitedFor);
