@@ -138,7 +138,7 @@ export class ChunkCache implements ColdChunks {
   #readOn(entry: Entry, first: number, last: number): void {
     const isInOrder = first === entry.lastBlock || first === entry.lastBlock + 1;
     entry.lastBlock = last;
-    const most = Math.min(MAX_AHEAD_BLOCKS, this.#options.maxBytes / TIER_BLOCK_BYTES / 4);
+    const most = Math.min(MAX_AHEAD_BLOCKS, Math.floor(this.#options.maxBytes / TIER_BLOCK_BYTES / 4));
     entry.aheadBlocks = isInOrder ? Math.min(most, Math.max(FIRST_AHEAD_BLOCKS, entry.aheadBlocks * 2)) : 0;
     if (isInOrder) this.#readAhead(entry, last + 1);
   }
