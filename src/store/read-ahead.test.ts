@@ -8,7 +8,6 @@ import { TestLog } from '../../test/kit/log-kit.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
 import { PoisoningPool } from '../../test/kit/poisoning-pool.ts';
 import * as fc from '../../test/kit/properties.ts';
-
 import type { Course } from './course.ts';
 import { Partition } from './partition.ts';
 import { ReadAhead } from './read-ahead.ts';
