@@ -8,15 +8,20 @@
  */
 import { assert } from './errors.ts';
 
+export interface LeaseOwner {
+  /** Called by the last release. */
+  takeBack(bytes: Uint8Array): void;
+}
+
 /** Counted ownership of one buffer. Not thread safe: a lease lives in one thread. */
 export class Lease {
   readonly bytes: Uint8Array;
-  readonly #pool: BufferPool | undefined;
+  readonly #owner: LeaseOwner | undefined;
   #holders = 1;
 
-  constructor(bytes: Uint8Array, pool?: BufferPool) {
+  constructor(bytes: Uint8Array, owner?: LeaseOwner) {
     this.bytes = bytes;
-    this.#pool = pool;
+    this.#owner = owner;
   }
 
   get holders(): number {
@@ -32,7 +37,7 @@ export class Lease {
   release(): void {
     assert(this.#holders > 0, 'a lease was released more often than it was held');
     this.#holders -= 1;
-    if (this.#holders === 0) this.#pool?.takeBack(this.bytes);
+    if (this.#holders === 0) this.#owner?.takeBack(this.bytes);
   }
 }
 
@@ -45,15 +50,20 @@ function classSize(size: number): number {
 
 const MIN_CLASS_BYTES = 16 * 1024;
 
-export class BufferPool {
+export class BufferPool implements LeaseOwner {
   /** By size; the size that was asked for longest ago first. */
   readonly #free = new Map<number, Uint8Array[]>();
   readonly #maxFreeBytes: number;
+  readonly #allocate: (sizeBytes: number) => Uint8Array;
   #freeBytes = 0;
 
-  /** @param maxFreeBytes most bytes kept for reuse; beyond them what nobody asked for lately goes to the collector. */
-  constructor(maxFreeBytes: number) {
+  /**
+   * @param maxFreeBytes most bytes kept for reuse; beyond them what nobody asked for lately goes to the collector.
+   * @param allocate for memory of another kind, such as what threads share.
+   */
+  constructor(maxFreeBytes: number, allocate = (sizeBytes: number): Uint8Array => Buffer.allocUnsafeSlow(sizeBytes)) {
     this.#maxFreeBytes = maxFreeBytes;
+    this.#allocate = allocate;
   }
 
   get freeBytes(): number {
@@ -73,7 +83,7 @@ export class BufferPool {
       this.#freeBytes -= rounded;
       return new Lease(reused, this);
     }
-    return new Lease(Buffer.allocUnsafeSlow(rounded), this);
+    return new Lease(this.#allocate(rounded), this);
   }
 
   /** Called by the last release of a lease only. */

@@ -84,7 +84,7 @@ export class HttpAnswer {
     let count = 0;
     for await (const piece of this.#message as AsyncIterable<Buffer>) {
       if (count + piece.length > into.length) return count + piece.length;
-      into.set(piece, count);
+      piece.copy(into, count);
       minorCollections.dropped(piece.length);
       count += piece.length;
     }
