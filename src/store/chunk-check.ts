@@ -16,6 +16,7 @@ import {
   decodeChunkEntry,
   decodeChunkTrailer,
   footerBytesOf,
+  rowsPosition,
 } from './chunk-file.ts';
 import { decodeRow, INDEX_ROW_BYTES, type IndexRow } from './index-file.ts';
 import { soundBytes } from './sound-batches.ts';
@@ -51,6 +52,17 @@ export interface ChunkProblem {
 }
 
 export type ChunkItem = CheckedChunk | ChunkPartition | CheckedFrame | ChunkProblem;
+
+/** Of a chunk in memory, whose footer is sound: every batch is, and the frames are what the rows say. */
+export function hasSoundBatches(raw: Uint8Array, footer: ChunkFooter): boolean {
+  const rowsAt = rowsPosition(footer);
+  for (let i = 0; i < footer.rowCount; i++) {
+    const { position, sizeBytes, baseOffset } = decodeRow(raw, rowsAt + i * INDEX_ROW_BYTES);
+    if (position + sizeBytes > footer.directoryPosition) return false;
+    if (soundBytes(raw.subarray(position, position + sizeBytes), baseOffset) < sizeBytes) return false;
+  }
+  return true;
+}
 
 /** In order of the file: the chunk, then each partition with its frames. Does not stop at a problem where it can go on. */
 export async function* checkChunk(disk: Disk, path: string, chunk: number): AsyncGenerator<ChunkItem, void, undefined> {

@@ -52,6 +52,29 @@ test('any size and content comes back; what does not shrink is kept as it is', (
   }
 });
 
+test('an object says whether its batches were checked, and is otherwise the same', () => {
+  const raw = noise(TIER_BLOCK_BYTES + 5, 9);
+  const plain = encodeTieredChunk(7, raw);
+  const checked = encodeTieredChunk(7, raw, undefined, true);
+  for (const [object, isChecked] of [
+    [plain, false],
+    [checked, true],
+  ] as const) {
+    const blocks = blocksOf(object, raw.length) as readonly TierBlock[];
+    assert.deepEqual(
+      blocks.map((block) => block.isChecked),
+      [isChecked, isChecked],
+    );
+    assert.deepEqual(open(object, raw.length), Buffer.from(raw));
+  }
+  const differing = [...plain.keys()].filter((at) => plain[at] !== checked[at]);
+  const trailer = plain.length - 64;
+  assert.deepEqual(new Set(differing.filter((at) => at % trailer < 60)), new Set([5, trailer + 5]));
+  // Nobody says so of batches that were not: the trailer's checksum covers it.
+  plain[trailer + 5] = 1;
+  assert.equal(blocksOf(plain, raw.length), 'the checksum of its trailer is wrong');
+});
+
 test('content that changes its kind is compressed again where it shrinks', () => {
   const raw = Buffer.concat([noise(6 * TIER_BLOCK_BYTES, 1), Buffer.alloc(12 * TIER_BLOCK_BYTES, 'words ')]);
   const object = encodeTieredChunk(7, raw);

@@ -10,7 +10,8 @@
  * |---|---|---|---|---|
  * | 0 | 4 | u32 | magic | `0x4d525443` `MRTC` |
  * | 4 | 1 | u8 | version | 1 in the clear, 2 encrypted |
- * | 5 | 3 | - | reserved | zero |
+ * | 5 | 1 | u8 | flags | bit 0: all batches of the chunk were checked when the object was made; others zero |
+ * | 6 | 2 | - | reserved | zero |
  * | 8 | 8 | u64 | chunk | number of the chunk |
  * | 16 | 8 | u64 | rawBytes | length of the chunk file |
  * | 24 | 4 | u32 | blockCount | blocks: of 1 MiB of the file each, the last one of what is left |
@@ -34,6 +35,8 @@
  * Trailer: as the header, with magic `0x4d525445` `MRTE`, and at 28 u32 tableChecksum, CRC-32C of the table. The object's
  * length is known from elsewhere (the command that names it), so table and trailer are one read from its end.
  *
+ * Objects of before have no flags, and readers of before do not look at them: their batches are checked by who reads them.
+ *
  * To evolve: new version byte, a reader for both, a fixture of the old one under test/golden.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
@@ -45,6 +48,7 @@ import { type DataKey, type DataKeys, deriveKey } from '../journal/encryption/da
 const HEADER_MAGIC = 0x4d525443;
 const TRAILER_MAGIC = 0x4d525445;
 const VERSION = { clear: 1, encrypted: 2 } as const;
+const CHECKED_FLAG = 1;
 const SALT_BYTES = 24;
 const TAG_BYTES = 16;
 const END_BYTES = 64;
@@ -65,19 +69,27 @@ export interface TierBlock {
   readonly index: number;
   /** Undefined: it is in the clear. */
   readonly key: Uint8Array | undefined;
+  /** All batches of the chunk were checked when the object was made. */
+  readonly isChecked: boolean;
 }
 
 export function tierBlockCount(rawBytes: number): number {
   return Math.ceil(rawBytes / TIER_BLOCK_BYTES);
 }
 
-/** @param raw a whole chunk file. @param dataKey encrypts it; undefined: it stays in the clear. @returns the object. */
-export function encodeTieredChunk(chunk: number, raw: Uint8Array, dataKey?: DataKey): Uint8Array {
+/**
+ * @param raw a whole chunk file.
+ * @param dataKey encrypts it; undefined: it stays in the clear.
+ * @param isChecked every batch in `raw` is sound.
+ * @returns the object.
+ */
+export function encodeTieredChunk(chunk: number, raw: Uint8Array, dataKey?: DataKey, isChecked = false): Uint8Array {
   const count = tierBlockCount(raw.length);
   const table = new Uint8Array(count * ENTRY_BYTES);
   const sealing = dataKey === undefined ? undefined : { number: dataKey.number, salt: randomBytes(SALT_BYTES) };
   const key = dataKey === undefined || sealing === undefined ? undefined : deriveKey(dataKey, sealing.salt, 'object');
-  const pieces: Uint8Array[] = [encodeEnd(HEADER_MAGIC, { chunk, rawBytes: raw.length, tableChecksum: 0, sealing })];
+  const end = { chunk, rawBytes: raw.length, sealing, isChecked };
+  const pieces: Uint8Array[] = [encodeEnd(HEADER_MAGIC, { ...end, tableChecksum: 0 })];
   const packer = new BlockPacker(LEVEL);
   for (let i = 0; i < count; i++) {
     const block = raw.subarray(i * TIER_BLOCK_BYTES, (i + 1) * TIER_BLOCK_BYTES);
@@ -89,8 +101,7 @@ export function encodeTieredChunk(chunk: number, raw: Uint8Array, dataKey?: Data
     table[i * ENTRY_BYTES + 8] = codec;
     pieces.push(stored);
   }
-  const end = encodeEnd(TRAILER_MAGIC, { chunk, rawBytes: raw.length, tableChecksum: crc32c(table), sealing });
-  return Buffer.concat([...pieces, table, end]);
+  return Buffer.concat([...pieces, table, encodeEnd(TRAILER_MAGIC, { ...end, tableChecksum: crc32c(table) })]);
 }
 
 /** Length of table and trailer. */
@@ -119,6 +130,7 @@ export function decodeTierTail(
   if (readUint32(tail, table.length + 28) !== crc32c(table)) return 'the checksum of its table is wrong';
   const key = keyOf(tail.subarray(table.length), chunk, keys);
   if (typeof key === 'string') return key;
+  const isChecked = ((tail[table.length + 5] as number) & CHECKED_FLAG) !== 0;
   const blocks: TierBlock[] = [];
   let position = END_BYTES;
   for (let i = 0; i < count; i++) {
@@ -131,6 +143,7 @@ export function decodeTierTail(
       codec: table[i * ENTRY_BYTES + 8] as number,
       index: i,
       key,
+      isChecked,
     });
     position += storedBlockBytes;
   }
@@ -154,12 +167,14 @@ interface End {
   readonly rawBytes: number;
   readonly tableChecksum: number;
   readonly sealing: { readonly number: number; readonly salt: Uint8Array } | undefined;
+  readonly isChecked: boolean;
 }
 
-function encodeEnd(magic: number, { chunk, rawBytes, tableChecksum, sealing }: End): Uint8Array {
+function encodeEnd(magic: number, { chunk, rawBytes, tableChecksum, sealing, isChecked }: End): Uint8Array {
   const bytes = new Uint8Array(END_BYTES);
   writeUint32(bytes, 0, magic);
   bytes[4] = sealing === undefined ? VERSION.clear : VERSION.encrypted;
+  bytes[5] = isChecked ? CHECKED_FLAG : 0;
   if (sealing !== undefined) {
     writeUint32(bytes, 32, sealing.number);
     bytes.set(sealing.salt, 36);
