@@ -185,7 +185,8 @@ export class Broker {
         chunkFile: (chunk) => chunkPath(directory, chunk),
         cold: {
           sizeOf: (chunk) => this.tiering.cache.sizeOf(chunk),
-          read: (stretch, work) => this.tiering.cache.read(stretch, work),
+          read: (stretch, into) => this.tiering.cache.read(stretch, into),
+          lease: (stretch, from) => this.tiering.cache.lease(stretch, from),
         },
         rebuildIndex: async (file, fault) => {
           parts.logger.error(`Index file ${indexPath(directory, file)} is built again: ${fault}.`);
@@ -233,7 +234,6 @@ export class Broker {
       checkpointer: parts.checkpointer,
       state,
       files: parts.files,
-      handles: parts.handles,
       hold: this.fileHold,
       cache: this.tiering.cache,
       clusterId: () => this.clusterId,

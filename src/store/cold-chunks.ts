@@ -1,18 +1,29 @@
 /**
- * Chunks that are not on the disk: their bytes are brought from elsewhere when somebody reads them. Readers declare here
+ * Chunks that are not on the disk: their bytes come from elsewhere when somebody reads them. Readers declare here
  * what they need of it; `src/broker/tiering` does it.
  */
+import type { BufferPool, Lease } from '../base/buffer-pool.ts';
+
 export interface ColdChunks {
   /** Length of a chunk that is not on the disk; undefined: it is, or nobody knows it. */
   sizeOf(chunk: number): number | undefined;
 
   /**
-   * Brings a stretch of it to the disk, then calls `work` with the file that holds it, each byte at its place in the chunk;
-   * the file stays until `work` has ended.
+   * Reads a stretch of it into memory of the caller, of `sizeBytes`.
    *
    * @throws TIER_UNAVAILABLE, TIER_REFUSED, TIER_CORRUPT; STORE_IO of the disk, and where the chunk is gone (cause ENOENT).
    */
-  read<T>(stretch: ColdStretch, work: (path: string) => Promise<T>): Promise<T>;
+  read(stretch: ColdStretch, into: Uint8Array): Promise<void>;
+
+  /** As `read`, into memory that is there already, or from `pool`, taken once the bytes are at hand: reads that wait hold none. */
+  lease(stretch: ColdStretch, pool: BufferPool): Promise<ColdLease>;
+}
+
+export interface ColdLease {
+  /** The caller releases it. */
+  readonly lease: Lease;
+  /** Batches in it were checked when the chunk was written where it comes from, and nothing of it has changed since. */
+  readonly isChecked: boolean;
 }
 
 export interface ColdStretch {

@@ -7,7 +7,7 @@
  */
 import type { Lease } from '../base/buffer-pool.ts';
 import type { Partition } from './partition.ts';
-import { isSparse, MAX_SPAN_BYTES, type Piece, planSpans, type Span } from './read-plan.ts';
+import { isSparse, MAX_SPAN_BYTES, type Piece, type Span } from './read-plan.ts';
 
 /** Kept ahead of one reader: about two answers of a usual consumer, so that none waits while its next is on its way. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
@@ -15,8 +15,8 @@ const AHEAD_BYTES = 4 * 1024 * 1024;
 const PLAN_BYTES = 16 * 1024 * 1024;
 
 export interface AheadSource {
-  /** The extents that hold offsets from `offset` on, until they are `maxBytes` together; one at least, none where there are no more. */
-  plan(partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<readonly Piece[]>;
+  /** What holds offsets from `offset` on, until it is `maxBytes` together; one span at least, none where there are no more. */
+  plan(partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Span[]>;
   /** The caller releases the lease. */
   readSpan(span: Span): Promise<Lease>;
   /** False: some of it is damaged. */
@@ -181,7 +181,7 @@ export class Course {
   async #plan(startOffset: number): Promise<boolean> {
     if (!this.#room.take(MAX_SPAN_BYTES, this)) return false;
     try {
-      this.#planned = planSpans(await this.#source.plan(this.partition, startOffset, this.#endOffset, PLAN_BYTES));
+      this.#planned = await this.#source.plan(this.partition, startOffset, this.#endOffset, PLAN_BYTES);
       return true;
     } finally {
       this.#room.giveBack(MAX_SPAN_BYTES);

@@ -48,7 +48,7 @@ export class FileHandles {
    * @throws STORE_IO where the system refuses; STORE_CORRUPT where the file ends before `into` is full; STORE_CLOSED.
    */
   async read(path: string, into: Uint8Array, position: number): Promise<void> {
-    await this.#reads.run(() => this.#fill(path, into, position));
+    await this.#reads.run(() => this.#fillInParts(path, into, position));
   }
 
   /** Reads into memory from the pool, taken when the read's turn has come: reads that wait hold none. As `read`. */

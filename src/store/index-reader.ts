@@ -166,7 +166,7 @@ export class IndexReader {
     const isCold = isChunk(file) && cold?.sizeOf(-file) !== undefined;
     if (isCold) {
       const stretch = { chunk: -file, position, sizeBytes, holds: 'index' } as const;
-      await cold.read(stretch, (path) => this.#handles.read(path, bytes, position));
+      await cold.read(stretch, bytes);
     } else await this.#handles.read(this.#pathOf(file), bytes, position);
     return bytes;
   }

@@ -27,6 +27,9 @@ export interface ObjectStore {
    */
   get(key: string, range?: ByteRange, into?: Uint8Array): Promise<Uint8Array | undefined>;
 
+  /** True: reading from it costs what reading a file of the machine does, so that copies of what it has are of no use. */
+  isNear?(): Promise<boolean>;
+
   /** All objects whose keys begin so, in no order. @throws TIER_UNAVAILABLE, TIER_REFUSED. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
 

@@ -11,7 +11,7 @@ import * as fc from '../../test/kit/properties.ts';
 import type { Course } from './course.ts';
 import { Partition } from './partition.ts';
 import { ReadAhead } from './read-ahead.ts';
-import type { Piece, Span } from './read-plan.ts';
+import { type Piece, planSpans, type Span } from './read-plan.ts';
 import { GatherBuffer, ReadResult } from './read-result.ts';
 
 const DEADLINE = { timeout: 120_000 };
@@ -27,14 +27,14 @@ class Source {
   damagedFrom = Number.POSITIVE_INFINITY;
   plans = 0;
 
-  plan = async (_partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Piece[]> => {
+  plan = async (_partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Span[]> => {
     this.plans += 1;
     const pieces: Piece[] = [];
     for (let at = Math.floor(offset / 10); at * 10 < endOffset && pieces.length * EXTENT_BYTES < maxBytes; at++) {
       const place = { file: -1, position: at * EXTENT_BYTES, sizeBytes: EXTENT_BYTES };
       pieces.push({ ...place, baseOffset: at * 10, endOffset: at * 10 + 10, maxTimestamp: 0 });
     }
-    return pieces;
+    return planSpans(pieces);
   };
 
   readSpan = async ({ position, sizeBytes }: Span) => {

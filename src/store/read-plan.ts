@@ -24,14 +24,23 @@ export interface Span {
 const MAX_GAP_BYTES = 128 * 1024;
 /** Longest joined read; a single larger piece is its own span. */
 export const MAX_SPAN_BYTES = 2 * 1024 * 1024;
+/** What lies between two multiples of this in a chunk that is not on the disk can be leased without a copy. */
+export const COLD_RUN_BYTES = 4 * 1024 * 1024;
 const MAX_ROUND_SPANS = 16;
 
-/** @param pieces in offset order, so in journal order. */
-export function planSpans(pieces: readonly Piece[]): Span[] {
+/**
+ * @param pieces in offset order, so in journal order.
+ * @param runBytes of a file, where bytes between two multiples of it are read for less than others: pieces across one are read alone.
+ */
+export function planSpans(
+  pieces: readonly Piece[],
+  runBytes: (file: number) => number | undefined = () => undefined,
+): Span[] {
   const spans: Span[] = [];
   let from = 0;
   for (let i = 1; i <= pieces.length; i++) {
-    if (i < pieces.length && joins(pieces[from] as Piece, pieces[i - 1] as Piece, pieces[i] as Piece)) continue;
+    if (i < pieces.length && joins(pieces[from] as Piece, pieces[i - 1] as Piece, pieces[i] as Piece, runBytes))
+      continue;
     const first = pieces[from] as Piece;
     const last = pieces[i - 1] as Piece;
     spans.push({
@@ -70,8 +79,11 @@ export function isSparse({ pieces, sizeBytes }: Span): boolean {
   return pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0) * 2 < sizeBytes;
 }
 
-function joins(first: Piece, last: Piece, next: Piece): boolean {
+function joins(first: Piece, last: Piece, next: Piece, runBytes: (file: number) => number | undefined): boolean {
   if (next.file !== first.file) return false;
   const gap = next.position - (last.position + last.sizeBytes);
-  return gap <= MAX_GAP_BYTES && next.position + next.sizeBytes - first.position <= MAX_SPAN_BYTES;
+  const end = next.position + next.sizeBytes;
+  if (gap > MAX_GAP_BYTES || end - first.position > MAX_SPAN_BYTES) return false;
+  const run = runBytes(first.file);
+  return run === undefined || Math.floor(first.position / run) === Math.floor((end - 1) / run);
 }

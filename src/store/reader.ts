@@ -18,7 +18,7 @@ import { describeFile, type FileNumber, isChunk } from './file-number.ts';
 import { IndexReader } from './index-reader.ts';
 import type { Partition } from './partition.ts';
 import { ReadAhead } from './read-ahead.ts';
-import { isSparse, type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
+import { COLD_RUN_BYTES, isSparse, type Piece, planRounds, planSpans, type Span } from './read-plan.ts';
 import { cutBatches, type ReadResult } from './read-result.ts';
 import { soundBytes } from './sound-batches.ts';
 import type { TailCache } from './tail-cache.ts';
@@ -80,8 +80,8 @@ export class PartitionReader {
     this.#checked = options.checked;
     this.#index = new IndexReader(options.handles, options.paths);
     const source = {
-      plan: (partition: Partition, offset: number, endOffset: number, maxBytes: number) =>
-        this.#planClosed(partition, offset, endOffset, maxBytes),
+      plan: async (partition: Partition, offset: number, endOffset: number, maxBytes: number) =>
+        this.#planSpans(await this.#planClosed(partition, offset, endOffset, maxBytes)),
       readSpan: (span: Span) => this.readSpan(span),
       isSound: (span: Span, lease: Lease) => isSound(span, lease, options.checked),
     };
@@ -130,13 +130,10 @@ export class PartitionReader {
   /** Reads one span of a plan; the caller releases the lease. */
   async readSpan(span: Span): Promise<Lease> {
     const { file, sizeBytes, position } = span;
-    const read = (path: string): Promise<Lease> => this.#handles.readLease(this.#pool, path, sizeBytes, position);
-    if (!isChunk(file)) return await read(this.#paths.journalFile(file));
     const { cold } = this.#paths;
-    if (cold?.sizeOf(-file) !== undefined) {
-      return await cold.read({ chunk: -file, position, sizeBytes, holds: 'records' }, read);
-    }
-    return await read(this.#paths.chunkFile(-file));
+    if (isChunk(file) && cold?.sizeOf(-file) !== undefined) return await this.#readCold(cold, span);
+    const path = isChunk(file) ? this.#paths.chunkFile(-file) : this.#paths.journalFile(file);
+    return await this.#handles.readLease(this.#pool, path, sizeBytes, position);
   }
 
   get index(): IndexReader {
@@ -146,6 +143,21 @@ export class PartitionReader {
   /** Nothing is read ahead any more, and what was is given back. */
   close(): void {
     this.#ahead.close();
+  }
+
+  async #readCold(cold: ColdChunks, { file, sizeBytes, position, pieces }: Span): Promise<Lease> {
+    const stretch = { chunk: -file, position, sizeBytes, holds: 'records' } as const;
+    const { lease, isChecked } = await cold.lease(stretch, this.#pool);
+    if (isChecked) for (const piece of pieces) this.#checked.add(piece);
+    return lease;
+  }
+
+  #planSpans(pieces: readonly Piece[]): Span[] {
+    const { cold } = this.#paths;
+    if (cold === undefined) return planSpans(pieces);
+    return planSpans(pieces, (file) =>
+      isChunk(file) && cold.sizeOf(-file) !== undefined ? COLD_RUN_BYTES : undefined,
+    );
   }
 
   #readTail(partition: Partition, first: number, offset: number, limits: ReadLimits, result: ReadResult): boolean {
@@ -202,7 +214,7 @@ export class PartitionReader {
     const pieces = await this.plan(partition, offset, limits.endOffset, limits.maxBytes);
     const before = result.sizeBytes;
     let spent = 0;
-    const spans = planSpans(pieces);
+    const spans = this.#planSpans(pieces);
     for (const round of planRounds(spans)) {
       const settled = await Promise.allSettled(round.map((span) => this.readSpan(span)));
       try {

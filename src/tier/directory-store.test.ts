@@ -37,3 +37,17 @@ test('a place that takes no directories is refused', { skip: process.platform !=
   const store = new DirectoryStore('/proc/millrace/objects', systemClock);
   await assert.rejects(store.put('a/b', new Uint8Array(1)), { code: 'TIER_UNAVAILABLE' });
 });
+
+test('a file system in memory is near, others need not be', { skip: process.platform !== 'linux' }, async () => {
+  assert.equal(await isNear('/dev/shm'), true);
+  assert.equal(await isNear('/proc'), false);
+  using directory = new TempDirectory();
+  const store = new DirectoryStore(join(directory.path, 'later'), systemClock);
+  assert.equal(await store.isNear(), false);
+  await store.put('a', new Uint8Array(1));
+  assert.equal(await store.isNear(), await isNear(directory.path), 'it is asked again once it is there');
+});
+
+async function isNear(path: string): Promise<boolean> {
+  return await new DirectoryStore(path, systemClock).isNear();
+}

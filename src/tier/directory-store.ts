@@ -4,7 +4,7 @@
  * on POSIX file systems. Keys become paths.
  */
 import { randomUUID } from 'node:crypto';
-import { link, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { link, open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { makeDirectories } from '../journal/make-directories.ts';
@@ -15,10 +15,16 @@ const TEMPORARY = '.tmp-';
 /** Before the umask: a share may have other readers. */
 const DIRECTORY_MODE = 0o777;
 
+/** File systems on disks and in memory of the machine itself, as Linux numbers them: ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs, overlayfs. */
+const NEAR_FILE_SYSTEMS = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0xca451a4e, 0x01021994, 0x794c7630,
+]);
+
 export class DirectoryStore implements ObjectStore {
   readonly url: string;
   readonly #root: string;
   readonly #clock: Clock;
+  #isNear: boolean | undefined;
 
   constructor(root: string, clock: Clock) {
     this.#root = root;
@@ -69,6 +75,14 @@ export class DirectoryStore implements ObjectStore {
         await file.close();
       }
     });
+  }
+
+  async isNear(): Promise<boolean> {
+    if (this.#isNear !== undefined) return this.#isNear;
+    const found = await statfs(this.#root).catch(() => undefined);
+    if (found === undefined) return false;
+    this.#isNear = NEAR_FILE_SYSTEMS.has(found.type);
+    return this.#isNear;
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {

@@ -59,8 +59,6 @@ export interface BackupsOptions {
   readonly checkpointer: Checkpointer;
   readonly state: BrokerState;
   readonly files: DataFiles;
-  /** Through which content is read that comes back from the object store. */
-  readonly handles: FileHandles;
   readonly hold: FileHold;
   /** For chunks that are in the object store alone. */
   readonly cache: ChunkCache;
@@ -254,9 +252,8 @@ export class Backups {
   }
 
   async #readCold(chunk: number, into: Uint8Array, position: number): Promise<void> {
-    const { cache, handles } = this.#options;
     const stretch = { chunk, position, sizeBytes: into.length, holds: 'records' } as const;
-    await cache.read(stretch, (path) => handles.read(path, into, position));
+    await this.#options.cache.read(stretch, into);
   }
 }
 

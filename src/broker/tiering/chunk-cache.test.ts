@@ -1,6 +1,10 @@
 /** Which blocks of chunks in the store are fetched when: what is read, once, and more and more ahead of who reads on. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ManualClock } from '../../../test/kit/manual-clock.ts';
+import { PoisoningPool } from '../../../test/kit/poisoning-pool.ts';
+import { MillraceError } from '../../base/errors.ts';
+import type { ColdLease } from '../../store/cold-chunks.ts';
 import { TIER_BLOCK_BYTES } from '../../store/tiered-chunk.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import type { TieredPlace, TierJob } from './messages.ts';
@@ -14,23 +18,78 @@ function place(chunk: number): TieredPlace | undefined {
   return chunk <= 3 ? { chunk, object: `o${chunk}`, rawBytes: BLOCKS * TIER_BLOCK_BYTES, storedBytes: 1 } : undefined;
 }
 
+/** What a byte of a block is. */
+function valueOf(chunk: number, block: number): number {
+  return chunk * 64 + block;
+}
+
+interface Worker {
+  /** Answers to fetches come behind it. */
+  fetchesBehind: Promise<void>;
+  writesBehind: Promise<void>;
+  refusesFetches: boolean;
+  refusesWrites: boolean;
+  isNear: boolean;
+}
+
 function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
   const asked: TierJob[] = [];
-  /** Answers come behind it. */
-  const delay = { promise: Promise.resolve() };
+  const clock = new ManualClock();
+  /** Blocks in the cache files, by chunk. */
+  const files = new Map<number, Map<number, number>>();
+  const worker: Worker = {
+    fetchesBehind: Promise.resolve(),
+    writesBehind: Promise.resolve(),
+    refusesFetches: false,
+    refusesWrites: false,
+    isNear: false,
+  };
+  const fetch = async ({ place: { chunk }, firstBlock, blockCount, into }: Job<'fetch'>) => {
+    await worker.fetchesBehind;
+    if (worker.refusesFetches) throw new MillraceError('TIER_UNAVAILABLE', 'The store is down.');
+    for (let i = 0; i < blockCount; i++) {
+      into.fill(valueOf(chunk, firstBlock + i), i * TIER_BLOCK_BYTES, (i + 1) * TIER_BLOCK_BYTES);
+    }
+    return { fetchedBytes: into.length, isNear: worker.isNear, isChecked: true };
+  };
+  const keep = async ({ place: { chunk }, firstBlock, bytes }: Job<'keep'>) => {
+    await worker.writesBehind;
+    if (worker.refusesWrites) throw new MillraceError('STORE_IO', 'The disk is full.');
+    const file = files.get(chunk) ?? new Map<number, number>();
+    files.set(chunk, file);
+    for (let at = 0; at < bytes.length; at += TIER_BLOCK_BYTES) {
+      file.set(firstBlock + at / TIER_BLOCK_BYTES, bytes[at] as number);
+    }
+    return null;
+  };
   const link = {
     ask: async (job: TierJob) => {
       asked.push(job);
-      await delay.promise;
-      return { fetchedBytes: 1 };
+      if (job.kind === 'fetch') return await fetch(job);
+      if (job.kind === 'keep') return await keep(job);
+      if (job.kind === 'drop') files.delete(job.chunk);
+      return null;
     },
   } as unknown as TierLink;
+  let fileReads = 0;
   const cache = new ChunkCache({
     link,
     state: { place } as unknown as TierState,
     maxBytes,
     isLocal: () => false,
-    path: (chunk) => `chunk ${chunk}`,
+    path: (chunk) => `${chunk}`,
+    clock,
+    readFile: async (path, into, position) => {
+      fileReads += 1;
+      const first = Math.floor(position / TIER_BLOCK_BYTES);
+      for (let at = 0; at < into.length; at++) {
+        const value = files
+          .get(Number(path))
+          ?.get(first + Math.floor((position - first * TIER_BLOCK_BYTES + at) / TIER_BLOCK_BYTES));
+        assert.ok(value !== undefined, `block ${first} of chunk ${path} is in no file`);
+        into[at] = value;
+      }
+    },
     dropped: () => undefined,
   });
   /** Blocks that were fetched since the last call, by chunk. */
@@ -45,10 +104,25 @@ function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
     return blocks;
   };
   const read = async (chunk: number, block: number, holds: 'records' | 'index' = 'records'): Promise<void> => {
-    const stretch = { chunk, position: block * TIER_BLOCK_BYTES + 7, sizeBytes: 1_000, holds };
-    await cache.read(stretch, async (path) => assert.equal(path, `chunk ${chunk}`));
+    const into = new Uint8Array(1_000);
+    await cache.read({ chunk, position: block * TIER_BLOCK_BYTES + 7, sizeBytes: into.length, holds }, into);
+    assert.deepEqual(into, new Uint8Array(1_000).fill(valueOf(chunk, block)));
   };
-  return { cache, asked, delay, fetched, read };
+  const pool = new PoisoningPool();
+  const lease = async (chunk: number, position: number, sizeBytes: number): Promise<ColdLease> =>
+    await cache.lease({ chunk, position, sizeBytes, holds: 'records' }, pool);
+  return { cache, clock, pool, asked, worker, files, fetched, read, lease, fileReads: () => fileReads };
+}
+
+type Job<K extends TierJob['kind']> = Extract<TierJob, { kind: K }>;
+
+/** What was begun without anybody waiting for it has ended. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+function kinds(asked: readonly TierJob[]): string[] {
+  return asked.map(({ kind }) => kind);
 }
 
 test('a read fetches its block alone; who reads on finds more and more there, each fetched once', async () => {
@@ -56,7 +130,7 @@ test('a read fetches its block alone; who reads on finds more and more there, ea
   await read(1, 5);
   assert.deepEqual(fetched(), { 1: [5] });
   await read(1, 6);
-  assert.deepEqual(fetched(), { 1: [6, 7, 8, 9, 10] });
+  assert.deepEqual(fetched(), { 1: [6, 7] });
   const all: number[] = [];
   let requests = 0;
   for (let block = 7; block < 20; block++) {
@@ -68,7 +142,7 @@ test('a read fetches its block alone; who reads on finds more and more there, ea
   assert.ok(requests < 7, 'in whole requests');
   assert.deepEqual(
     all,
-    all.map((_, i) => 11 + i),
+    all.map((_, i) => 8 + i),
   );
   assert.ok((all.at(-1) ?? 0) >= 19 + 12, 'further than at first');
 });
@@ -108,21 +182,141 @@ test('a small cache is not filled by one reader', async () => {
   assert.ok(cache.sizeBytes <= 17 * TIER_BLOCK_BYTES);
 });
 
-test('what comes of a chunk that was forgotten meanwhile leaves no file behind', async () => {
-  const { cache, asked, delay, read } = setUp();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  delay.promise = promise;
+test('what comes of a chunk that was forgotten meanwhile is read, and leaves no file behind', async () => {
+  const { cache, asked, worker, files, read } = setUp();
+  const fetching = Promise.withResolvers<void>();
+  worker.fetchesBehind = fetching.promise;
   const reading = read(1, 5);
   cache.forget(1);
-  assert.deepEqual(
-    asked.map(({ kind }) => kind),
-    ['fetch', 'drop'],
-  );
-  resolve();
+  fetching.resolve();
   await reading;
-  assert.deepEqual(
-    asked.map(({ kind }) => kind),
-    ['fetch', 'drop', 'drop'],
-  );
+  await settle();
+  assert.deepEqual(kinds(asked), ['fetch', 'drop']);
+  const writing = Promise.withResolvers<void>();
+  worker.writesBehind = writing.promise;
+  await read(2, 5);
+  cache.forget(2);
+  writing.resolve();
+  await settle();
+  assert.deepEqual(kinds(asked), ['fetch', 'drop', 'fetch', 'keep', 'drop', 'drop']);
+  assert.deepEqual([files.size, cache.sizeBytes], [0, 0]);
+});
+
+test('who reads is answered from memory before the file is written, and from the file once memory has given it up', async () => {
+  const { cache, clock, worker, fetched, read, fileReads } = setUp();
+  const writing = Promise.withResolvers<void>();
+  worker.writesBehind = writing.promise;
+  await read(1, 5, 'index');
+  await read(1, 5, 'index');
+  assert.deepEqual(fetched(), { 1: [5] });
   assert.equal(cache.sizeBytes, 0);
+  writing.resolve();
+  await settle();
+  assert.equal(cache.sizeBytes, TIER_BLOCK_BYTES);
+  assert.equal(fileReads(), 0);
+  // Others fill the memory.
+  worker.isNear = true;
+  for (let block = 0; block < BLOCKS; block++) await read(2, block);
+  for (let block = 0; block < BLOCKS; block++) await read(3, block);
+  fetched();
+  clock.advance(2_000);
+  await read(1, 5, 'index');
+  assert.deepEqual([fetched(), fileReads()], [{}, 1]);
+});
+
+test('a disk that is full keeps nobody from reading, and leaves no file', async () => {
+  const { cache, asked, worker, files, read } = setUp();
+  worker.refusesWrites = true;
+  for (let block = 0; block < 8; block++) await read(1, block);
+  await settle();
+  assert.equal(cache.sizeBytes, 0);
+  assert.ok(cache.counters.unkeptBytes >= 8 * TIER_BLOCK_BYTES);
+  assert.equal(cache.counters.failures, 0);
+  assert.equal(kinds(asked).at(-1), 'drop');
+  worker.refusesWrites = false;
+  await read(2, 3);
+  await settle();
+  assert.deepEqual([files.size, cache.sizeBytes], [1, TIER_BLOCK_BYTES]);
+});
+
+test('what is written more slowly than it is read is not kept, and waiting for it is bounded', async () => {
+  const { cache, worker, read } = setUp();
+  const writing = Promise.withResolvers<void>();
+  worker.writesBehind = writing.promise;
+  for (let block = 0; block < BLOCKS; block++) await read(1, block);
+  for (let block = 0; block < BLOCKS; block++) await read(2, block);
+  assert.ok(cache.counters.unkeptBytes >= (2 * BLOCKS - 16) * TIER_BLOCK_BYTES, `${cache.counters.unkeptBytes}`);
+  assert.ok(cache.memoryBytes <= 40 * TIER_BLOCK_BYTES, `${cache.memoryBytes}`);
+  writing.resolve();
+  await settle();
+  assert.ok(cache.sizeBytes > 0 && cache.sizeBytes <= 16 * TIER_BLOCK_BYTES);
+});
+
+test('what a near store has is not copied', async () => {
+  const { cache, asked, worker, read } = setUp();
+  worker.isNear = true;
+  for (let block = 0; block < BLOCKS; block++) await read(1, block);
+  await settle();
+  assert.ok(!kinds(asked).includes('keep'));
+  assert.deepEqual([cache.sizeBytes, cache.counters.unkeptBytes], [0, 0]);
+});
+
+test('a lease within one run is its memory; across two, and of little, it is a copy; either says whether batches were checked', async () => {
+  const { cache, pool, lease } = setUp();
+  // Reading on makes whole runs of what follows.
+  for (let block = 0; block < 4; block++) (await lease(1, block * TIER_BLOCK_BYTES, TIER_BLOCK_BYTES)).lease.release();
+  const { lease: shared, isChecked } = await lease(1, 4 * TIER_BLOCK_BYTES + 5, 2 * TIER_BLOCK_BYTES);
+  assert.ok(shared.bytes.buffer instanceof SharedArrayBuffer);
+  assert.equal(shared.bytes.length, 2 * TIER_BLOCK_BYTES);
+  assert.equal(shared.bytes[0], valueOf(1, 4));
+  assert.ok(isChecked);
+  const { lease: across } = await lease(1, 7 * TIER_BLOCK_BYTES + 5, TIER_BLOCK_BYTES);
+  assert.ok(!(across.bytes.buffer instanceof SharedArrayBuffer));
+  assert.deepEqual([across.bytes[0], across.bytes[TIER_BLOCK_BYTES - 1]], [valueOf(1, 7), valueOf(1, 8)]);
+  const { lease: little } = await lease(1, 5 * TIER_BLOCK_BYTES, 1_000);
+  assert.ok(!(little.bytes.buffer instanceof SharedArrayBuffer));
+  for (const each of [shared, across, little]) {
+    each.release();
+    assert.throws(() => each.release(), { code: 'INTERNAL' });
+  }
+  assert.equal(pool.outstanding, 0);
+  assert.equal(cache.counters.failures, 0);
+});
+
+test('a lease outlives the file, the chunk and the pressure of other readers', async () => {
+  const { cache, clock, worker, read, lease } = setUp(4 * TIER_BLOCK_BYTES);
+  const { lease: held } = await lease(1, 5 * TIER_BLOCK_BYTES, TIER_BLOCK_BYTES);
+  await settle();
+  for (let block = 0; block < BLOCKS; block += 2) await read(2, block);
+  await settle();
+  assert.ok(cache.counters.dropped > 0, 'its file went');
+  cache.forget(1);
+  worker.isNear = true;
+  for (let i = 0; i < 3; i++) {
+    clock.advance(2_000);
+    for (let block = 0; block < BLOCKS; block++) await read(3, block);
+  }
+  assert.deepEqual(new Set(held.bytes), new Set([valueOf(1, 5)]));
+  held.release();
+});
+
+test('many readers of one block share one fetch; its failure is told to each, and the next read tries again', async () => {
+  const { cache, worker, fetched, read } = setUp();
+  worker.refusesFetches = true;
+  const fetching = Promise.withResolvers<void>();
+  worker.fetchesBehind = fetching.promise;
+  const reads = Array.from({ length: 20 }, () => read(1, 5));
+  fetching.resolve();
+  for (const { status } of await Promise.allSettled(reads)) assert.equal(status, 'rejected');
+  assert.deepEqual(
+    fetched()[1]?.filter((block) => block === 5),
+    [5],
+  );
+  assert.equal(cache.memoryBytes, 0);
+  worker.refusesFetches = false;
+  await Promise.all(Array.from({ length: 20 }, () => read(1, 5)));
+  assert.deepEqual(
+    fetched()[1]?.filter((block) => block === 5),
+    [5],
+  );
 });

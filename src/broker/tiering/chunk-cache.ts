@@ -1,35 +1,55 @@
 /**
- * Tiered chunks on the disk again, block by block, as they are read: a bounded cache of files with holes. Many readers of one
- * block share one fetch; who reads on in order finds the next blocks on their way.
+ * Blocks of tiered chunks, as they are read: fetched into memory, answered from there, and kept in a bounded cache of files with holes.
+ * Many readers of one block share one fetch; who reads on in order finds the next blocks on their way.
  *
  * ```
- *  read(chunk, position) ──► present? ── yes ──► read the cache file
- *                               │ no
- *                               ▼
- *                            on its way? ── join ──► worker: GET, check, write ──► present
+ *  read(chunk, position) ──► in memory, or on its way there? ── yes ──────────────────────────┐
+ *                               │ no                                                          ▼
+ *                            in the file? ── no ──► worker: GET, check ──► in memory ──► answer
+ *                               │ yes                                         └──► worker: write ──► in the file
+ *                               └──► read the cache file
  * ```
+ * Readers do not wait for the file: where it is written more slowly than the store is read, or cannot be written, what comes is not kept.
  * The file longest unread goes first when the cache is full. It begins empty with each start.
  */
+
+import type { BufferPool } from '../../base/buffer-pool.ts';
+import { copyShared } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
-import type { ColdChunks, ColdStretch } from '../../store/cold-chunks.ts';
+import { Semaphore } from '../../base/semaphore.ts';
+import type { ColdChunks, ColdLease, ColdStretch } from '../../store/cold-chunks.ts';
+import { COLD_RUN_BYTES } from '../../store/read-plan.ts';
 import { TIER_BLOCK_BYTES, tierBlockCount } from '../../store/tiered-chunk.ts';
+import { BlockMemory, BlockRun } from './block-memory.ts';
 import type { TieredPlace } from './messages.ts';
 import type { TierLink } from './tier-link.ts';
 import type { TierState } from './tier-state.ts';
 
 /** Of one request to the store. */
-const MAX_FETCH_BLOCKS = 4;
+const MAX_FETCH_BLOCKS = COLD_RUN_BYTES / TIER_BLOCK_BYTES;
+/** Requests at once: enough to fill a line, few enough for memory. */
+const MAX_FETCHES = 6;
+/** A lease may hold so many times what it is asked for. */
+const MOST_HELD = 4;
+/** Waits to be written into files. */
+const MAX_KEEPING_BYTES = 16 * 1024 * 1024;
 /** Fetched ahead of a reader that goes on in order: twice as much with each read, as far as a line of some latency needs. */
 const FIRST_AHEAD_BLOCKS = 4;
 const MAX_AHEAD_BLOCKS = 24;
 
 interface Entry {
   readonly place: TieredPlace;
+  /** In the file, by block. */
   readonly present: Uint8Array;
-  readonly pending: Map<number, Promise<void>>;
+  /** In memory or on their way there, by block. */
+  readonly runs: Map<number, BlockRun>;
+  /** In the file. */
   bytes: number;
-  /** Reads that run: the file stays for them. */
+  /** Reads and writes that run: the file stays for them. */
   users: number;
+  /** Writes among them. */
+  writes: number;
   /** Last block of records that a reader asked for. */
   lastBlock: number;
   /** How far ahead of it others are fetched. */
@@ -43,19 +63,40 @@ export interface ChunkCacheOptions {
   /** True: the chunk's own file is on the disk. */
   readonly isLocal: (chunk: number) => boolean;
   readonly path: (chunk: number) => string;
+  readonly clock: Clock;
+  /** Fills `into` from a file. */
+  readonly readFile: (path: string, into: Uint8Array, position: number) => Promise<void>;
   /** The cache file is about to go: handles on it are closed. */
   readonly dropped: (path: string) => void;
 }
 
 export class ChunkCache implements ColdChunks {
-  readonly counters = { fetches: 0, fetchedBytes: 0, failures: 0, hits: 0, dropped: 0 };
+  readonly counters = {
+    fetches: 0,
+    fetchedBytes: 0,
+    failures: 0,
+    hits: 0,
+    dropped: 0,
+    /** Not written into a file, though that was wanted. */
+    unkeptBytes: 0,
+  };
   readonly #options: ChunkCacheOptions;
+  readonly #memory: BlockMemory;
+  readonly #fetches = new Semaphore(MAX_FETCHES);
+  #keepingBytes = 0;
   /** The one longest unread first. */
   readonly #entries = new Map<number, Entry>();
+  /** Of the files. */
   sizeBytes = 0;
 
   constructor(options: ChunkCacheOptions) {
     this.#options = options;
+    this.#memory = new BlockMemory(options.clock);
+  }
+
+  /** Of blocks in memory, and of those on their way there. */
+  get memoryBytes(): number {
+    return this.#memory.sizeBytes;
   }
 
   sizeOf(chunk: number): number | undefined {
@@ -63,29 +104,79 @@ export class ChunkCache implements ColdChunks {
     return isLocal(chunk) ? undefined : state.place(chunk)?.rawBytes;
   }
 
-  async read<T>(stretch: ColdStretch, work: (path: string) => Promise<T>): Promise<T> {
-    const { chunk } = stretch;
+  async read(stretch: ColdStretch, into: Uint8Array): Promise<void> {
+    await this.#with(stretch, (entry, runs) => this.#copy(entry, runs, stretch.position, into));
+  }
+
+  async lease(stretch: ColdStretch, pool: BufferPool): Promise<ColdLease> {
+    return await this.#with(stretch, async (entry, runs) => {
+      const shared = this.#share(stretch, runs);
+      if (shared !== undefined) return shared;
+      const lease = pool.acquire(stretch.sizeBytes);
+      try {
+        const copied = await this.#copy(entry, runs, stretch.position, lease.bytes.subarray(0, stretch.sizeBytes));
+        return { lease, isChecked: copied === stretch.sizeBytes && runs.every(({ isChecked }) => isChecked) };
+      } catch (error) {
+        lease.release();
+        throw error;
+      }
+    });
+  }
+
+  /** @param work once all blocks of the stretch are in `runs`, in order, or in the file; they stay until it has ended. */
+  async #with<T>(
+    { chunk, position, sizeBytes, holds }: ColdStretch,
+    work: (entry: Entry, runs: readonly BlockRun[]) => Promise<T>,
+  ): Promise<T> {
     const entry = this.#entry(chunk);
     if (entry === undefined) throw gone(this.#options.path(chunk));
+    const first = blockAt(position);
+    const last = blockAt(position + Math.max(1, sizeBytes) - 1);
     entry.users += 1;
+    const runs = this.#bring(entry, first, last);
     try {
-      await this.#warm(entry, stretch);
-      return await work(this.#options.path(chunk));
+      if (holds === 'records') this.#readOn(entry, first, last);
+      if (runs.every(({ bytes }) => bytes !== undefined)) this.counters.hits += 1;
+      else await Promise.all(runs.map(({ arrived }) => arrived));
+      for (const run of runs) {
+        run.mayGo = true;
+        this.#memory.touch(run);
+      }
+      return await work(entry, runs);
     } finally {
-      entry.users -= 1;
+      for (const each of [entry, ...runs]) each.users -= 1;
     }
   }
 
-  #warm(entry: Entry, { position, sizeBytes, holds }: ColdStretch): Promise<void> | undefined {
-    const first = Math.floor(position / TIER_BLOCK_BYTES);
-    const last = Math.floor((position + Math.max(1, sizeBytes) - 1) / TIER_BLOCK_BYTES);
-    const waits = this.#bring(entry, first, last);
-    if (holds === 'records') this.#readOn(entry, first, last);
-    if (waits.length === 0) {
-      this.counters.hits += 1;
-      return undefined;
+  /** Undefined: it has to be copied. Where it is little of what it would hold, that is better. */
+  #share({ position, sizeBytes }: ColdStretch, [run, second]: readonly BlockRun[]): ColdLease | undefined {
+    if (run === undefined || second !== undefined || this.#memory.isFull) return undefined;
+    const start = position - run.firstBlock * TIER_BLOCK_BYTES;
+    const end = start + sizeBytes;
+    if (start < 0 || end > run.sizeBytes || sizeBytes * MOST_HELD < run.sizeBytes) return undefined;
+    return { lease: this.#memory.lease(run, start, end), isChecked: run.isChecked };
+  }
+
+  /** What `runs` do not have is in the file. @returns bytes that came from memory. */
+  async #copy({ place }: Entry, runs: readonly BlockRun[], position: number, into: Uint8Array): Promise<number> {
+    const { path, readFile } = this.#options;
+    const end = position + into.length;
+    let from = position;
+    let copied = 0;
+    const readTo = async (to: number): Promise<void> => {
+      if (to > from) await readFile(path(place.chunk), into.subarray(from - position, to - position), from);
+    };
+    for (const run of runs) {
+      const start = run.firstBlock * TIER_BLOCK_BYTES;
+      await readTo(start);
+      from = Math.max(from, start);
+      const bytes = (run.bytes as Uint8Array).subarray(from - start, end - start);
+      copyShared(bytes, into.subarray(from - position));
+      from += bytes.length;
+      copied += bytes.length;
     }
-    return Promise.all(waits).then(() => undefined);
+    await readTo(end);
+    return copied;
   }
 
   /** The chunk is nobody's any more. */
@@ -106,9 +197,10 @@ export class ChunkCache implements ColdChunks {
     const entry: Entry = {
       place,
       present: new Uint8Array(tierBlockCount(place.rawBytes)),
-      pending: new Map(),
+      runs: new Map(),
       bytes: 0,
       users: 0,
+      writes: 0,
       // The first block is the first in order; a reader that begins elsewhere shows itself with its second read.
       lastBlock: -1,
       aheadBlocks: 0,
@@ -117,22 +209,32 @@ export class ChunkCache implements ColdChunks {
     return entry;
   }
 
-  /** Starts what is missing of the blocks. @returns what has to end before all are there. */
-  #bring(entry: Entry, first: number, last: number): Promise<void>[] {
-    const waits = new Set<Promise<void>>();
+  /** Starts what is missing of the blocks. @returns those that are in memory, or will be; the caller uses each, and says when no more. */
+  #bring(entry: Entry, first: number, last: number): BlockRun[] {
+    const runs: BlockRun[] = [];
     for (let block = first; block <= last && block < entry.present.length; ) {
-      const pending = entry.pending.get(block);
-      if (pending !== undefined) waits.add(pending);
-      if (pending !== undefined || entry.present[block] === 1) {
-        block += 1;
-        continue;
+      const count = missingFrom(entry, block, last);
+      const run = count > 0 ? this.#fetch(entry, block, count) : entry.runs.get(block);
+      // At once: making room for the next must leave it where it is.
+      if (run !== undefined) {
+        run.users += 1;
+        runs.push(run);
       }
-      let count = 1;
-      while (count < MAX_FETCH_BLOCKS && block + count <= last && isMissing(entry, block + count)) count += 1;
-      waits.add(this.#fetch(entry, block, count));
-      block += count;
+      block = run === undefined ? block + 1 : run.firstBlock + run.blockCount;
     }
-    return [...waits];
+    return runs;
+  }
+
+  /** As far as there is room. */
+  #bringAhead(entry: Entry, first: number, last: number): void {
+    for (let block = first; block <= last && block < entry.present.length; ) {
+      const count = missingFrom(entry, block, last);
+      if (count > 0) {
+        if (!this.#memory.hasRoom(count * TIER_BLOCK_BYTES)) return;
+        this.#fetch(entry, block, count);
+      }
+      block += Math.max(1, count);
+    }
   }
 
   #readOn(entry: Entry, first: number, last: number): void {
@@ -146,9 +248,9 @@ export class ChunkCache implements ColdChunks {
   #readAhead(entry: Entry, from: number): void {
     const end = entry.present.length - 1;
     const wanted = from + entry.aheadBlocks - 1;
-    const last = Math.min(end, wanted);
-    // In whole requests, as long as there are so many blocks.
-    if (last === end || missingCount(entry, from, last) >= MAX_FETCH_BLOCKS) this.#fetchAhead(entry, from, last);
+    // In whole runs, as long as there are so many blocks.
+    const last = wanted >= end ? end : runStart(wanted + 1) - 1;
+    this.#bringAhead(entry, from, last);
     // Chunks of a large partition were written one after the other.
     if (last === end) this.#readAheadChunk(entry.place.chunk + 1, wanted - end, entry.aheadBlocks);
   }
@@ -160,58 +262,88 @@ export class ChunkCache implements ColdChunks {
     if (entry === undefined) return;
     entry.aheadBlocks = Math.max(entry.aheadBlocks, aheadBlocks);
     const end = entry.present.length - 1;
-    this.#fetchAhead(entry, end, end);
-    this.#fetchAhead(entry, 0, Math.min(end, Math.max(count, FIRST_AHEAD_BLOCKS) - 1));
+    const last = runStart(Math.max(1, count) - 1) + MAX_FETCH_BLOCKS - 1;
+    // Making room must not forget it meanwhile.
+    entry.users += 1;
+    this.#bringAhead(entry, end, end);
+    this.#bringAhead(entry, 0, Math.min(end, last));
+    entry.users -= 1;
   }
 
-  #fetchAhead(entry: Entry, first: number, last: number): void {
-    for (const wait of this.#bring(entry, first, last)) wait.catch(() => undefined);
-  }
-
-  #fetch(entry: Entry, firstBlock: number, blockCount: number): Promise<void> {
+  #fetch(entry: Entry, firstBlock: number, blockCount: number): BlockRun {
     this.counters.fetches += 1;
-    const blocks = Array.from({ length: blockCount }, (_, i) => firstBlock + i);
-    const fetching = this.#fetched(entry, blocks);
-    for (const block of blocks) entry.pending.set(block, fetching);
-    return fetching;
+    const { rawBytes } = entry.place;
+    const sizeBytes = Math.min(blockCount * TIER_BLOCK_BYTES, rawBytes - firstBlock * TIER_BLOCK_BYTES);
+    const run = new BlockRun(firstBlock, blockCount, sizeBytes, (given) => this.#givenUp(entry, given));
+    for (let i = 0; i < blockCount; i++) entry.runs.set(firstBlock + i, run);
+    this.#memory.reserve(run);
+    run.arrived = this.#fetches.run(() => this.#memory.load(run, (into) => this.#fetched(entry, run, into)));
+    // Nobody may wait for it.
+    run.arrived.catch(() => undefined);
+    return run;
   }
 
-  async #fetched(entry: Entry, blocks: readonly number[]): Promise<void> {
-    const { link } = this.#options;
-    const [firstBlock = 0] = blocks;
+  async #fetched(entry: Entry, run: BlockRun, into: Uint8Array): Promise<void> {
+    const { place } = entry;
+    const { firstBlock, blockCount } = run;
     try {
-      const { fetchedBytes } = await link.ask({
-        kind: 'fetch',
-        place: entry.place,
-        firstBlock,
-        blockCount: blocks.length,
-      });
-      this.counters.fetchedBytes += fetchedBytes;
+      const fetched = await this.#options.link.ask({ kind: 'fetch', place, firstBlock, blockCount, into });
+      this.counters.fetchedBytes += fetched.fetchedBytes;
+      run.isChecked = fetched.isChecked;
+      if (!fetched.isNear) this.#keep(entry, run, into);
     } catch (error) {
       this.counters.failures += 1;
-      for (const block of blocks) entry.pending.delete(block);
       throw error;
     }
-    for (const block of blocks) this.#arrived(entry, block);
-    // It was forgotten meanwhile, and what came made its file anew.
-    if (!this.#entries.has(entry.place.chunk)) this.#dropFile(entry.place.chunk);
+  }
+
+  /** Into the file, where writing keeps up. */
+  #keep(entry: Entry, run: BlockRun, bytes: Uint8Array): void {
+    const isCurrent = this.#entries.get(entry.place.chunk) === entry;
+    if (isCurrent && this.#keepingBytes + bytes.length <= MAX_KEEPING_BYTES) void this.#write(entry, run, bytes);
+    else this.counters.unkeptBytes += bytes.length;
+  }
+
+  /** Never rejects: nobody waits for it. */
+  async #write(entry: Entry, run: BlockRun, bytes: Uint8Array): Promise<void> {
+    const { place } = entry;
+    this.#keepingBytes += bytes.length;
+    entry.writes += 1;
+    for (const each of [entry, run]) each.users += 1;
+    const isWritten = await this.#options.link
+      .ask({ kind: 'keep', place, firstBlock: run.firstBlock, bytes })
+      .then(() => true)
+      .catch(() => false);
+    for (const each of [entry, run]) each.users -= 1;
+    entry.writes -= 1;
+    this.#keepingBytes -= bytes.length;
+    const isCurrent = this.#entries.get(place.chunk) === entry;
+    if (isWritten && isCurrent) this.#written(entry, run);
+    else this.counters.unkeptBytes += bytes.length;
+    // It was forgotten meanwhile, and what came made its file anew; or nothing of it could be written.
+    const isOfUse = entry.bytes > 0 || entry.writes > 0;
+    if (isCurrent ? !isOfUse : !this.#entries.has(place.chunk)) this.#dropFile(place.chunk);
     this.#shrink(entry);
   }
 
-  #arrived(entry: Entry, block: number): void {
-    entry.pending.delete(block);
-    // Dropped meanwhile: the file is another one by now.
-    if (this.#entries.get(entry.place.chunk) !== entry) return;
-    const sizeBytes = Math.min(TIER_BLOCK_BYTES, entry.place.rawBytes - block * TIER_BLOCK_BYTES);
-    entry.present[block] = 1;
-    entry.bytes += sizeBytes;
-    this.sizeBytes += sizeBytes;
+  #written(entry: Entry, run: BlockRun): void {
+    run.mayGo = true;
+    for (let block = run.firstBlock; block < run.firstBlock + run.blockCount; block++) entry.present[block] = 1;
+    entry.bytes += run.sizeBytes;
+    this.sizeBytes += run.sizeBytes;
+  }
+
+  #givenUp(entry: Entry, run: BlockRun): void {
+    for (let block = run.firstBlock; block < run.firstBlock + run.blockCount; block++) entry.runs.delete(block);
+    const { chunk } = entry.place;
+    const isEmpty = entry.runs.size === 0 && entry.bytes === 0 && entry.users === 0;
+    if (isEmpty && this.#entries.get(chunk) === entry) this.#entries.delete(chunk);
   }
 
   #shrink(latest: Entry): void {
     for (const [chunk, entry] of this.#entries) {
       if (this.sizeBytes <= this.#options.maxBytes) return;
-      if (entry !== latest && entry.pending.size === 0 && entry.users === 0) this.#drop(chunk, entry);
+      if (entry !== latest && entry.bytes > 0 && entry.users === 0) this.#drop(chunk, entry);
     }
   }
 
@@ -228,17 +360,28 @@ export class ChunkCache implements ColdChunks {
   }
 }
 
+function blockAt(position: number): number {
+  return Math.floor(position / TIER_BLOCK_BYTES);
+}
+
 /** As the disk says it of a file: the reader looks anew where its batches are. */
 function gone(path: string): MillraceError {
   return new MillraceError('STORE_IO', `${path} is not there any more.`, { cause: { code: 'ENOENT' } });
 }
 
-function missingCount(entry: Entry, first: number, last: number): number {
-  let count = 0;
-  for (let block = first; block <= last; block++) if (isMissing(entry, block)) count += 1;
-  return count;
+/** Blocks from `block` on, up to `last`, that one request fetches, as they are leased together; 0: it is there already. */
+function missingFrom(entry: Entry, block: number, last: number): number {
+  const end = Math.min(last + 1, runStart(block) + MAX_FETCH_BLOCKS);
+  let next = block;
+  while (next < end && isMissing(entry, next)) next += 1;
+  return next - block;
+}
+
+/** Of the blocks that one request fetches, where all of them are missing. */
+function runStart(block: number): number {
+  return block - (block % MAX_FETCH_BLOCKS);
 }
 
 function isMissing(entry: Entry, block: number): boolean {
-  return entry.present[block] === 0 && !entry.pending.has(block);
+  return entry.present[block] === 0 && !entry.runs.has(block);
 }

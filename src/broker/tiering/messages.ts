@@ -27,8 +27,16 @@ export type TierJob =
       readonly prefix: string;
       readonly bytes: Uint8Array;
     }
-  /** Brings blocks of a tiered chunk into its cache file. */
-  | { readonly kind: 'fetch'; readonly place: TieredPlace; readonly firstBlock: number; readonly blockCount: number }
+  /** Reads blocks of a tiered chunk, and checks them. `into` is shared memory of their size, written to until the answer. */
+  | {
+      readonly kind: 'fetch';
+      readonly place: TieredPlace;
+      readonly firstBlock: number;
+      readonly blockCount: number;
+      readonly into: Uint8Array;
+    }
+  /** Writes blocks that were fetched into the cache file of their chunk. `bytes` are in shared memory, and looked at until the answer. */
+  | { readonly kind: 'keep'; readonly place: TieredPlace; readonly firstBlock: number; readonly bytes: Uint8Array }
   /** Removes the cache file of a chunk. */
   | { readonly kind: 'drop'; readonly chunk: number }
   | { readonly kind: 'delete'; readonly object: string }
@@ -38,8 +46,15 @@ export type TierJob =
 export interface TierResults {
   readonly upload: { readonly rawBytes: number; readonly storedBytes: number };
   readonly store: TierResults['upload'];
-  /** Bytes that came from the store. */
-  readonly fetch: { readonly fetchedBytes: number };
+  readonly fetch: {
+    /** Bytes that came from the store. */
+    readonly fetchedBytes: number;
+    /** To read them once more costs about what it costs from a file. */
+    readonly isNear: boolean;
+    /** Batches in them were checked when the chunk was written into the store. */
+    readonly isChecked: boolean;
+  };
+  readonly keep: null;
   readonly drop: null;
   readonly delete: null;
   readonly list: readonly ObjectInfo[];

@@ -1,5 +1,7 @@
 /** What the tier worker does with its jobs; several run at once, each by itself. */
+
 import { BufferPool } from '../../base/buffer-pool.ts';
+import { copyShared } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import { Semaphore } from '../../base/semaphore.ts';
@@ -9,9 +11,11 @@ import type { DataKey, DataKeys } from '../../journal/encryption/data-keys.ts';
 import { encryptionOf } from '../../journal/open-disk.ts';
 import { cacheDirectory, cachePath, chunkPath } from '../../journal/paths.ts';
 import { readWhole } from '../../journal/whole-file.ts';
+import { hasSoundBatches } from '../../store/chunk-check.ts';
 import {
   CHUNK_HEADER_BYTES,
   CHUNK_TRAILER_BYTES,
+  type ChunkFooter,
   chunkFooterFault,
   chunkHeaderFault,
   decodeChunkTrailer,
@@ -28,10 +32,8 @@ import {
 } from '../../store/tiered-chunk.ts';
 import type { FromTierWorker, TieredPlace, TierJob, TierResults, ToTierWorker } from './messages.ts';
 
-/** Requests for readers at once: enough to fill a line, few enough for memory. */
-const MAX_FETCHES = 6;
-/** Kept of the memory that ranges are fetched into: of a reader's usual requests. */
-const MAX_FREE_BYTES = MAX_FETCHES * 4 * TIER_BLOCK_BYTES;
+/** Kept of the memory that blocks are fetched into which have to be opened: of a few requests. */
+const MAX_FREE_BYTES = 16 * TIER_BLOCK_BYTES;
 /** Chunks that are held in memory to be written into the store. */
 const MAX_UPLOADS = 2;
 /** Of one fetch, with growing pauses between. */
@@ -39,6 +41,8 @@ const MAX_TRIES = 4;
 const FIRST_PAUSE_MS = 50;
 /** Tables of chunks kept in memory, some kilobytes each. */
 const MAX_TABLES = 512;
+
+type FetchJob = Extract<TierJob, { kind: 'fetch' }>;
 
 export interface TierPort {
   say(message: FromTierWorker): void;
@@ -50,7 +54,6 @@ export class TierLoop {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #port: TierPort;
-  readonly #fetches = new Semaphore(MAX_FETCHES);
   readonly #uploads = new Semaphore(MAX_UPLOADS);
   readonly #pool = new BufferPool(MAX_FREE_BYTES);
   readonly #tables = new Map<string, Promise<readonly TierBlock[]>>();
@@ -90,7 +93,10 @@ export class TierLoop {
         return await this.#uploads.run(() => this.#put(chunk, object, bytes, this.#keys?.active(prefix)));
       }
       case 'fetch':
-        return await this.#fetches.run(() => this.#fetch(job.place, job.firstBlock, job.blockCount));
+        return await this.#fetch(job);
+      case 'keep':
+        await (await this.#cacheFile(job.place)).write([job.bytes], job.firstBlock * TIER_BLOCK_BYTES);
+        return null;
       case 'drop':
         await this.#drop(job.chunk);
         return null;
@@ -107,9 +113,9 @@ export class TierLoop {
   async #upload(chunk: number, object: string): Promise<TierResults['upload']> {
     const path = chunkPath(this.#directory, chunk);
     const raw = await readWhole(this.#disk, path);
-    const fault = chunkFault(raw, chunk);
-    if (fault !== undefined) {
-      throw new MillraceError('STORE_CORRUPT', `${path} is not copied to the object store: ${fault}.`, {
+    const footer = footerOf(raw, chunk);
+    if (typeof footer === 'string') {
+      throw new MillraceError('STORE_CORRUPT', `${path} is not copied to the object store: ${footer}.`, {
         details: { path, chunk },
       });
     }
@@ -117,7 +123,10 @@ export class TierLoop {
   }
 
   async #put(chunk: number, object: string, raw: Uint8Array, key: DataKey | undefined): Promise<TierResults['upload']> {
-    const body = encodeTieredChunk(chunk, raw, key);
+    const footer = footerOf(raw, chunk);
+    // Here and not at each read: this thread has the time, and the checksums of the blocks are of the same bytes.
+    const isChecked = typeof footer !== 'string' && hasSoundBatches(raw, footer);
+    const body = encodeTieredChunk(chunk, raw, key, isChecked);
     await this.#store.put(object, body);
     await this.#look(object, body, raw.length);
     return { rawBytes: raw.length, storedBytes: body.length };
@@ -145,13 +154,13 @@ export class TierLoop {
     throw new MillraceError('TIER_CORRUPT', `${this.#store.url}, object '${object}' was written, and ${found}.`);
   }
 
-  async #fetch(place: TieredPlace, firstBlock: number, blockCount: number): Promise<TierResults['fetch']> {
+  async #fetch(job: FetchJob): Promise<TierResults['fetch']> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#tryFetch(place, firstBlock, blockCount);
+        return await this.#tryFetch(job);
       } catch (error) {
         const { kind, code } = asMillraceError(error);
-        this.#tables.delete(place.object);
+        this.#tables.delete(job.place.object);
         if (attempt === MAX_TRIES || (kind !== 'retry' && code !== 'TIER_CORRUPT')) throw error;
         await new Promise<void>((resolve) => {
           this.#clock.schedule(FIRST_PAUSE_MS * 4 ** (attempt - 1), resolve);
@@ -160,29 +169,34 @@ export class TierLoop {
     }
   }
 
-  async #tryFetch(place: TieredPlace, firstBlock: number, blockCount: number): Promise<TierResults['fetch']> {
+  async #tryFetch({ place, firstBlock, blockCount, into }: FetchJob): Promise<TierResults['fetch']> {
     const table = await this.#table(place);
     const blocks = table.slice(firstBlock, firstBlock + blockCount);
     const position = (blocks[0] as TierBlock).position;
     const last = blocks.at(-1) as TierBlock;
     const sizeBytes = last.position + last.storedBytes - position;
-    const lease = this.#pool.acquire(sizeBytes);
+    const isPlain = blocks.every(isPlainBlock);
+    // What has to be opened comes into memory of its own first.
+    const lease = isPlain ? undefined : this.#pool.acquire(sizeBytes);
     try {
-      const bytes = await this.#store.get(place.object, { position, sizeBytes }, lease.bytes);
+      const bytes = await this.#store.get(place.object, { position, sizeBytes }, lease?.bytes ?? into);
       if (bytes === undefined) throw this.#corrupt(place, 'it is not there');
-      const raws = blocks.map((block) => {
-        const at = block.position - position;
-        const raw = openTierBlock(bytes.subarray(at, at + block.storedBytes), block);
-        if (typeof raw === 'string') throw this.#corrupt(place, raw);
-        return raw;
-      });
-      const file = await this.#cacheFile(place);
-      await file.write(raws, firstBlock * TIER_BLOCK_BYTES);
-      for (const [i, { codec }] of blocks.entries()) if (codec !== BLOCK_CODEC.none) freeBlock(raws[i] as Uint8Array);
+      for (const block of blocks) this.#open(place, block, bytes.subarray(block.position - position), into, firstBlock);
     } finally {
-      lease.release();
+      lease?.release();
     }
-    return { fetchedBytes: sizeBytes };
+    const isNear = isPlain && (await this.#store.isNear?.()) === true;
+    return { fetchedBytes: sizeBytes, isNear, isChecked: last.isChecked };
+  }
+
+  /** @param bytes begin with the block, as it stands in the object. @param into of the blocks from `firstBlock` on. */
+  #open(place: TieredPlace, block: TierBlock, bytes: Uint8Array, into: Uint8Array, firstBlock: number): void {
+    const raw = openTierBlock(bytes.subarray(0, block.storedBytes), block);
+    if (typeof raw === 'string') throw this.#corrupt(place, raw);
+    const at = (block.index - firstBlock) * TIER_BLOCK_BYTES;
+    if (raw.buffer === into.buffer && raw.byteOffset === into.byteOffset + at) return;
+    copyShared(raw, into.subarray(at));
+    if (block.codec !== BLOCK_CODEC.none) freeBlock(raw);
   }
 
   #table(place: TieredPlace): Promise<readonly TierBlock[]> {
@@ -263,13 +277,18 @@ export class TierLoop {
   }
 }
 
-/** What can be told without the batches: their checksums go with them. */
-function chunkFault(raw: Uint8Array, chunk: number): string | undefined {
+/** It stands in the object as it is read. */
+function isPlainBlock({ codec, key }: TierBlock): boolean {
+  return codec === BLOCK_CODEC.none && key === undefined;
+}
+
+/** What is wrong with it besides its batches, whose checksums go with them; or where everything stands. */
+function footerOf(raw: Uint8Array, chunk: number): ChunkFooter | string {
   if (raw.length < CHUNK_HEADER_BYTES + CHUNK_TRAILER_BYTES) return 'it is too short';
   const fault = chunkHeaderFault(raw.subarray(0, CHUNK_HEADER_BYTES), chunk);
   if (fault !== undefined) return fault;
   const footer = decodeChunkTrailer(raw.subarray(raw.length - CHUNK_TRAILER_BYTES), chunk, raw.length);
   if (typeof footer === 'string') return footer;
   const from = footer.directoryPosition;
-  return chunkFooterFault(raw.subarray(from, from + footerBytesOf(footer)), footer);
+  return chunkFooterFault(raw.subarray(from, from + footerBytesOf(footer)), footer) ?? footer;
 }

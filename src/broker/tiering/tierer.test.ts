@@ -13,6 +13,7 @@ import { HostileObjectStore, MemoryObjectStore } from '../../../test/kit/memory-
 import { openOn, readTopics, SEALING_DIRECTORY, SealingHistory, settle } from '../../../test/kit/sealing-history.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import type { ObjectStore } from '../../store/object-store.ts';
+import type { Partition } from '../../store/partition.ts';
 import type { Broker } from '../broker.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { Topic } from '../topic.ts';
@@ -42,6 +43,22 @@ function chunkFiles(disk: FakeDisk): string[] {
   return [...disk.content().keys()].filter((path) => path.startsWith(`${SEALING_DIRECTORY}/chunk/`));
 }
 
+function chunkOf(path: string): number {
+  return Number.parseInt(path.slice(path.lastIndexOf('/') + 1), 10);
+}
+
+function rangesOf(partition: Partition | undefined): { readonly chunk: number; readonly baseOffset: number }[] {
+  const { ranges } = partition ?? {};
+  return Array.from({ length: ranges?.count ?? 0 }, (_, i) => ({
+    chunk: -(ranges?.file(i) ?? 0),
+    baseOffset: ranges?.at(i).baseOffset ?? 0,
+  }));
+}
+
+function largeChunks(partition: Partition | undefined): number[] {
+  return rangesOf(partition).map(({ chunk }) => chunk);
+}
+
 test('sealed chunks leave the disk and are read back byte for byte; a restart reads them too', async () => {
   const { broker, history, disk, memory, clock, startTier } = await open();
   await history.run(new SeededRandom(5), 500);
@@ -59,6 +76,28 @@ test('sealed chunks leave the disk and are read back byte for byte; a restart re
   const again = await openOn(disk, clock, undefined, SETTINGS, { startTier });
   assert.deepEqual(await readTopics(again), before);
   await again.close();
+});
+
+test('batches are checked when their chunk is copied; of one that was damaged before, nobody says they were', async () => {
+  const { broker, history, disk, memory } = await open();
+  await history.run(new SeededRandom(5), 500);
+  const large = broker.topics.find('large')?.partitions[0];
+  const damaged = chunkFiles(disk).find((path) => largeChunks(large).includes(chunkOf(path))) as string;
+  const file = await disk.open(damaged, 'readwrite');
+  const byte = new Uint8Array(1);
+  await file.read(byte, 64 + 90);
+  await file.write([byte.map((each) => each ^ 4)], 64 + 90);
+  await file.close();
+  await broker.tiering.tierer.look();
+  assert.deepEqual(chunkFiles(disk), []);
+  for (const [key, { body }] of memory.objects) {
+    const isDamaged = key.includes(`/chunk/${String(chunkOf(damaged)).padStart(10, '0')}-`);
+    assert.equal(body[5], isDamaged ? 0 : 1, key);
+  }
+  const { baseOffset = 0 } = rangesOf(large).find(({ chunk }) => chunk === chunkOf(damaged)) ?? {};
+  const { item } = await fetchOnce(broker, large, baseOffset);
+  assert.equal(item.error, 'STORE_CORRUPT');
+  await broker.close();
 });
 
 test('without tier.store what is there alone is refused, and everything else is read', async () => {

@@ -50,6 +50,8 @@ export class Tiering {
       maxBytes: settings.tierCacheBytes,
       isLocal: (chunk) => files.has(chunkFile(chunk)),
       path: (chunk) => cachePath(directory, chunk),
+      clock,
+      readFile: (path, into, position) => handles.read(path, into, position),
       dropped: (path) => handles.forget(path),
     });
     this.tierer = new Tierer({

@@ -109,6 +109,20 @@ export const TIER_METRICS: readonly MetricDefinition<Broker>[] = [
     read: (broker) => broker.tiering.cache.counters.hits,
   },
   {
+    name: 'millrace_tier_cache_memory_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Size of what is in memory, or on its way there, of what is read from the object store.',
+    read: (broker) => broker.tiering.cache.memoryBytes,
+  },
+  {
+    name: 'millrace_tier_cache_unkept_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes that were read from the object store and not kept on the disk, because it was slower or full.',
+    read: (broker) => broker.tiering.cache.counters.unkeptBytes,
+  },
+  {
     name: 'millrace_tier_fetches_total',
     kind: 'counter',
     unit: 'count',

@@ -1,0 +1,142 @@
+/**
+ * Blocks of tiered chunks in memory, which the tier worker fills and the broker's thread reads. All of it together is bounded; what
+ * was read longest ago gives way.
+ *
+ * ```
+ *  reserved ──► being filled ──► filled ──► given up: its memory is used again
+ *      │             └ failed ──► lost: the worker may still write there, so it is not
+ *      └ bytes count from here on
+ * ```
+ */
+import { BufferPool, Lease } from '../../base/buffer-pool.ts';
+import type { Clock } from '../../base/clock.ts';
+
+/** What one reader in order has on its way and holds, and some for others. */
+const MAX_BYTES = 40 * 1024 * 1024;
+/** Kept for the next runs. */
+const MAX_FREE_BYTES = 16 * 1024 * 1024;
+/** What was fetched ahead, and for so long not read, was for somebody who has left. */
+const IDLE_MS = 1_000;
+
+/** Neighbouring blocks of one chunk, fetched by one request. */
+export class BlockRun {
+  readonly firstBlock: number;
+  readonly blockCount: number;
+  readonly sizeBytes: number;
+  /** It is given up: its blocks are to be fetched anew, unless they are in the file. */
+  readonly givenUp: (run: BlockRun) => void;
+  /** Rejects where the fetch failed. */
+  arrived: Promise<void> = Promise.resolve();
+  /** Who reads from it, writes it down, or waits for it: its memory stays for them. */
+  users = 0;
+  /** It may be given up before somebody reads it (again): somebody has, or the file has it. */
+  mayGo = false;
+  touchedAt = 0;
+  /** Batches in it were checked when the chunk was written into the store. */
+  isChecked = false;
+  #lease: Lease | undefined;
+
+  constructor(firstBlock: number, blockCount: number, sizeBytes: number, givenUp: (run: BlockRun) => void) {
+    this.firstBlock = firstBlock;
+    this.blockCount = blockCount;
+    this.sizeBytes = sizeBytes;
+    this.givenUp = givenUp;
+  }
+
+  /** Undefined: it is not there yet, or not any more. */
+  get bytes(): Uint8Array | undefined {
+    return this.#lease?.bytes.subarray(0, this.sizeBytes);
+  }
+
+  /** For `BlockMemory`. */
+  filled(lease: Lease): void {
+    this.#lease = lease;
+  }
+
+  /** For `BlockMemory`. */
+  release(): void {
+    this.#lease?.release();
+    this.#lease = undefined;
+  }
+}
+
+export class BlockMemory {
+  readonly #clock: Clock;
+  readonly #pool = new BufferPool(MAX_FREE_BYTES, (sizeBytes) => new Uint8Array(new SharedArrayBuffer(sizeBytes)));
+  /** The one touched longest ago first. */
+  readonly #filled = new Set<BlockRun>();
+  #sizeBytes = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Of all runs, those included that are yet to be filled. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Leased out it would keep others from coming. */
+  get isFull(): boolean {
+    return this.#sizeBytes > MAX_BYTES;
+  }
+
+  /** Gives up what it may. @returns false where so much would still be too much. */
+  hasRoom(sizeBytes: number): boolean {
+    const before = this.#clock.monotonic() - IDLE_MS;
+    for (const run of this.#filled) {
+      if (this.#sizeBytes + sizeBytes <= MAX_BYTES) break;
+      if (run.users === 0 && (run.mayGo || run.touchedAt < before)) this.#giveUp(run);
+    }
+    return this.#sizeBytes + sizeBytes <= MAX_BYTES;
+  }
+
+  /** The run counts from now on, also where there is no room: somebody waits for it. */
+  reserve(run: BlockRun): void {
+    this.hasRoom(run.sizeBytes);
+    this.#sizeBytes += run.sizeBytes;
+  }
+
+  /** @param work fills the memory; nobody writes into it after it has ended well. @throws as `work`. */
+  async load<T>(run: BlockRun, work: (into: Uint8Array) => Promise<T>): Promise<T> {
+    // Where many wait, there was no room when they came.
+    this.hasRoom(0);
+    const lease = this.#pool.acquire(run.sizeBytes);
+    try {
+      const result = await work(lease.bytes.subarray(0, run.sizeBytes));
+      run.filled(lease);
+      this.touch(run);
+      return result;
+    } catch (error) {
+      // The lease is not released: a worker that died may have left a read behind that still ends there.
+      this.#sizeBytes -= run.sizeBytes;
+      run.givenUp(run);
+      throw error;
+    }
+  }
+
+  /** Bytes of the run, which stay while the lease is held. */
+  lease(run: BlockRun, start: number, end: number): Lease {
+    run.users += 1;
+    const bytes = (run.bytes as Uint8Array).subarray(start, end);
+    return new Lease(bytes, {
+      takeBack: () => {
+        run.users -= 1;
+      },
+    });
+  }
+
+  /** It is read now, or came now. */
+  touch(run: BlockRun): void {
+    run.touchedAt = this.#clock.monotonic();
+    this.#filled.delete(run);
+    this.#filled.add(run);
+  }
+
+  #giveUp(run: BlockRun): void {
+    this.#filled.delete(run);
+    this.#sizeBytes -= run.sizeBytes;
+    run.release();
+    run.givenUp(run);
+  }
+}
