@@ -53,8 +53,7 @@
  */
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
-import { ExtentList } from './extent-list.ts';
-import { ExtentPool } from './extent-pool.ts';
+import { ExtentList, ExtentPool } from './extent-list.ts';
 import { chunkFile } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
 import { encodeRow, INDEX_ROW_BYTES } from './index-file.ts';

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
-import { ExtentList, MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
-import { ExtentPool } from './extent-pool.ts';
+import { ExtentList, ExtentPool, MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
 
 interface Row {
   base: number;

@@ -6,13 +6,24 @@
  * Row, 5 numbers: base offset, file, position, length in bytes, max timestamp. Offsets are dense, so a row's end is the
  * next row's base, and the last row's end is the partition's end.
  */
-import { type ExtentPool, MAX_BLOCK_ROWS, EXTENT_NUMBERS as STRIDE } from './extent-pool.ts';
+import { BlockPool, powerOfTwo } from './block-pool.ts';
+
+const STRIDE = 5;
+/** Longer lists have memory of their own, which goes back when they shrink. */
+const MAX_BLOCK_ROWS = 4096;
 
 /**
  * Runs that touch are merged up to this size, so that a search inside an extent walks few batch headers and a fetch
  * that ends inside one reads little in vain.
  */
 export const MAX_MERGED_EXTENT_BYTES = 128 * 1024;
+
+/** Memory of the extents of many partitions. */
+export class ExtentPool extends BlockPool<Float64Array> {
+  constructor() {
+    super((numbers) => new Float64Array(numbers), Float64Array.BYTES_PER_ELEMENT, STRIDE, MAX_BLOCK_ROWS);
+  }
+}
 
 /** Of a list that has memory of its own, or none. */
 const NO_BLOCK = -1;
@@ -166,9 +177,4 @@ export class ExtentList {
     else this.#rows = capacity === 0 ? NO_ROWS : new Float64Array(capacity * STRIDE);
     this.#capacity = capacity;
   }
-}
-
-/** The least one that is not below `count`, from 1 on. */
-function powerOfTwo(count: number): number {
-  return 2 ** (32 - Math.clz32(count - 1));
 }

@@ -2,13 +2,22 @@
  * Which closed journal files and chunks hold batches of one partition, and where their rows stand in the files' indexes:
  * the sparse summary that stays in memory when a file is closed. One row a file that has data of the partition, in the
  * order of offsets, which among journal files is the order of files.
+ *
+ * Few rows, which is what nearly all partitions of very many have, are bytes in a block of a pool (`range-bytes.ts`), read from the
+ * first on; many are a typed array, which is searched by halves.
  */
 
 import { assert } from '../base/errors.ts';
+import { BlockPool, powerOfTwo } from './block-pool.ts';
 import type { FileNumber } from './file-number.ts';
-import { cutRows, type PackedRows, withRow } from './packed-rows.ts';
+import { encodeRange, MAX_RANGE_BYTES, RangeCursor } from './range-bytes.ts';
 
 const STRIDE = 7;
+/** Of a pool's smallest block, and of its largest: some 30 rows. */
+const UNIT_BYTES = 16;
+const MAX_UNITS = 32;
+/** A typed array that has become as short as this may be bytes again. */
+const FEW_RANGES = 8;
 
 export interface FileRange {
   readonly file: FileNumber;
@@ -22,57 +31,99 @@ export interface FileRange {
   readonly sizeBytes: number;
 }
 
+/** Memory of the ranges of many partitions. */
+export class RangePool extends BlockPool<Uint8Array> {
+  /** Where somebody reads: who goes through a list row by row reads each once. */
+  readonly cursor = new RangeCursor();
+  /** Whose rows the cursor has read, as they are now. */
+  cursorOwner: FileRanges | undefined;
+  /** Of a row that is being written. */
+  readonly scratch = new Uint8Array(MAX_RANGE_BYTES);
+
+  constructor() {
+    super((bytes) => new Uint8Array(bytes), Uint8Array.BYTES_PER_ELEMENT, UNIT_BYTES, MAX_UNITS);
+  }
+}
+
+/** Rows of bytes, none yet. */
+const NO_BLOCK = -1;
+
 export class FileRanges {
-  #rows: PackedRows = [];
+  readonly #pool: RangePool;
+  /** A block of the pool, or what holds many rows, seven numbers each, with room for more. */
+  #rows: number | Float64Array = NO_BLOCK;
+  /** Of the block. */
+  #usedBytes = 0;
   #count = 0;
+
+  /** @param pool who drops the ranges clears them before, or their memory is lost to the pool. */
+  constructor(pool: RangePool) {
+    this.#pool = pool;
+  }
 
   get count(): number {
     return this.#count;
   }
 
   file(index: number): FileNumber {
-    return this.#rows[index * STRIDE] as number;
+    const rows = this.#rows;
+    return typeof rows === 'number' ? this.#seek(index).file : (rows[index * STRIDE] as number);
   }
 
   endOffset(index: number): number {
-    return this.#rows[index * STRIDE + 2] as number;
+    const rows = this.#rows;
+    return typeof rows === 'number' ? this.#seek(index).endOffset : (rows[index * STRIDE + 2] as number);
   }
 
   maxTimestamp(index: number): number {
-    return this.#rows[index * STRIDE + 5] as number;
+    const rows = this.#rows;
+    return typeof rows === 'number' ? this.#seek(index).maxTimestamp : (rows[index * STRIDE + 5] as number);
   }
 
   sizeBytes(index: number): number {
-    return this.#rows[index * STRIDE + 6] as number;
+    const rows = this.#rows;
+    return typeof rows === 'number' ? this.#seek(index).sizeBytes : (rows[index * STRIDE + 6] as number);
   }
 
   /** Of all ranges. */
   get totalBytes(): number {
     let bytes = 0;
-    for (let at = 6; at < this.#count * STRIDE; at += STRIDE) bytes += this.#rows[at] as number;
+    for (let i = 0; i < this.#count; i++) bytes += this.sizeBytes(i);
     return bytes;
   }
 
   at(index: number): FileRange {
-    const at = index * STRIDE;
-    return rangeAt(this.#rows[at] as number, this.#rows, at);
+    const rows = this.#rows;
+    return typeof rows === 'number'
+      ? this.#seek(index).range()
+      : rangeAt(rows[index * STRIDE] as number, rows, index * STRIDE);
   }
 
   append(range: FileRange): void {
     // Searches rely on the order; a range out of it would hide the ones behind it.
-    const last = this.count - 1;
-    assert(last < 0 || range.baseOffset >= this.at(last).endOffset, 'ranges of a partition come in the order of files');
-    this.#rows = withRow(this.#rows, this.#count * STRIDE, columns(range));
+    assert(
+      this.#count === 0 || range.baseOffset >= this.endOffset(this.#count - 1),
+      'ranges of a partition come in the order of files',
+    );
+    if (typeof this.#rows !== 'number') this.#rows = withRow(this.#rows, this.#count, range);
+    else if (!this.#appendBytes(range)) this.#widen(range);
     this.#count += 1;
+    this.#changed();
   }
 
   /** Index of the range that contains `offset`, or of the first one after it; `count` when all end before it. */
   find(offset: number): number {
+    const rows = this.#rows;
+    if (typeof rows === 'number') {
+      let index = 0;
+      while (index < this.#count && this.endOffset(index) <= offset) index += 1;
+      return index;
+    }
     let low = 0;
-    let high = this.count;
+    let high = this.#count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#rows[middle * STRIDE + 2] as number) <= offset) low = middle + 1;
+      if ((rows[middle * STRIDE + 2] as number) <= offset) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -87,32 +138,137 @@ export class FileRanges {
     const end = ranges.at(-1)?.endOffset ?? 0;
     const first = this.find(base);
     let next = first;
-    while (next < this.count && this.endOffset(next) <= end) next += 1;
+    while (next < this.#count && this.endOffset(next) <= end) next += 1;
     assert(
-      next === this.#count || (this.#rows[next * STRIDE + 1] as number) >= end,
+      next === this.#count || this.at(next).baseOffset >= end,
       'ranges are replaced by ones that cover all of them',
     );
-    const after = cutRows(this.#rows, next * STRIDE, this.#count * STRIDE);
-    let rows = cutRows(this.#rows, 0, first * STRIDE);
-    let count = first;
-    for (const range of ranges) rows = withRow(rows, count++ * STRIDE, columns(range));
-    for (let at = 0; at < after.length; at += STRIDE)
-      rows = withRow(rows, count++ * STRIDE, Array.from(after.slice(at, at + STRIDE)));
-    this.#rows = rows;
-    this.#count = count;
+    const after = this.#slice(next, this.#count);
+    if (typeof this.#rows === 'number') return this.#set([...this.#slice(0, first), ...ranges, ...after]);
+    this.#count = first;
+    for (const range of [...ranges, ...after]) this.append(range);
   }
 
   /** Forgets ranges that end at or before `offset`. */
   dropBefore(offset: number): void {
     const keepFrom = this.find(offset);
     if (keepFrom === 0) return;
-    this.#rows = cutRows(this.#rows, keepFrom * STRIDE, this.#count * STRIDE);
-    this.#count -= keepFrom;
+    const rows = this.#rows;
+    const kept = this.#count - keepFrom;
+    if (typeof rows === 'number' || kept <= FEW_RANGES) {
+      this.#set(this.#slice(keepFrom, this.#count));
+      return;
+    }
+    this.#rows = rows.slice(keepFrom * STRIDE, this.#count * STRIDE);
+    this.#count = kept;
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    if (typeof this.#rows === 'number' && this.#rows !== NO_BLOCK) {
+      this.#pool.giveBack(this.#rows, unitsOf(this.#usedBytes));
+    }
+    this.#rows = NO_BLOCK;
+    this.#usedBytes = 0;
+    this.#count = 0;
+    this.#changed();
+  }
+
+  /** At the row, of bytes, until one of another list is read. */
+  #seek(index: number): RangeCursor {
+    const { cursor, cursorOwner } = this.#pool;
+    if (cursorOwner !== this || cursor.index > index) this.#rewind();
+    while (cursor.index < index) cursor.next();
+    return cursor;
+  }
+
+  #rewind(): void {
+    const pool = this.#pool;
+    const block = this.#rows as number;
+    if (block === NO_BLOCK) pool.cursor.begin(pool.scratch, 0);
+    else pool.cursor.begin(pool.pageOf(block), pool.placeOf(block));
+    pool.cursorOwner = this;
+  }
+
+  #changed(): void {
+    if (this.#pool.cursorOwner === this) this.#pool.cursorOwner = undefined;
+  }
+
+  #slice(from: number, to: number): FileRange[] {
+    return Array.from({ length: to - from }, (_, i) => this.at(from + i));
+  }
+
+  #set(ranges: readonly FileRange[]): void {
+    this.clear();
+    for (const range of ranges) this.append(range);
+  }
+
+  /** @returns false where it does not fit, or cannot be written as bytes. */
+  #appendBytes(range: FileRange): boolean {
+    const pool = this.#pool;
+    this.#rewind();
+    while (pool.cursor.index < this.#count - 1) pool.cursor.next();
+    const rowBytes = encodeRange(pool.scratch, pool.cursor, range);
+    const neededBytes = this.#usedBytes + rowBytes;
+    if (rowBytes === 0 || neededBytes > MAX_UNITS * UNIT_BYTES) return false;
+    const block = this.#roomFor(neededBytes);
+    pool.pageOf(block).set(pool.scratch.subarray(0, rowBytes), pool.placeOf(block) + this.#usedBytes);
+    this.#usedBytes = neededBytes;
+    return true;
+  }
+
+  /** A block with the rows that are there, and room for more. */
+  #roomFor(neededBytes: number): number {
+    const pool = this.#pool;
+    const before = this.#rows as number;
+    const units = unitsOf(neededBytes);
+    if (before !== NO_BLOCK && units === unitsOf(this.#usedBytes)) return before;
+    const block = pool.take(units);
+    if (before !== NO_BLOCK) {
+      const from = pool.placeOf(before);
+      pool.pageOf(block).set(pool.pageOf(before).subarray(from, from + this.#usedBytes), pool.placeOf(block));
+      pool.giveBack(before, unitsOf(this.#usedBytes));
+    }
+    this.#rows = block;
+    return block;
+  }
+
+  /** Rows of bytes become numbers, with one more behind them. */
+  #widen(range: FileRange): void {
+    const all = [...this.#slice(0, this.#count), range];
+    this.clear();
+    let rows: Float64Array = new Float64Array(all.length * 2 * STRIDE);
+    for (const [i, one] of all.entries()) rows = withRow(rows, i, one);
+    this.#rows = rows;
+    this.#count = all.length - 1;
   }
 }
 
+/** Of the block that has so many bytes in use. */
+function unitsOf(usedBytes: number): number {
+  return powerOfTwo(Math.ceil(usedBytes / UNIT_BYTES));
+}
+
+/** @param rows has the row put into it behind `count` others, or a longer copy has. */
+function withRow(rows: Float64Array, count: number, range: FileRange): Float64Array {
+  const at = count * STRIDE;
+  let roomy: Float64Array = rows;
+  if (at + STRIDE > rows.length) {
+    roomy = new Float64Array((at + STRIDE) * 2);
+    roomy.set(rows);
+  }
+  roomy[at] = range.file;
+  roomy[at + 1] = range.baseOffset;
+  roomy[at + 2] = range.endOffset;
+  roomy[at + 3] = range.firstRow;
+  roomy[at + 4] = range.rowCount;
+  roomy[at + 5] = range.maxTimestamp;
+  roomy[at + 6] = range.sizeBytes;
+  return roomy;
+}
+
 /** Of a row at `at`, whose first number is another's: all but the file. */
-export function rangeAt(file: FileNumber, rows: PackedRows, at: number): FileRange {
+export function rangeAt(file: FileNumber, rows: Float64Array, at: number): FileRange {
   return {
     file,
     baseOffset: rows[at + 1] as number,
@@ -122,9 +278,4 @@ export function rangeAt(file: FileNumber, rows: PackedRows, at: number): FileRan
     maxTimestamp: rows[at + 5] as number,
     sizeBytes: rows[at + 6] as number,
   };
-}
-
-function columns(range: FileRange): number[] {
-  const { file, baseOffset, endOffset, firstRow, rowCount, maxTimestamp, sizeBytes } = range;
-  return [file, baseOffset, endOffset, firstRow, rowCount, maxTimestamp, sizeBytes];
 }

@@ -17,10 +17,9 @@ import {
   producerEpoch,
   producerId,
 } from '../model/record-batch.ts';
-import { ExtentPool } from './extent-pool.ts';
 import type { FileNumber } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
-import { Partition } from './partition.ts';
+import { Partition, PartitionMemory } from './partition.ts';
 import { PRODUCER_EXPIRATION_MS } from './producer-table.ts';
 import { Publisher } from './publisher.ts';
 
@@ -31,7 +30,7 @@ export class LogStore {
   /** By number; numbers are dense but for deleted partitions. */
   readonly #partitions: (Partition | undefined)[] = [];
   readonly #publisher = new Publisher();
-  readonly #extents = new ExtentPool();
+  readonly #memory = new PartitionMemory();
   #lastCommittedAt = 0;
 
   /** Number that the next new partition gets. */
@@ -64,7 +63,7 @@ export class LogStore {
   /** Folds a creation in: numbers are given out in order, so a replay gives the same ones. */
   create(number: number, index: number): Partition {
     assert(number === this.#partitions.length, `partition ${number} created where ${this.#partitions.length} is next`);
-    const partition = new Partition(number, index);
+    const partition = new Partition(number, index, this.#memory);
     this.#partitions.push(partition);
     return partition;
   }
@@ -87,7 +86,7 @@ export class LogStore {
     const partition = this.#continued(run);
     const sizeBytes = run.bytes.length;
     const latest = foldHeaders(run, partition, false);
-    partition.append(run.offsetCount, run.file, run.position, sizeBytes, latest, this.#extents);
+    partition.append(run.offsetCount, run.file, run.position, sizeBytes, latest);
     this.#publisher.staged(run.commit, partition, partition.endOffset, sizeBytes);
     this.#lastCommittedAt = run.committedAt;
   }
@@ -153,7 +152,7 @@ export class LogStore {
   #restorePartitions(reader: StateReader, readRange: () => FileRange): void {
     const total = reader.u32();
     reader.list(() => {
-      const partition = new Partition(reader.u32(), reader.u32());
+      const partition = new Partition(reader.u32(), reader.u32(), this.#memory);
       const logStartOffset = reader.i64();
       partition.endOffset = reader.i64();
       partition.highWatermark = partition.endOffset;

@@ -13,9 +13,8 @@
  * files that have no index yet (`extents`). Ranges end where extents begin.
  */
 import { assert } from '../base/errors.ts';
-import { ExtentList } from './extent-list.ts';
-import type { ExtentPool } from './extent-pool.ts';
-import { type FileRange, FileRanges } from './file-ranges.ts';
+import { ExtentList, ExtentPool } from './extent-list.ts';
+import { type FileRange, FileRanges, RangePool } from './file-ranges.ts';
 import { ProducerTable } from './producer-table.ts';
 import { TransactionIndex } from './transaction-index.ts';
 
@@ -27,6 +26,12 @@ export interface PartitionWaiter {
   trimmed(partition: Partition): void;
   /** The partition is deleted: nothing more will come. */
   gone(partition: Partition): void;
+}
+
+/** What the partitions of a store share. */
+export class PartitionMemory {
+  readonly extents = new ExtentPool();
+  readonly ranges = new RangePool();
 }
 
 export class Partition {
@@ -41,15 +46,17 @@ export class Partition {
   /** End (exclusive) of what readers may see: durable to the promised degree. */
   highWatermark = 0;
   deleted = false;
+  readonly #memory: PartitionMemory;
   #extents: ExtentList | undefined;
   #ranges: FileRanges | undefined;
   #producers: ProducerTable | undefined;
   #transactions: TransactionIndex | undefined;
   #waiters: Set<PartitionWaiter> | undefined;
 
-  constructor(number: number, index: number) {
+  constructor(number: number, index: number, memory: PartitionMemory) {
     this.number = number;
     this.index = index;
+    this.#memory = memory;
   }
 
   /** End (exclusive) of what read-committed consumers may see. */
@@ -95,20 +102,9 @@ export class Partition {
     this.highWatermark = offset;
   }
 
-  /**
-   * Folds a run of batches in at the head; the caller has checked that it begins at `endOffset`.
-   *
-   * @param pool the same each time.
-   */
-  append(
-    offsetCount: number,
-    file: number,
-    position: number,
-    sizeBytes: number,
-    maxTimestamp: number,
-    pool: ExtentPool,
-  ): void {
-    this.#extents ??= new ExtentList(pool);
+  /** Folds a run of batches in at the head; the caller has checked that it begins at `endOffset`. */
+  append(offsetCount: number, file: number, position: number, sizeBytes: number, maxTimestamp: number): void {
+    this.#extents ??= new ExtentList(this.#memory.extents);
     this.#extents.append(this.endOffset, file, position, sizeBytes, maxTimestamp);
     this.endOffset += offsetCount;
   }
@@ -138,7 +134,7 @@ export class Partition {
    * have been sealed already, as a file that is folded again after a restart may have, changes nothing.
    */
   indexed(range: FileRange): void {
-    this.#ranges ??= new FileRanges();
+    this.#ranges ??= new FileRanges(this.#memory.ranges);
     const { count } = this.#ranges;
     if (count === 0 || this.#ranges.endOffset(count - 1) < range.endOffset) this.#ranges.append(range);
     this.#extents?.dropThrough(range.file);
@@ -154,7 +150,7 @@ export class Partition {
   sealed(ranges: readonly FileRange[]): void {
     const endOffset = ranges.at(-1)?.endOffset ?? 0;
     if (endOffset <= this.logStartOffset) return;
-    this.#ranges ??= new FileRanges();
+    this.#ranges ??= new FileRanges(this.#memory.ranges);
     this.#ranges.replace(ranges);
     // In a replay the files that were sealed had no index yet.
     if (endOffset >= this.endOffset) this.#dropExtents();
@@ -174,6 +170,8 @@ export class Partition {
   drop(): void {
     this.deleted = true;
     this.#dropExtents();
+    this.#ranges?.clear();
+    this.#ranges = undefined;
   }
 
   wait(waiter: PartitionWaiter): void {

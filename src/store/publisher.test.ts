@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
-import { Partition, type PartitionWaiter } from './partition.ts';
+import { Partition, PartitionMemory, type PartitionWaiter } from './partition.ts';
 import { Publisher } from './publisher.ts';
 
 function waiter(
@@ -21,7 +21,7 @@ test('publishing up to any commit shows exactly what was staged up to it', () =>
   fc.assert(
     fc.property(fc.array(step, { maxLength: 3000, size: 'max' }), (steps) => {
       const publisher = new Publisher();
-      const partitions = [0, 1, 2, 3].map((i) => new Partition(i, i));
+      const partitions = [0, 1, 2, 3].map((i) => new Partition(i, i, new PartitionMemory()));
       const staged: { commit: number; partition: number; end: number }[] = [];
       const told = [0, 0, 0, 0];
       const bytes = [0, 0, 0, 0];
@@ -58,7 +58,7 @@ test('publishing up to any commit shows exactly what was staged up to it', () =>
 
 test('a waiter sees all partitions of the commit moved, and may leave, come back, stage and publish', () => {
   const publisher = new Publisher();
-  const [a, b] = [new Partition(0, 0), new Partition(1, 1)];
+  const [a, b] = [new Partition(0, 0, new PartitionMemory()), new Partition(1, 1, new PartitionMemory())];
   const seen: string[] = [];
   const again = waiter(() => void seen.push('again'));
   const first = waiter((which) => {
@@ -81,7 +81,7 @@ test('a waiter sees all partitions of the commit moved, and may leave, come back
 
 test('a deletion is told when its commit is published', () => {
   const publisher = new Publisher();
-  const partition = new Partition(0, 0);
+  const partition = new Partition(0, 0, new PartitionMemory());
   const seen: string[] = [];
   partition.wait(
     waiter(
@@ -100,7 +100,7 @@ test('a deletion is told when its commit is published', () => {
 // What a waiter threw went through the fold into the journal, which stopped.
 test('a waiter that throws is reported apart, and the others are told', async () => {
   const publisher = new Publisher();
-  const partition = new Partition(0, 0);
+  const partition = new Partition(0, 0, new PartitionMemory());
   let told = 0;
   partition.wait(
     waiter(() => {

@@ -9,7 +9,7 @@ import { ManualClock } from '../../test/kit/manual-clock.ts';
 import { PoisoningPool } from '../../test/kit/poisoning-pool.ts';
 import * as fc from '../../test/kit/properties.ts';
 import type { Course } from './course.ts';
-import { Partition } from './partition.ts';
+import { Partition, PartitionMemory } from './partition.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { type Piece, planSpans, type Span } from './read-plan.ts';
 import { GatherBuffer, ReadResult } from './read-result.ts';
@@ -58,7 +58,7 @@ class Source {
 function setUp(): { source: Source; ahead: ReadAhead; clock: ManualClock; partition: Partition } {
   const source = new Source();
   const clock = new ManualClock();
-  return { source, clock, ahead: new ReadAhead(source, clock), partition: new Partition(0, 0) };
+  return { source, clock, ahead: new ReadAhead(source, clock), partition: new Partition(0, 0, new PartitionMemory()) };
 }
 
 const END = 1_000;
@@ -93,7 +93,7 @@ test('who reads here and there, or the same again, is left alone', DEADLINE, asy
     assert.equal(ahead.course(partition, offset, END), undefined);
     ahead.ended(partition, offset, offset + 5);
   }
-  assert.equal(ahead.course(new Partition(1, 1), 303, END), undefined, 'another partition');
+  assert.equal(ahead.course(new Partition(1, 1, new PartitionMemory()), 303, END), undefined, 'another partition');
   await source.deliver();
   assert.deepEqual(source.reads, []);
 });
@@ -133,7 +133,7 @@ test('behind a damage nothing is given; who reads it without a course is told', 
 
 test('who has not come back gives way to others; what is held is bounded', DEADLINE, async () => {
   const { source, ahead, clock } = setUp();
-  const partitions = Array.from({ length: 10 }, (_, i) => new Partition(i, i));
+  const partitions = Array.from({ length: 10 }, (_, i) => new Partition(i, i, new PartitionMemory()));
   for (const partition of partitions) {
     ahead.ended(partition, 0, 10);
     ahead.course(partition, 10, END);

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
-import { ExtentPool } from './extent-pool.ts';
-import { Partition } from './partition.ts';
+import { Partition, PartitionMemory } from './partition.ts';
 import { nextExpiry, type RetentionLimits, retainedStart } from './retention.ts';
 
 const NO_LIMITS: RetentionLimits = { maxAgeMs: -1, maxBytes: -1, maxRecords: -1 };
@@ -16,11 +15,10 @@ interface Unit {
 
 /** The first `indexed` units stand in closed files, one each; the others are extents that cannot merge. */
 function partitionOf(units: readonly Unit[], indexed: number, unpublished: number): Partition {
-  const partition = new Partition(0, 0);
-  const pool = new ExtentPool();
+  const partition = new Partition(0, 0, new PartitionMemory());
   for (const [i, { count, sizeBytes, timestamp }] of units.entries()) {
     const baseOffset = partition.endOffset;
-    partition.append(count, i + 1, 1_000_000 * i, sizeBytes, timestamp, pool);
+    partition.append(count, i + 1, 1_000_000 * i, sizeBytes, timestamp);
     if (i < units.length - unpublished) partition.highWatermark = partition.endOffset;
     if (i >= indexed) continue;
     partition.indexed({

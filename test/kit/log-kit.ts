@@ -7,10 +7,9 @@ import type { DiskFile } from '../../src/journal/disk.ts';
 import { BatchBuilder } from '../../src/model/batch-builder.ts';
 import { baseOffset, lastOffset, lastOffsetDelta, maxTimestamp, stampBatch } from '../../src/model/record-batch.ts';
 import { CheckedPieces } from '../../src/store/checked-pieces.ts';
-import { ExtentPool } from '../../src/store/extent-pool.ts';
 import { FileHandles } from '../../src/store/file-handles.ts';
 import { IndexBuilder } from '../../src/store/index-file.ts';
-import { Partition } from '../../src/store/partition.ts';
+import { Partition, PartitionMemory } from '../../src/store/partition.ts';
 import { Publisher } from '../../src/store/publisher.ts';
 import { PartitionReader } from '../../src/store/reader.ts';
 import { TailCache } from '../../src/store/tail-cache.ts';
@@ -47,7 +46,6 @@ export class TestLog {
   file = 1;
   readonly #timeOf: (offset: number) => number;
   readonly #publisher = new Publisher();
-  readonly #extents = new ExtentPool();
   #position = FRAME_BYTES;
   #commit = 0;
   #handle: DiskFile | undefined;
@@ -62,7 +60,7 @@ export class TestLog {
   constructor(partitionCount: number, tailBytes: number, timeOf = (offset: number): number => 1000 + offset) {
     this.#timeOf = timeOf;
     this.tail = new TailCache(tailBytes);
-    this.partitions = Array.from({ length: partitionCount }, (_, i) => new Partition(i, i));
+    this.partitions = Array.from({ length: partitionCount }, (_, i) => new Partition(i, i, new PartitionMemory()));
     this.model = this.partitions.map(() => []);
     this.reader = new PartitionReader({
       tail: this.tail,
@@ -162,7 +160,7 @@ export class TestLog {
       if (at === 0 && baseOffset(body, at) !== base) throw new Error('the kit lost count of offsets');
       at += size;
     }
-    partition.append(end - base, this.file, position, body.length, latest, this.#extents);
+    partition.append(end - base, this.file, position, body.length, latest);
     this.#publisher.staged(this.#commit, partition, partition.endOffset, body.length);
     this.#index.add(
       {

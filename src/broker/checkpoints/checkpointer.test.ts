@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
-import { ExtentPool } from '../../store/extent-pool.ts';
 import { LogStore } from '../../store/log-store.ts';
 import { PackedRanges } from '../../store/packed-ranges.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
@@ -70,10 +69,9 @@ function setUp(options: { readonly sealBacklogBytes?: number; readonly nextChunk
   checkpointer: Checkpointer;
 } {
   const store = new LogStore();
-  const pool = new ExtentPool();
   for (let i = 0; i < PARTITIONS; i++) {
     const partition = store.create(i, 0);
-    for (let file = 1; file <= 4; file++) partition.append(1, file, 64, 100, 0, pool);
+    for (let file = 1; file <= 4; file++) partition.append(1, file, 64, 100, 0);
   }
   const clock = new ManualClock();
   const workers: FakeWorker[] = [];

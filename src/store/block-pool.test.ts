@@ -2,24 +2,27 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
-import { ExtentList } from './extent-list.ts';
-import { EXTENT_NUMBERS, ExtentPool, MAX_BLOCK_ROWS } from './extent-pool.ts';
+import { BlockPool } from './block-pool.ts';
+import { ExtentList, ExtentPool } from './extent-list.ts';
+
+const UNIT = 5;
+const MAX_UNITS = 4096;
 
 test('blocks that are held at a time do not overlap', () => {
   const step = fc.oneof(
-    fc.record({ kind: fc.constant('take' as const), power: fc.nat(Math.log2(MAX_BLOCK_ROWS)) }),
+    fc.record({ kind: fc.constant('take' as const), power: fc.nat(Math.log2(MAX_UNITS)) }),
     fc.record({ kind: fc.constant('give' as const), which: fc.nat() }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-      const pool = new ExtentPool();
+      const pool = new BlockPool((length) => new Float64Array(length), 8, UNIT, MAX_UNITS);
       const held: { block: number; rows: number; mark: number }[] = [];
       for (const [mark, one] of steps.entries()) {
         if (one.kind === 'take') {
           const rows = 2 ** one.power;
           const block = pool.take(rows);
           const at = pool.placeOf(block);
-          pool.pageOf(block).fill(mark, at, at + rows * EXTENT_NUMBERS);
+          pool.pageOf(block).fill(mark, at, at + rows * UNIT);
           held.push({ block, rows, mark });
         } else if (held.length > 0) {
           const [given] = held.splice(one.which % held.length, 1);
@@ -28,8 +31,8 @@ test('blocks that are held at a time do not overlap', () => {
       }
       for (const { block, rows, mark } of held) {
         const at = pool.placeOf(block);
-        const numbers = pool.pageOf(block).subarray(at, at + rows * EXTENT_NUMBERS);
-        assert.equal(numbers.length, rows * EXTENT_NUMBERS);
+        const numbers = pool.pageOf(block).subarray(at, at + rows * UNIT);
+        assert.equal(numbers.length, rows * UNIT);
         assert.ok(numbers.every((number) => number === mark));
       }
     }),
@@ -54,7 +57,7 @@ test('memory of lists that are cleared serves the next ones', () => {
 test('lists of one pool grow past the largest block and shrink again, and keep their rows', () => {
   const pool = new ExtentPool();
   const lists = [new ExtentList(pool), new ExtentList(pool)];
-  const count = MAX_BLOCK_ROWS * 3;
+  const count = MAX_UNITS * 3;
   for (let row = 0; row < count; row++) {
     for (const [i, list] of lists.entries()) list.append(row, 1 + Math.floor(row / 100), 1_000 * row, 100 + i, row);
   }
