@@ -9,33 +9,66 @@ const MIB = 1024 * 1024;
 
 function started(oldBytes: number) {
   const percents: number[] = [];
-  const young: boolean[] = [];
+  let youngGrows = true;
+  let youngBytes = 8 * MIB;
+  let youngUsed = 0;
+  let youngCollected = 0;
   let collected = 0;
   let old = oldBytes;
   const clock = new ManualClock();
   const bound = new HeapBound({
     setGrowingPercent: (percent) => percents.push(percent),
-    setYoungGrows: (grows) => young.push(grows),
+    setYoungGrows: (grows) => (youngGrows = grows),
     collect: () => void collected++,
+    collectYoung: () => {
+      if (youngGrows) youngBytes *= 2;
+      youngCollected += 1;
+    },
+    young: () => ({ usedBytes: youngUsed, sizeBytes: youngBytes }),
     oldBytes: () => old,
   });
   bound.begin(clock);
-  return { clock, percents, young, collected: () => collected, growOld: (bytes: number) => (old = bytes) };
+  const growOld = (bytes: number): void => void (old = bytes);
+  const young = {
+    shrink: (bytes: number): void => void (youngBytes = bytes),
+    use: (bytes: number): void => void (youngUsed = bytes),
+    collected: (): number => youngCollected,
+    sizeBytes: (): number => youngBytes,
+    grows: (): boolean => youngGrows,
+  };
+  return { clock, percents, young, collected: () => collected, growOld };
 }
 
-test('a large heap may grow by a quarter, and its young generation no more', () => {
-  const { clock, percents, young, collected, growOld } = started(16 * MIB);
+test('a large heap may grow by a quarter', () => {
+  const { clock, percents, collected, growOld } = started(16 * MIB);
   clock.advance(60_000);
-  assert.deepEqual([percents.splice(0), young, collected()], [[200, 0], [], 1], 'the second time with 48 MiB');
+  assert.deepEqual([percents.splice(0), collected()], [[200, 0], 1], 'the second time with 48 MiB');
   growOld(48 * MIB);
   clock.advance(500);
-  assert.deepEqual([percents, young], [[25], [false]]);
+  assert.deepEqual(percents, [25]);
   growOld(300 * MIB);
   clock.advance(60_000);
-  assert.deepEqual([percents, young], [[25], [false]]);
+  assert.deepEqual(percents, [25]);
   growOld(47 * MIB);
   clock.advance(500);
-  assert.deepEqual([percents, young, collected()], [[25, 0], [false, true], 1]);
+  assert.deepEqual([percents, collected()], [[25, 0], 1]);
+});
+
+test('the young generation does not grow, and is brought back step by step where V8 has shrunk it', () => {
+  const { clock, young } = started(16 * MIB);
+  assert.equal(young.grows(), false, 'from the start');
+  clock.advance(60_000);
+  assert.deepEqual([young.sizeBytes(), young.grows()], [8 * MIB, false]);
+  young.shrink(MIB);
+  young.use(MIB / 4);
+  clock.advance(60_000);
+  assert.deepEqual([young.sizeBytes(), young.collected()], [MIB, 0], 'nothing happens');
+  young.use(4 * MIB);
+  const sizes = [1, 2, 3, 4].map(() => {
+    clock.advance(500);
+    return young.sizeBytes() / MIB;
+  });
+  assert.deepEqual([sizes, young.grows()], [[2, 4, 8, 8], false]);
 });
 
 test('a heap that is large from the start is not collected while everybody waits', () => {
