@@ -20,7 +20,7 @@ export interface Span {
   readonly pieces: readonly Piece[];
 }
 
-/** A gap up to this is cheaper to read than to skip. */
+/** A gap up to this is cheaper to read than to skip: a read is a trip through the thread pool. */
 const MAX_GAP_BYTES = 128 * 1024;
 /** Longest joined read; a single larger piece is its own span. */
 export const MAX_SPAN_BYTES = 2 * 1024 * 1024;
@@ -28,19 +28,20 @@ export const MAX_SPAN_BYTES = 2 * 1024 * 1024;
 export const COLD_RUN_BYTES = 4 * 1024 * 1024;
 const MAX_ROUND_SPANS = 16;
 
-/**
- * @param pieces in offset order, so in journal order.
- * @param runBytes of a file, where bytes between two multiples of it are read for less than others: pieces across one are read alone.
- */
-export function planSpans(
-  pieces: readonly Piece[],
-  runBytes: (file: number) => number | undefined = () => undefined,
-): Span[] {
+export interface SpanLimits {
+  /** Of what lies between two pieces that are read together. */
+  readonly maxGapBytes?: number;
+  /** Of a file, where bytes between two multiples of it are read for less than others: pieces across one are read alone. */
+  readonly runBytes?: (file: number) => number | undefined;
+}
+
+/** @param pieces in offset order, so in journal order. */
+export function planSpans(pieces: readonly Piece[], limits: SpanLimits = {}): Span[] {
   const spans: Span[] = [];
   let from = 0;
   for (let i = 1; i <= pieces.length; i++) {
-    if (i < pieces.length && joins(pieces[from] as Piece, pieces[i - 1] as Piece, pieces[i] as Piece, runBytes))
-      continue;
+    const next = pieces[i];
+    if (next !== undefined && joins(pieces[from] as Piece, pieces[i - 1] as Piece, next, limits)) continue;
     const first = pieces[from] as Piece;
     const last = pieces[i - 1] as Piece;
     spans.push({
@@ -79,11 +80,11 @@ export function isSparse({ pieces, sizeBytes }: Span): boolean {
   return pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0) * 2 < sizeBytes;
 }
 
-function joins(first: Piece, last: Piece, next: Piece, runBytes: (file: number) => number | undefined): boolean {
+function joins(first: Piece, last: Piece, next: Piece, { maxGapBytes = MAX_GAP_BYTES, runBytes }: SpanLimits): boolean {
   if (next.file !== first.file) return false;
   const gap = next.position - (last.position + last.sizeBytes);
   const end = next.position + next.sizeBytes;
-  if (gap > MAX_GAP_BYTES || end - first.position > MAX_SPAN_BYTES) return false;
-  const run = runBytes(first.file);
+  if (gap > maxGapBytes || end - first.position > MAX_SPAN_BYTES) return false;
+  const run = runBytes?.(first.file);
   return run === undefined || Math.floor(first.position / run) === Math.floor((end - 1) / run);
 }

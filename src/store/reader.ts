@@ -155,9 +155,9 @@ export class PartitionReader {
   #planSpans(pieces: readonly Piece[]): Span[] {
     const { cold } = this.#paths;
     if (cold === undefined) return planSpans(pieces);
-    return planSpans(pieces, (file) =>
-      isChunk(file) && cold.sizeOf(-file) !== undefined ? COLD_RUN_BYTES : undefined,
-    );
+    return planSpans(pieces, {
+      runBytes: (file) => (isChunk(file) && cold.sizeOf(-file) !== undefined ? COLD_RUN_BYTES : undefined),
+    });
   }
 
   #readTail(partition: Partition, first: number, offset: number, limits: ReadLimits, result: ReadResult): boolean {

@@ -21,7 +21,6 @@ import { decodeCheckpoint } from '../../store/checkpoint-file.ts';
 import { isChunk } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { Partition } from '../../store/partition.ts';
-import { planSpans } from '../../store/read-plan.ts';
 import { soundBytes } from '../../store/sound-batches.ts';
 import { BrokerState } from '../broker-state.ts';
 import type { SealPart } from '../chunks/seal-plan.ts';
@@ -97,7 +96,7 @@ export class TopicCopy {
     const sources = new SealSources(this.#disk, this.#directory);
     try {
       const pieces = await sources.pieces(partOf(partition));
-      for await (const { span, bytes } of sources.read(planSpans(pieces))) {
+      for await (const { span, bytes } of sources.read(pieces)) {
         for (const piece of span.pieces) {
           const from = piece.position - span.position;
           const run = bytes.subarray(from, from + piece.sizeBytes);

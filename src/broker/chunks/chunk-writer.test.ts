@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeDisk } from '../../../test/kit/fake-disk.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
-import type { Piece, Span } from '../../store/read-plan.ts';
+import { type Piece, planSpans } from '../../store/read-plan.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import { ChunkMemory } from './chunk-memory.ts';
@@ -20,8 +20,8 @@ const SOURCES = {
     if (partition !== 1) throw new Error('the disk refuses');
     return [{ file: 1, position: 64, sizeBytes: SIZE_BYTES, baseOffset: 0, endOffset: 1, maxTimestamp: 0 }];
   },
-  async *read(spans: readonly Span[]) {
-    for (const span of spans) yield { span, bytes: new Uint8Array(span.sizeBytes) };
+  async *read(pieces: readonly Piece[]) {
+    for (const span of planSpans(pieces)) yield { span, bytes: new Uint8Array(span.sizeBytes) };
   },
 } as unknown as SealSources;
 

@@ -1,7 +1,7 @@
 /**
  * Writes the chunks of a round of sealing: a large partition gets its own, small ones share packs. Batches are copied
- * verbatim. One chunk at a time is put together in memory: what is to stand side by side in it comes from all over the
- * sources, and these are read in few large pieces, in the order of their places.
+ * verbatim. A slice of a chunk at a time is put together in memory: what is to stand side by side in it comes from all over the
+ * sources, and these are read in the order of their places.
  *
  * A chunk is there whole or not at all (temporary name, sync, rename), and nothing refers to it before it is durable.
  * Where the disk is what is short, chunks of large partitions go straight into the object store, and into no file.
@@ -13,7 +13,7 @@ import { chunkDirectory, chunkPath } from '../../journal/paths.ts';
 import { type ChunkEntry, ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
 import { describeFile, isChunk } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
-import { type Piece, planSpans } from '../../store/read-plan.ts';
+import type { Piece } from '../../store/read-plan.ts';
 import { soundBytes } from '../../store/sound-batches.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
@@ -27,6 +27,10 @@ import type { SealSources } from './seal-sources.ts';
 const MAX_STORING = 2;
 /** Synced in steps of this size: one large sync would hold up the journal's. */
 const SYNC_BYTES = 8 * 1024 * 1024;
+/** Put together in memory at a time, of a chunk that becomes a file. */
+const SLICE_BYTES = SYNC_BYTES;
+/** A step of reading, in which a round does not rest. */
+const PACED_BYTES = 512 * 1024;
 
 export interface WrittenChunk {
   readonly chunk: number;
@@ -53,10 +57,21 @@ interface Item {
   readonly pieces: readonly Piece[];
 }
 
-/** Where a piece goes to, in the body of its chunk. */
-interface Place {
-  readonly position: number;
+/** Where a piece goes to, in its chunk. */
+interface Placed {
+  readonly piece: Piece;
   readonly partition: number;
+  readonly position: number;
+}
+
+interface LaidOut {
+  readonly chunk: number;
+  /** In the order of their places. */
+  readonly placed: readonly Placed[];
+  /** Of the first piece. */
+  readonly start: number;
+  readonly footerPosition: number;
+  readonly footer: Uint8Array;
 }
 
 export interface ChunkWriterOptions {
@@ -182,78 +197,160 @@ export class ChunkWriter {
     const chunk = this.#next;
     const index = new ChunkIndex(chunk);
     const start = index.position;
-    const places = new Map<Piece, Place>();
+    const placed: Placed[] = [];
     for (const { partition, pieces } of items) {
       for (const piece of pieces) {
-        places.set(piece, { position: index.position - start, partition });
+        placed.push({ piece, partition, position: index.position });
         index.add(partition, piece.baseOffset, piece.endOffset, piece.sizeBytes, piece.maxTimestamp);
       }
     }
-    if (places.size === 0) return [];
+    if (placed.length === 0) return [];
     this.#next += 1;
-    const bodyBytes = index.position - start;
+    const footerPosition = index.position;
     const { footer, entries } = index.finish();
-    const sizeBytes = start + bodyBytes + footer.length;
-    const whole = this.#memory.take(sizeBytes);
-    whole.set(encodeChunkHeader(chunk));
-    whole.set(footer, start + bodyBytes);
-    await this.#fill(whole.subarray(start, start + bodyBytes), places);
+    const laidOut: LaidOut = { chunk, placed, start, footerPosition, footer };
     const prefix = this.#prefixOf((items[0] as Item).partition);
-    if (toStore === undefined) {
-      await this.#store(diskUnder(this.#disk, prefix), chunk, whole);
-      this.#memory.giveBack(whole);
-      this.#chunks.push({ chunk, sizeBytes });
-      this.#wrote(sizeBytes);
-    } else {
-      const stored = toStore(chunk, prefix, whole).finally(() => this.#memory.giveBack(whole));
-      // Whoever waits for it hears of a failure; it must not be nobody until then.
-      stored.catch(() => undefined);
-      this.#stored.push(stored);
-      await this.#stored.at(-MAX_STORING);
-    }
+    if (toStore === undefined) await this.#toFile(laidOut, diskUnder(this.#disk, prefix));
+    else await this.#toStoreAlone(laidOut, prefix, toStore);
     return entries;
   }
 
-  /** Copies all pieces to their places, and checks them. */
-  async #fill(body: Uint8Array, places: ReadonlyMap<Piece, Place>): Promise<void> {
+  /** Put together in memory as a whole: objects are sent in one piece. */
+  async #toStoreAlone(laidOut: LaidOut, prefix: string, toStore: ToStore): Promise<void> {
+    const { chunk, placed, start, footerPosition, footer } = laidOut;
+    const whole = this.#memory.take(footerPosition + footer.length);
+    whole.set(encodeChunkHeader(chunk));
+    whole.set(footer, footerPosition);
+    await this.#fill(whole.subarray(start, footerPosition), placed, start);
+    const stored = toStore(chunk, prefix, whole).finally(() => this.#memory.giveBack(whole));
+    // Whoever waits for it hears of a failure; it must not be nobody until then.
+    stored.catch(() => undefined);
+    this.#stored.push(stored);
+    await this.#stored.at(-MAX_STORING);
+  }
+
+  async #toFile(laidOut: LaidOut, disk: Disk): Promise<void> {
+    const { chunk, footerPosition, footer } = laidOut;
+    const path = chunkPath(this.#directory, chunk);
+    const temporary = `${path}.tmp`;
+    await disk.remove(temporary);
+    const output = new SyncedFile(await disk.open(temporary, 'create'), temporary, this.#pace);
+    try {
+      await output.append(encodeChunkHeader(chunk));
+      await this.#writeSlices(laidOut, output);
+      await output.append(footer);
+      await output.finish();
+    } catch (error) {
+      await output.close();
+      await disk.remove(temporary);
+      throw error;
+    }
+    await disk.rename(temporary, path);
+    const sizeBytes = footerPosition + footer.length;
+    this.#chunks.push({ chunk, sizeBytes });
+    this.#wrote(sizeBytes);
+  }
+
+  /** One after the other in the same memory. Where scattered pieces cannot be read by themselves, all of them at once. */
+  async #writeSlices({ placed, start, footerPosition }: LaidOut, output: SyncedFile): Promise<void> {
+    const isScattered = await this.#sources.readsScattered((placed[0] as Placed).piece.file);
+    const slices = isScattered ? slicesOf(placed, SLICE_BYTES) : [placed];
+    let from = start;
+    for (const [i, slice] of slices.entries()) {
+      const to = slices[i + 1]?.[0]?.position ?? footerPosition;
+      const bytes = this.#memory.take(to - from);
+      try {
+        await this.#fill(bytes, slice, from);
+        await output.append(bytes);
+      } finally {
+        this.#memory.giveBack(bytes);
+      }
+      from = to;
+    }
+  }
+
+  /** Copies pieces to their places, and checks them. @param from place of the first byte of `bytes` in the chunk. */
+  async #fill(bytes: Uint8Array, placed: readonly Placed[], from: number): Promise<void> {
+    const places = new Map(placed.map((one) => [one.piece, one]));
     const inPlace = [...places.keys()].sort((a, b) => a.file - b.file || a.position - b.position);
-    for await (const { span, bytes } of this.#sources.read(planSpans(inPlace))) {
+    let unpacedBytes = 0;
+    for await (const { span, bytes: read } of this.#sources.read(inPlace)) {
       for (const piece of span.pieces) {
-        const { position, partition } = places.get(piece) as Place;
-        const from = piece.position - span.position;
-        const copy = bytes.subarray(from, from + piece.sizeBytes);
+        const { position, partition } = places.get(piece) as Placed;
+        const at = piece.position - span.position;
+        const copy = read.subarray(at, at + piece.sizeBytes);
         const sound = soundBytes(copy, piece.baseOffset);
         if (sound < copy.length) this.#damages.push(damage(piece, partition, sound));
-        body.set(copy, position);
+        bytes.set(copy, position - from);
       }
+      unpacedBytes += span.sizeBytes;
+      if (unpacedBytes < PACED_BYTES) continue;
+      unpacedBytes = 0;
+      await this.#pace.rest();
+    }
+  }
+}
+
+/** Runs of pieces, in order, of so many bytes at most; a larger piece is one by itself. */
+function slicesOf(placed: readonly Placed[], maxBytes: number): Placed[][] {
+  const slices: Placed[][] = [];
+  let left = 0;
+  for (const one of placed) {
+    const { sizeBytes } = one.piece;
+    if (sizeBytes > left) {
+      slices.push([]);
+      left = maxBytes;
+    }
+    slices.at(-1)?.push(one);
+    left -= sizeBytes;
+  }
+  return slices;
+}
+
+/** A file that is written from its begin to its end, and synced on the way. */
+class SyncedFile {
+  readonly #file: DiskFile;
+  readonly #path: string;
+  readonly #pace: SealPace;
+  #position = 0;
+  #unsynced = 0;
+
+  constructor(file: DiskFile, path: string, pace: SealPace) {
+    this.#file = file;
+    this.#path = path;
+    this.#pace = pace;
+  }
+
+  /** @throws JOURNAL_NO_SPACE, STORE_IO. */
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; at += SYNC_BYTES) {
+      const part = bytes.subarray(at, at + SYNC_BYTES);
+      await this.#written(this.#file.write([part], this.#position));
+      this.#position += part.length;
+      this.#unsynced += part.length;
+      if (this.#unsynced < SYNC_BYTES / 2) continue;
+      await this.#written(this.#file.sync());
+      this.#unsynced = 0;
       await this.#pace.rest();
     }
   }
 
-  async #store(disk: Disk, chunk: number, bytes: Uint8Array): Promise<void> {
-    const path = chunkPath(this.#directory, chunk);
-    const temporary = `${path}.tmp`;
-    await disk.remove(temporary);
-    const file = await disk.open(temporary, 'create');
-    try {
-      await this.#write(file, bytes);
-    } catch (error) {
-      await disk.remove(temporary);
-      throw asStoreError(error, temporary);
-    }
-    await disk.rename(temporary, path);
+  /** Durable when it resolves, and closed. It may be closed again. */
+  async finish(): Promise<void> {
+    // Closing may write the end of it.
+    await this.#written(this.#file.sync());
+    await this.#written(this.#file.close());
   }
 
-  async #write(file: DiskFile, bytes: Uint8Array): Promise<void> {
+  async close(): Promise<void> {
+    await this.#file.close().catch(() => undefined);
+  }
+
+  async #written(writing: Promise<void>): Promise<void> {
     try {
-      for (let at = 0; at < bytes.length; at += SYNC_BYTES) {
-        await file.write([bytes.subarray(at, at + SYNC_BYTES)], at);
-        await file.sync();
-        await this.#pace.rest();
-      }
-    } finally {
-      // It may write the end of it.
-      await file.close();
+      await writing;
+    } catch (error) {
+      throw asStoreError(error, this.#path);
     }
   }
 }

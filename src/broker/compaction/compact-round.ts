@@ -15,7 +15,7 @@ import { baseOffset, batchSizeBytes, lastOffset, maxTimestamp } from '../../mode
 import { ChunkOutput } from '../../store/chunk-output.ts';
 import { describeFile } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
-import { type Piece, planSpans } from '../../store/read-plan.ts';
+import type { Piece } from '../../store/read-plan.ts';
 import { soundBytes } from '../../store/sound-batches.ts';
 import { SealSources } from '../chunks/seal-sources.ts';
 import { BatchPacker } from './batch-packer.ts';
@@ -152,7 +152,7 @@ class Round {
       if (range.endOffset <= from) continue;
       const part = { partition: task.partition, logStartOffset: task.logStartOffset, ranges: [range], sizeBytes: 0 };
       const pieces = (await this.#sources.pieces(part)).filter(({ endOffset }) => endOffset > from);
-      for await (const { span, bytes } of this.#sources.read(planSpans(pieces))) {
+      for await (const { span, bytes } of this.#sources.read(pieces)) {
         this.bytesRead += span.sizeBytes;
         for (const piece of span.pieces) {
           const at = piece.position - span.position;
