@@ -5,13 +5,14 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { forgetTaken, mappedBytes, takenSince } from './mapped-bytes.ts';
+import { forgetTaken, mappedBytes, sharedBytes, takenSince } from './mapped-bytes.ts';
 
 test('it has the length that was asked for, and is zeros', () => {
   for (const sizeBytes of [0, 1, 131_071, 131_072, 131_073, 5_000_001]) {
-    const bytes = mappedBytes(sizeBytes);
-    assert.equal(bytes.length, sizeBytes);
-    assert.ok(bytes.every((byte) => byte === 0));
+    for (const bytes of [mappedBytes(sizeBytes), sharedBytes(sizeBytes)]) {
+      assert.equal(bytes.length, sizeBytes);
+      assert.ok(bytes.every((byte) => byte === 0));
+    }
   }
 });
 
@@ -23,6 +24,15 @@ test('what was taken is counted until it is forgotten', () => {
   assert.equal(takenSince(), 1_000_000);
   forgetTaken();
   assert.equal(takenSince(), 0);
+});
+
+test('another thread sees what is shared, also of a length that is not whole pages', () => {
+  for (const sizeBytes of [1_000, 1_000_000]) {
+    const bytes = sharedBytes(sizeBytes);
+    const seen = structuredClone(bytes);
+    bytes[sizeBytes - 1] = 7;
+    assert.deepEqual([seen.length, seen[sizeBytes - 1]], [sizeBytes, 7]);
+  }
 });
 
 test('files are written from it and read into it', async () => {

@@ -4,7 +4,7 @@
  * that way was as much as all topics. The memory of a WebAssembly module is mapped on its own.
  *
  * V8 does not count it among what the heap keeps alive: for threads that have their heap collected (`heap-trim.ts`), and for
- * what is needed once. It cannot be transferred to another thread.
+ * what is needed once. It cannot be transferred to another thread, but be shared with it.
  */
 
 const PAGE_BYTES = 64 * 1024;
@@ -13,7 +13,10 @@ const LEAST_BYTES = 128 * 1024;
 
 /** Types of Node.js alone do not have it. */
 declare const WebAssembly: {
-  readonly Memory: new (pages: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+  readonly Memory: {
+    new (pages: { initial: number; maximum: number; shared: true }): { readonly buffer: SharedArrayBuffer };
+    new (pages: { initial: number; maximum: number }): { readonly buffer: ArrayBuffer };
+  };
 };
 
 let takenBytes = 0;
@@ -31,15 +34,28 @@ export function forgetTaken(): void {
 
 /** Zeros. */
 export function mappedBytes(sizeBytes: number): Uint8Array<ArrayBuffer> {
-  if (sizeBytes < LEAST_BYTES || isRefused) return new Uint8Array(sizeBytes);
-  const pages = Math.ceil(sizeBytes / PAGE_BYTES);
+  const buffer = mapped(sizeBytes, (pages) => new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer);
+  return new Uint8Array(buffer ?? new ArrayBuffer(sizeBytes), 0, sizeBytes);
+}
+
+/** The same for memory that other threads are to see. */
+export function sharedBytes(sizeBytes: number): Uint8Array<SharedArrayBuffer> {
+  const buffer = mapped(
+    sizeBytes,
+    (pages) => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer,
+  );
+  return new Uint8Array(buffer ?? new SharedArrayBuffer(sizeBytes), 0, sizeBytes);
+}
+
+function mapped<Buffer>(sizeBytes: number, map: (pages: number) => Buffer): Buffer | undefined {
+  if (sizeBytes < LEAST_BYTES || isRefused) return undefined;
   try {
-    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const buffer = map(Math.ceil(sizeBytes / PAGE_BYTES));
     takenBytes += sizeBytes;
-    return new Uint8Array(buffer, 0, sizeBytes);
+    return buffer;
   } catch {
     // It reserves some GB of addresses, which there may be a limit for.
     isRefused = true;
-    return new Uint8Array(sizeBytes);
+    return undefined;
   }
 }

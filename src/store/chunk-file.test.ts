@@ -30,7 +30,7 @@ function small(): Buffer {
   index.add(2, 6, 8, 2, T0 + 7);
   index.add(7, 100, 101, 4, -1);
   const body = Buffer.from('abcdefghi');
-  return Buffer.concat([encodeChunkHeader(3), body, index.finish().footer]);
+  return Buffer.concat([encodeChunkHeader(3), body, ...index.finish().footer]);
 }
 
 function footerOf(bytes: Uint8Array) {

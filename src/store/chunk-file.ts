@@ -53,10 +53,11 @@
  */
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
-import { ExtentList, ExtentPool } from './extent-list.ts';
+import { mappedBytes } from '../base/mapped-bytes.ts';
+import { MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
 import { chunkFile } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
-import { encodeRow, INDEX_ROW_BYTES } from './index-file.ts';
+import { decodeRow, encodeRow, INDEX_ROW_BYTES } from './index-file.ts';
 
 const HEADER_MAGIC = 0x4d52434b;
 const TRAILER_MAGIC = 0x4d524345;
@@ -78,12 +79,17 @@ export interface ChunkFooter {
   readonly footerChecksum: number;
 }
 
-/** Collects where the frames of a chunk stand, in their order; the frames themselves are the caller's. */
+/**
+ * Collects where the frames of a chunk stand, in their order; the frames themselves are the caller's. What is collected is the footer
+ * already: a pack has some 10,000 partitions, and objects for each would be most of a worker's memory.
+ */
 export class ChunkIndex {
   readonly #chunk: number;
-  readonly #parts: { readonly partition: number; readonly extents: ExtentList; endOffset: number }[] = [];
-  readonly #pool = new ExtentPool();
+  readonly #directory = new GrowingBytes();
+  readonly #rows = new GrowingBytes();
   #position = CHUNK_HEADER_BYTES;
+  /** What the directory says of the last partition, which may still grow; undefined before the first. */
+  #last: { readonly partition: number; readonly range: Growing } | undefined;
 
   constructor(chunk: number) {
     this.#chunk = chunk;
@@ -94,54 +100,98 @@ export class ChunkIndex {
     return this.#position;
   }
 
+  get isEmpty(): boolean {
+    return this.#last === undefined;
+  }
+
   /** Batches of a partition follow; partitions by number, offsets in order and without gaps. Neighbours become one frame. */
   add(partition: number, baseOffset: number, endOffset: number, sizeBytes: number, maxTimestamp: number): void {
-    let part = this.#parts.at(-1);
-    if (part?.partition !== partition) {
-      part = { partition, extents: new ExtentList(this.#pool), endOffset };
-      this.#parts.push(part);
+    if (this.#last?.partition !== partition) {
+      this.#endPartition();
+      const firstRow = this.#rows.sizeBytes / INDEX_ROW_BYTES;
+      const range = {
+        file: chunkFile(this.#chunk),
+        baseOffset,
+        endOffset,
+        firstRow,
+        rowCount: 0,
+        maxTimestamp: -1,
+        sizeBytes: 0,
+      };
+      this.#last = { partition, range };
     }
-    part.extents.append(baseOffset, chunkFile(this.#chunk), this.#position, sizeBytes, maxTimestamp);
-    part.endOffset = endOffset;
+    const { range } = this.#last as { readonly range: Growing };
+    if (range.rowCount === 0 || !this.#extendRow(sizeBytes, maxTimestamp)) {
+      const at = this.#rows.grow(INDEX_ROW_BYTES);
+      encodeRow(this.#rows.bytes, at, baseOffset, this.#position, sizeBytes, maxTimestamp);
+      range.rowCount += 1;
+    }
+    range.endOffset = endOffset;
+    range.maxTimestamp = Math.max(range.maxTimestamp, maxTimestamp);
+    range.sizeBytes += sizeBytes;
     this.#position += sizeBytes;
   }
 
-  /** What stands behind the frames, and the ranges that find them. */
-  finish(): { readonly footer: Uint8Array; readonly entries: readonly ChunkEntry[] } {
-    const rowCount = this.#parts.reduce((sum, { extents }) => sum + extents.count, 0);
-    const directoryBytes = this.#parts.length * CHUNK_ENTRY_BYTES;
-    const footerBytes = directoryBytes + rowCount * INDEX_ROW_BYTES;
-    const bytes = new Uint8Array(footerBytes + CHUNK_TRAILER_BYTES);
-    let row = 0;
-    const entries = this.#parts.map(({ partition, extents, endOffset }, i): ChunkEntry => {
-      let maxTimestamp = -1;
-      for (let at = 0; at < extents.count; at++) {
-        const place = directoryBytes + (row + at) * INDEX_ROW_BYTES;
-        const latest = extents.maxTimestamp(at);
-        encodeRow(bytes, place, extents.baseOffset(at), extents.position(at), extents.sizeBytes(at), latest);
-        maxTimestamp = Math.max(maxTimestamp, latest);
-      }
-      const range: FileRange = {
-        file: chunkFile(this.#chunk),
-        baseOffset: extents.baseOffset(0),
-        endOffset,
-        firstRow: row,
-        rowCount: extents.count,
-        maxTimestamp,
-        sizeBytes: extents.totalBytes,
-      };
-      encodeEntry(bytes, i * CHUNK_ENTRY_BYTES, partition, range);
-      row += extents.count;
-      return { partition, range };
-    });
-    encodeTrailer(bytes.subarray(footerBytes), this.#chunk, {
+  /** What stands behind the frames, and the ranges that find them, by partition. Nothing is added any more. */
+  finish(): { readonly footer: readonly Uint8Array[]; readonly entries: Iterable<ChunkEntry> } {
+    this.#endPartition();
+    const parts = [this.#directory.written, this.#rows.written] as const;
+    const trailer = new Uint8Array(CHUNK_TRAILER_BYTES);
+    const partitionCount = parts[0].length / CHUNK_ENTRY_BYTES;
+    encodeTrailer(trailer, this.#chunk, {
       directoryPosition: this.#position,
-      partitionCount: this.#parts.length,
-      rowCount,
-      footerChecksum: crc32c(bytes.subarray(0, footerBytes)),
+      partitionCount,
+      rowCount: parts[1].length / INDEX_ROW_BYTES,
+      footerChecksum: crc32c(parts[1], crc32c(parts[0])),
     });
-    return { footer: bytes, entries };
+    return { footer: [...parts, trailer], entries: entriesOf(parts[0], this.#chunk) };
   }
+
+  /** What touches the partition's last row becomes part of it, as in `ExtentList`: all that follows does. */
+  #extendRow(sizeBytes: number, maxTimestamp: number): boolean {
+    const { bytes, sizeBytes: end } = this.#rows;
+    const at = end - INDEX_ROW_BYTES;
+    const row = decodeRow(bytes, at);
+    const joined = row.sizeBytes + sizeBytes;
+    if (joined > MAX_MERGED_EXTENT_BYTES) return false;
+    encodeRow(bytes, at, row.baseOffset, row.position, joined, Math.max(row.maxTimestamp, maxTimestamp));
+    return true;
+  }
+
+  #endPartition(): void {
+    if (this.#last === undefined) return;
+    const at = this.#directory.grow(CHUNK_ENTRY_BYTES);
+    encodeEntry(this.#directory.bytes, at, this.#last.partition, this.#last.range);
+  }
+}
+
+/** A range whose end is not known yet. */
+type Growing = { -readonly [Name in keyof FileRange]: FileRange[Name] };
+
+/** Zeros that become more: twice as many each time, so that what is copied stays little. */
+class GrowingBytes {
+  bytes = mappedBytes(64 * 1024);
+  sizeBytes = 0;
+
+  /** @returns where the new bytes begin. */
+  grow(sizeBytes: number): number {
+    const at = this.sizeBytes;
+    this.sizeBytes += sizeBytes;
+    if (this.sizeBytes > this.bytes.length) {
+      const larger = mappedBytes(this.bytes.length * 2);
+      larger.set(this.bytes);
+      this.bytes = larger;
+    }
+    return at;
+  }
+
+  get written(): Uint8Array {
+    return this.bytes.subarray(0, this.sizeBytes);
+  }
+}
+
+function* entriesOf(directory: Uint8Array, chunk: number): Generator<ChunkEntry, void, undefined> {
+  for (let at = 0; at < directory.length; at += CHUNK_ENTRY_BYTES) yield decodeChunkEntry(directory, at, chunk);
 }
 
 export function encodeChunkHeader(chunk: number): Uint8Array {

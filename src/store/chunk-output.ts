@@ -138,7 +138,7 @@ export class ChunkOutput {
 
   async #end(open: OpenChunk): Promise<void> {
     const { footer, entries } = open.index.finish();
-    await this.#write(open, [footer]);
+    await this.#write(open, footer);
     await open.file.sync();
     this.#open = undefined;
     await open.file.close();

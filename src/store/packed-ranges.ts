@@ -1,4 +1,5 @@
-/** Ranges of one file, of very many partitions: in one piece of memory, which goes to another thread without being copied. */
+/** Ranges of one file, of very many partitions: in one piece of memory, which another thread sees without its being copied. */
+import { sharedBytes } from '../base/mapped-bytes.ts';
 import type { FileNumber } from './file-number.ts';
 import { type FileRange, rangeAt } from './file-ranges.ts';
 
@@ -7,13 +8,13 @@ const STRIDE = 7;
 
 export class PackedRanges {
   readonly file: FileNumber;
-  /** To be transferred; then nothing else here is of use. */
-  readonly numbers: Float64Array<ArrayBuffer>;
+  /** In shared memory. */
+  readonly numbers: Float64Array;
 
   /** @param numbers those of another one, or how many ranges there are to be. */
-  constructor(file: FileNumber, numbers: Float64Array<ArrayBuffer> | number) {
+  constructor(file: FileNumber, numbers: Float64Array | number) {
     this.file = file;
-    this.numbers = typeof numbers === 'number' ? new Float64Array(numbers * STRIDE) : numbers;
+    this.numbers = typeof numbers === 'number' ? newNumbers(numbers * STRIDE) : numbers;
   }
 
   get count(): number {
@@ -52,4 +53,8 @@ export class PackedRanges {
   *[Symbol.iterator](): Generator<{ readonly partition: number; readonly range: FileRange }> {
     for (let i = 0; i < this.count; i++) yield { partition: this.partition(i), range: this.at(i) };
   }
+}
+
+function newNumbers(count: number): Float64Array {
+  return new Float64Array(sharedBytes(count * Float64Array.BYTES_PER_ELEMENT).buffer, 0, count);
 }

@@ -294,6 +294,16 @@ class FakeDiskFile implements DiskFile {
     return part.length;
   }
 
+  /** A process that was killed gets zeros: what it does with them nobody sees. */
+  readNow(into: Uint8Array, position: number): number {
+    if (this.#disk.killed) return into.fill(0).length;
+    const fault = this.#disk.fault('read', this.#path);
+    if (fault !== undefined) throw systemError(fault.code, this.#path);
+    const part = this.#disk.inode(this.#inode).bytes.subarray(position, position + into.length);
+    into.set(part);
+    return part.length;
+  }
+
   async write(pieces: readonly Uint8Array[], position: number): Promise<void> {
     await this.#disk.stopIfKilled();
     const fault = this.#disk.fault('write', this.#path);

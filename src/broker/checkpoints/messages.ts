@@ -42,8 +42,8 @@ export type ToWorker =
   | { readonly kind: 'finish' };
 
 export type FromWorker =
-  /** `ranges`: those of `PackedRanges`. */
-  | { readonly kind: 'indexed'; readonly file: number; readonly ranges: Float64Array<ArrayBuffer> }
+  /** `ranges`: the numbers of `PackedRanges`. */
+  | { readonly kind: 'indexed'; readonly file: number; readonly ranges: Float64Array }
   /**
    * `removed`: journal files and chunks that nothing needs any more and that were removed, with their indexes;
    * `removedOrders`: order files that went the same way.
@@ -66,7 +66,7 @@ export type FromWorker =
       readonly kind: 'sealed';
       /** Last journal file of the round; 0 where nothing was done. */
       readonly through: number;
-      readonly commands: readonly Uint8Array[];
+      readonly commands: readonly Uint8Array<ArrayBuffer>[];
       /** Files of chunks. */
       readonly chunks: readonly { readonly chunk: number; readonly sizeBytes: number }[];
       /** Chunks that are in the object store alone. */

@@ -80,7 +80,7 @@ export class WorkerLoop {
     switch (message.kind) {
       case 'fold': {
         const { numbers: ranges } = await folder.fold(message.file, message.sizeBytes);
-        this.#port.say({ kind: 'indexed', file: message.file, ranges }, [ranges.buffer]);
+        this.#port.say({ kind: 'indexed', file: message.file, ranges });
         if (folder.due) await this.#checkpoint();
         return;
       }
@@ -111,7 +111,10 @@ export class WorkerLoop {
       };
       const options = { now, all, memory: this.#memory, pace: this.#pace, wrote, toStore };
       const round = await this.#folder.seal(nextChunk, options);
-      this.#port.say({ kind: 'sealed', ...round });
+      this.#port.say(
+        { kind: 'sealed', ...round },
+        round.commands.map(({ buffer }) => buffer),
+      );
     } catch (error) {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
       this.#port.say({ kind: 'sealed', ...NOTHING_SEALED, problems: [problem] });

@@ -50,11 +50,18 @@ export class SealedCommands {
    * @param nextChunk number of the chunk after those of the round: with the last command, what no partition has batches in, of
    *   chunks before it, may go.
    */
-  finish(through: number, nextChunk: number): Uint8Array[] {
+  finish(through: number, nextChunk: number): Uint8Array<ArrayBuffer>[] {
     return this.#parts.map(({ writer, count }, i) => {
-      const head = new StateWriter().u8(BODY_VERSION).u32(through).u32(nextChunk);
       const isLast = i === this.#parts.length - 1;
-      return Buffer.concat([head.bool(isLast).u32(count).finish(), writer.finish()]);
+      const head = new StateWriter().u8(BODY_VERSION).u32(through).u32(nextChunk).bool(isLast).u32(count);
+      const parts = [...head.pieces(), ...writer.pieces()];
+      const whole = new Uint8Array(head.sizeBytes + writer.sizeBytes);
+      let at = 0;
+      for (const part of parts) {
+        whole.set(part, at);
+        at += part.length;
+      }
+      return whole;
     });
   }
 }

@@ -24,7 +24,8 @@ const UNREADABLE: ReadonlySet<string> = new Set(['STORE_CORRUPT', 'STORE_KEY_MIS
 export interface SealedRound {
   /** Last journal file of the round; 0 where nothing was done. */
   readonly through: number;
-  readonly commands: readonly Uint8Array[];
+  /** To be transferred. */
+  readonly commands: readonly Uint8Array<ArrayBuffer>[];
   readonly chunks: readonly WrittenChunk[];
   /** Chunks that are in the object store alone. */
   readonly tiered: readonly TieredPlace[];
