@@ -15,7 +15,7 @@ test('blocks that are held at a time do not overlap', () => {
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-      const pool = new BlockPool((length) => new Float64Array(length), 8, UNIT, MAX_UNITS);
+      const pool = new BlockPool((bytes) => new Float64Array(bytes.buffer), 8, UNIT, MAX_UNITS);
       const held: { block: number; rows: number; mark: number }[] = [];
       for (const [mark, one] of steps.entries()) {
         if (one.kind === 'take') {

@@ -5,14 +5,15 @@
  *
  * A block has 1, 2, 4 units and so on, and begins at a multiple of its size (buddies, Knowlton 1965): two free halves of a larger
  * block become that block again. Lists of very many partitions grow in step, and none would take the small blocks that all
- * have grown out of. Pages stay while the pool lives.
+ * have grown out of. Pages stay while the pool lives, and go back to the system with it.
  */
+import { mappedBytes } from '../base/mapped-bytes.ts';
 
-const PAGE_BYTES = 1024 * 1024;
+/** Mapped, so that only what was used once is memory. */
+export const PAGE_BYTES = 4 * 1024 * 1024;
 
 export class BlockPool<Page extends Float64Array | Uint8Array> {
-  readonly #newPage: (length: number) => Page;
-  readonly #pageLength: number;
+  readonly #asPage: (bytes: Uint8Array<ArrayBuffer>) => Page;
   /** Numbers of a unit. */
   readonly #unit: number;
   readonly #unitsPerPage: number;
@@ -25,11 +26,15 @@ export class BlockPool<Page extends Float64Array | Uint8Array> {
   readonly maxUnits: number;
 
   /** @param unit numbers of the smallest block; `maxUnits` of them, a power of two, are a page at most. */
-  constructor(newPage: (length: number) => Page, bytesPerNumber: number, unit: number, maxUnits: number) {
-    this.#newPage = newPage;
+  constructor(
+    asPage: (bytes: Uint8Array<ArrayBuffer>) => Page,
+    bytesPerNumber: number,
+    unit: number,
+    maxUnits: number,
+  ) {
+    this.#asPage = asPage;
     this.#unit = unit;
-    this.#pageLength = PAGE_BYTES / bytesPerNumber;
-    this.#unitsPerPage = Math.floor(this.#pageLength / unit);
+    this.#unitsPerPage = Math.floor(PAGE_BYTES / bytesPerNumber / unit);
     this.#free = Array.from({ length: orderOf(maxUnits) + 1 }, () => []);
     this.maxUnits = maxUnits;
   }
@@ -96,7 +101,7 @@ export class BlockPool<Page extends Float64Array | Uint8Array> {
   /** In as few blocks as it has: all of the largest size, then what is left at its end. */
   #addPage(): void {
     const first = this.#pages.length * this.#unitsPerPage;
-    this.#pages.push(this.#newPage(this.#pageLength));
+    this.#pages.push(this.#asPage(mappedBytes(PAGE_BYTES)));
     this.#freeAt.push(new Uint8Array(this.#unitsPerPage));
     for (let at = 0; at < this.#unitsPerPage; ) {
       const order = Math.min(this.#free.length - 1, 31 - Math.clz32(this.#unitsPerPage - at));

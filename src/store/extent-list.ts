@@ -21,7 +21,7 @@ export const MAX_MERGED_EXTENT_BYTES = 128 * 1024;
 /** Memory of the extents of many partitions. */
 export class ExtentPool extends BlockPool<Float64Array> {
   constructor() {
-    super((numbers) => new Float64Array(numbers), Float64Array.BYTES_PER_ELEMENT, STRIDE, MAX_BLOCK_ROWS);
+    super((bytes) => new Float64Array(bytes.buffer), Float64Array.BYTES_PER_ELEMENT, STRIDE, MAX_BLOCK_ROWS);
   }
 }
 

@@ -41,7 +41,7 @@ export class RangePool extends BlockPool<Uint8Array> {
   readonly scratch = new Uint8Array(MAX_RANGE_BYTES);
 
   constructor() {
-    super((bytes) => new Uint8Array(bytes), Uint8Array.BYTES_PER_ELEMENT, UNIT_BYTES, MAX_UNITS);
+    super((bytes) => bytes, Uint8Array.BYTES_PER_ELEMENT, UNIT_BYTES, MAX_UNITS);
   }
 }
 

@@ -1,3 +1,5 @@
+import { sharedBytes } from '../../base/mapped-bytes.ts';
+
 /**
  * Memory in which chunks are put together, one after the other: used again and again, since fresh memory of that size costs more
  * than what is copied into it, and each time makes the collector run. Shared between threads, so that a chunk is looked at by the
@@ -16,7 +18,7 @@ export class ChunkMemory {
     const [known] = fitting === -1 ? [] : this.#free.splice(fitting, 1);
     // What is too small would be too small again.
     if (known === undefined) this.#free = [];
-    const buffer = known?.buffer ?? new SharedArrayBuffer(Math.ceil(sizeBytes / STEP_BYTES) * STEP_BYTES);
+    const buffer = known?.buffer ?? sharedBytes(Math.ceil(sizeBytes / STEP_BYTES) * STEP_BYTES).buffer;
     return new Uint8Array(buffer, 0, sizeBytes);
   }
 
