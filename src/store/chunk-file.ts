@@ -53,7 +53,7 @@
  */
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
-import { mappedBytes } from '../base/mapped-bytes.ts';
+import { GrowingBytes } from '../base/growing-bytes.ts';
 import { MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
 import { chunkFile } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
@@ -167,28 +167,6 @@ export class ChunkIndex {
 
 /** A range whose end is not known yet. */
 type Growing = { -readonly [Name in keyof FileRange]: FileRange[Name] };
-
-/** Zeros that become more: twice as many each time, so that what is copied stays little. */
-class GrowingBytes {
-  bytes = mappedBytes(64 * 1024);
-  sizeBytes = 0;
-
-  /** @returns where the new bytes begin. */
-  grow(sizeBytes: number): number {
-    const at = this.sizeBytes;
-    this.sizeBytes += sizeBytes;
-    if (this.sizeBytes > this.bytes.length) {
-      const larger = mappedBytes(this.bytes.length * 2);
-      larger.set(this.bytes);
-      this.bytes = larger;
-    }
-    return at;
-  }
-
-  get written(): Uint8Array {
-    return this.bytes.subarray(0, this.sizeBytes);
-  }
-}
 
 function* entriesOf(directory: Uint8Array, chunk: number): Generator<ChunkEntry, void, undefined> {
   for (let at = 0; at < directory.length; at += CHUNK_ENTRY_BYTES) yield decodeChunkEntry(directory, at, chunk);

@@ -67,12 +67,18 @@ export class RangeCursor implements FileRange {
   }
 }
 
+/** What a row is written as a difference to. */
+export type RangeBefore = Pick<FileRange, 'file' | 'endOffset' | 'maxTimestamp'>;
+
+/** Before the first. */
+export const NO_RANGE: RangeBefore = { file: 0, endOffset: 0, maxTimestamp: 0 };
+
 /**
- * Writes the row that follows the one that `last` has read, into `bytes` from their begin: `MAX_RANGE_BYTES` at most.
+ * Writes the row that follows `last`, into `bytes` from their begin: `MAX_RANGE_BYTES` at most.
  *
  * @returns its length; 0 where it cannot be written: timestamps are any 64 bits that a producer sends.
  */
-export function encodeRange(bytes: Uint8Array, last: RangeCursor, range: FileRange): number {
+export function encodeRange(bytes: Uint8Array, last: RangeBefore, range: FileRange): number {
   const timestampStep = range.maxTimestamp - last.maxTimestamp;
   if (!Number.isSafeInteger(range.maxTimestamp) || !Number.isSafeInteger(timestampStep)) return 0;
   let at = writeVarint(bytes, 0, range.file - last.file);

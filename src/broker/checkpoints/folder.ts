@@ -7,6 +7,7 @@
  */
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
+import { encryptionOf } from '../../journal/open-disk.ts';
 import {
   chunkDirectory,
   chunkPath,
@@ -20,6 +21,8 @@ import { chunkFile, type FileNumber, isChunk } from '../../store/file-number.ts'
 import { IndexBuilder } from '../../store/index-file.ts';
 import type { PackedRanges } from '../../store/packed-ranges.ts';
 import { BrokerState } from '../broker-state.ts';
+import { PackedPlan, type PlannedPart } from '../chunks/packed-plan.ts';
+import { planSeal, type SealWish } from '../chunks/seal-plan.ts';
 import { NOTHING_SEALED, type RoundOptions, type SealedRound, sealRound } from '../chunks/seal-round.ts';
 import { FIRST_COMPACTED_CHUNK } from '../compaction/compaction-state.ts';
 import type { BrokerSettings } from '../settings.ts';
@@ -36,6 +39,8 @@ export class Folder {
   /** Nothing is removed: somebody reads the directory as a whole. */
   held = false;
   #state: BrokerState | undefined;
+  /** That of the last checkpoint, until what it has set free is removed: sealing, which runs beside it, lets the state go. */
+  #removalState: BrokerState | undefined;
   /** Last file folded in; 0 before the first. */
   #file = 0;
   #commit = 0;
@@ -105,6 +110,7 @@ export class Folder {
       this.#bytesSinceCheckpoint = 0;
       this.#removableBefore = this.#state.chunks.removableBefore;
     }
+    this.#removalState = this.#state;
     return this.#file;
   }
 
@@ -113,21 +119,43 @@ export class Folder {
     return (await this.#sealThrough(nextChunk)) !== undefined;
   }
 
-  /** Writes chunks of what closed files have brought; the commands swap them in. See `ToWorker`. */
+  /**
+   * Writes chunks of what closed files have brought; the commands swap them in. See `ToWorker`. The state is let go meanwhile: a
+   * checkpoint has it.
+   */
   async seal(
     nextChunk: number,
-    options: Pick<RoundOptions, 'now' | 'all' | 'memory' | 'pace' | 'wrote' | 'toStore'>,
+    {
+      now,
+      all,
+      ...options
+    }: Pick<RoundOptions, 'memory' | 'pace' | 'wrote' | 'toStore'> & Pick<SealWish, 'now' | 'all'>,
   ): Promise<SealedRound> {
     const through = await this.#sealThrough(nextChunk);
-    if (this.#state === undefined || through === undefined) return NOTHING_SEALED;
-    return await sealRound({
-      disk: this.#disk,
-      directory: this.#directory,
-      settings: this.#settings,
-      state: this.#state,
-      through,
-      ...options,
-    });
+    if (through === undefined) return NOTHING_SEALED;
+    const last = this.#file;
+    const plan = async (merge: boolean): Promise<PackedPlan> => {
+      const state = await this.folded(last);
+      const packed = new PackedPlan(this.#planned(state, { through, merge, now, all }));
+      this.#letGo();
+      return packed;
+    };
+    const [disk, directory, settings] = [this.#disk, this.#directory, this.#settings];
+    return await sealRound({ disk, directory, settings, plan, firstChunk: nextChunk, through, ...options });
+  }
+
+  *#planned(state: BrokerState, wish: SealWish): Generator<PlannedPart, void, undefined> {
+    for (const part of planSeal(state, this.#settings, wish)) {
+      const topic = state.topics.ofPartition(part.partition);
+      const prefix = topic === undefined ? '' : (encryptionOf(this.#disk)?.keys.prefixOf(topic.name) ?? '');
+      yield { ...part, prefix, isCompacted: topic?.limits.compaction !== undefined };
+    }
+  }
+
+  #letGo(): void {
+    if (this.hasNews || this.#soundCheckpoint !== this.#file) return;
+    this.#state = undefined;
+    this.#stepped();
   }
 
   /** The last file of the next round; undefined: not yet. */
@@ -164,7 +192,7 @@ export class Folder {
    * @returns the files that are gone.
    */
   async removeDead(): Promise<FileNumber[]> {
-    const state = this.#state;
+    const state = this.#state ?? this.#removalState;
     if (state === undefined || this.#soundBefore === undefined || this.held) return [];
     const keepFrom = Math.min(this.#soundBefore + 1, oldestReferenced(state));
     const folder = journalDirectory(this.#directory);
@@ -182,8 +210,13 @@ export class Folder {
 
   /** @returns order files that are gone, by the numbers of their journal files. */
   async removeDeadOrders(): Promise<number[]> {
-    const state = this.#state;
+    const state = this.#state ?? this.#removalState;
     return state === undefined || this.held ? [] : await this.#orders.removeDead(state.store);
+  }
+
+  /** What the last checkpoint has set free is gone. */
+  endRemoval(): void {
+    this.#removalState = undefined;
   }
 
   async #removeDeadChunks(state: BrokerState): Promise<FileNumber[]> {
@@ -204,13 +237,12 @@ export class Folder {
   async #load(lastFile: number): Promise<BrokerState> {
     const state = new BrokerState(this.#settings);
     const checkpoint = await this.#checkpoints.newest(lastFile, () => undefined);
-    if (checkpoint !== undefined) {
-      state.restore(checkpoint.sections);
-      this.#file = checkpoint.file;
-      this.#commit = checkpoint.commit;
-      this.#commitChecksum = checkpoint.commitChecksum;
-      this.#soundCheckpoint = checkpoint.file;
-    }
+    if (checkpoint !== undefined) state.restore(checkpoint.sections);
+    this.#file = checkpoint?.file ?? 0;
+    this.#commit = checkpoint?.commit ?? 0;
+    this.#commitChecksum = checkpoint?.commitChecksum ?? 0;
+    this.#soundCheckpoint = checkpoint?.file;
+    this.#bytesSinceCheckpoint = 0;
     this.#removableBefore = state.chunks.removableBefore;
     this.#state = state;
     return state;

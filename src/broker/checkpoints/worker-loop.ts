@@ -141,6 +141,8 @@ export class WorkerLoop {
     if (this.#failed) return;
     const removed = await this.#folder.removeDead();
     const removedOrders = await this.#folder.removeDeadOrders();
+    this.#folder.endRemoval();
+    this.#port.stepped();
     this.#port.say({ kind: 'checkpointed', file, removed, removedOrders });
   }
 }

@@ -8,6 +8,7 @@ import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import { ChunkMemory } from './chunk-memory.ts';
 import { ChunkWriter } from './chunk-writer.ts';
+import type { PlannedPart } from './packed-plan.ts';
 import { SealPace } from './seal-pace.ts';
 import type { SealPart } from './seal-plan.ts';
 import type { SealSources } from './seal-sources.ts';
@@ -41,16 +42,16 @@ test('a failure is told once what is on its way to the store has come there', { 
         asked.push(chunk);
         return upload.promise;
       },
-      isCompacted: () => false,
-      prefixOf: () => '',
     },
     7,
   );
-  const part = (partition: number): SealPart => ({
+  const part = (partition: number): PlannedPart => ({
     partition,
     logStartOffset: 0,
     ranges: [],
     sizeBytes: SIZE_BYTES,
+    prefix: '',
+    isCompacted: false,
   });
   let told = false;
   const writing = writer.write([part(1), part(2)]).finally(() => {

@@ -16,9 +16,9 @@ import type { TieredPlace } from '../tiering/messages.ts';
 import { ChunkFileWriter } from './chunk-file-writer.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
 import { SealedCommands } from './chunks-state.ts';
+import type { PlannedPart } from './packed-plan.ts';
 import { type CopyOptions, copyPieces, type Placed } from './placed-pieces.ts';
 import type { SealPace } from './seal-pace.ts';
-import type { SealPart } from './seal-plan.ts';
 import type { SealSources } from './seal-sources.ts';
 
 /** Chunks on their way to the store: one is sent while the next is put together. */
@@ -55,10 +55,6 @@ export interface ChunkWriterOptions {
   readonly wrote: (sizeBytes: number) => void;
   /** Where chunks of large partitions go; undefined: into files. */
   readonly toStore: ToStore | undefined;
-  /** Chunks of compacted topics stay: they are rewritten again and again. */
-  readonly isCompacted: (partition: number) => boolean;
-  /** Partitions under one prefix share packs: their chunks are encrypted with its key. */
-  readonly prefixOf: (partition: number) => string;
 }
 
 export class ChunkWriter {
@@ -72,21 +68,17 @@ export class ChunkWriter {
   readonly #pace: SealPace;
   readonly #wrote: (sizeBytes: number) => void;
   readonly #toStore: ToStore | undefined;
-  readonly #isCompacted: (partition: number) => boolean;
   /** In the store, or on their way. */
   readonly #stored: Promise<TieredPlace>[] = [];
-  readonly #prefixOf: (partition: number) => string;
   readonly #memory: ChunkMemory;
   #next: number;
 
   constructor(options: ChunkWriterOptions, firstChunk: number) {
-    const { disk, directory, settings, sources, memory, pace, wrote, prefixOf, toStore, isCompacted } = options;
+    const { disk, directory, settings, sources, memory, pace, wrote, toStore } = options;
     this.#pace = pace;
     this.#copying = { sources, pace, damages: [] };
     this.#wrote = wrote;
     this.#toStore = toStore;
-    this.#isCompacted = isCompacted;
-    this.#prefixOf = prefixOf;
     this.#disk = disk;
     this.#directory = directory;
     this.#settings = settings;
@@ -96,7 +88,7 @@ export class ChunkWriter {
   }
 
   /** @param parts by partition number. Everything is durable when it resolves, and nothing is on its way when it rejects. */
-  async write(parts: Iterable<SealPart>): Promise<WrittenRound> {
+  async write(parts: Iterable<PlannedPart>): Promise<WrittenRound> {
     try {
       return await this.#writeParts(parts);
     } catch (error) {
@@ -106,17 +98,17 @@ export class ChunkWriter {
     }
   }
 
-  async #writeParts(parts: Iterable<SealPart>): Promise<WrittenRound> {
+  async #writeParts(parts: Iterable<PlannedPart>): Promise<WrittenRound> {
     const folder = chunkDirectory(this.#directory);
     await this.#disk.makeDirectory(folder);
     this.#pace.begin();
-    const packs = new Map<string, { parts: SealPart[]; bytes: number }>();
+    const packs = new Map<string, { parts: PlannedPart[]; bytes: number }>();
     for (const part of parts) {
       if (part.sizeBytes >= this.#settings.ownChunkBytes) {
         await this.#writeOwn(part);
         continue;
       }
-      const prefix = this.#prefixOf(part.partition);
+      const { prefix } = part;
       let pack = packs.get(prefix) ?? { parts: [], bytes: 0 };
       if (pack.bytes > 0 && pack.bytes + part.sizeBytes > this.#settings.chunkBytes) {
         await this.#writePack(pack.parts);
@@ -132,8 +124,8 @@ export class ChunkWriter {
     return { commands: this.#commands, chunks: this.#chunks, tiered, damages: this.#copying.damages };
   }
 
-  async #writePack(parts: readonly SealPart[]): Promise<void> {
-    const file = this.#beginFile((parts[0] as SealPart).partition);
+  async #writePack(parts: readonly PlannedPart[]): Promise<void> {
+    const file = this.#beginFile((parts[0] as PlannedPart).prefix);
     await this.#guarded(file, async () => {
       for (const part of parts) await addTo(file, part.partition, await this.#sources.pieces(part));
       for (const { partition, range } of await this.#endFile(file)) this.#commands.add(partition, [range]);
@@ -141,18 +133,16 @@ export class ChunkWriter {
   }
 
   /** In chunks of about the wished size, the last of them not much smaller than the others. */
-  async #writeOwn(part: SealPart): Promise<void> {
+  async #writeOwn(part: PlannedPart): Promise<void> {
     const pieces = await this.#sources.pieces(part);
-    const toStore = this.#isCompacted(part.partition) ? undefined : this.#toStore;
+    const toStore = part.isCompacted ? undefined : this.#toStore;
     const total = pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const chunkBytes = total / Math.ceil(total / this.#settings.chunkBytes);
     const ranges: FileRange[] = [];
     const write = async (taken: readonly Piece[]): Promise<void> => {
       if (taken.length === 0) return;
       const entries =
-        toStore === undefined
-          ? await this.#toFile(part.partition, taken)
-          : await this.#toStoreAlone(part.partition, taken, toStore);
+        toStore === undefined ? await this.#toFile(part, taken) : await this.#toStoreAlone(part, taken, toStore);
       for (const { range } of entries) ranges.push(range);
     };
     let taken: Piece[] = [];
@@ -169,8 +159,8 @@ export class ChunkWriter {
     if (ranges.length > 0) this.#commands.add(part.partition, ranges);
   }
 
-  async #toFile(partition: number, pieces: readonly Piece[]): Promise<Iterable<ChunkEntry>> {
-    const file = this.#beginFile(partition);
+  async #toFile({ partition, prefix }: PlannedPart, pieces: readonly Piece[]): Promise<Iterable<ChunkEntry>> {
+    const file = this.#beginFile(prefix);
     return await this.#guarded(file, async () => {
       await addTo(file, partition, pieces);
       return await this.#endFile(file);
@@ -178,7 +168,11 @@ export class ChunkWriter {
   }
 
   /** Put together in memory as a whole: objects are sent in one piece. */
-  async #toStoreAlone(partition: number, pieces: readonly Piece[], toStore: ToStore): Promise<Iterable<ChunkEntry>> {
+  async #toStoreAlone(
+    { partition, prefix }: PlannedPart,
+    pieces: readonly Piece[],
+    toStore: ToStore,
+  ): Promise<Iterable<ChunkEntry>> {
     const chunk = this.#next++;
     const index = new ChunkIndex(chunk);
     const start = index.position;
@@ -197,7 +191,7 @@ export class ChunkWriter {
       at += part.length;
     }
     await copyPieces(placed, whole.subarray(start, end), start, this.#copying);
-    const stored = toStore(chunk, this.#prefixOf(partition), whole).finally(() => this.#memory.giveBack(whole));
+    const stored = toStore(chunk, prefix, whole).finally(() => this.#memory.giveBack(whole));
     // Whoever waits for it hears of a failure; it must not be nobody until then.
     stored.catch(() => undefined);
     this.#stored.push(stored);
@@ -205,10 +199,9 @@ export class ChunkWriter {
     return entries;
   }
 
-  /** @param partition one of those whose batches it gets: they are under one prefix. */
-  #beginFile(partition: number): ChunkFileWriter {
+  #beginFile(prefix: string): ChunkFileWriter {
     const chunk = this.#next;
-    const disk = diskUnder(this.#disk, this.#prefixOf(partition));
+    const disk = diskUnder(this.#disk, prefix);
     const path = chunkPath(this.#directory, chunk);
     return new ChunkFileWriter({ disk, path, chunk, memory: this.#memory, ...this.#copying });
   }

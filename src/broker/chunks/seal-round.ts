@@ -3,19 +3,17 @@
  * side by partition, and commands are made that swap it in.
  *
  * ```
- *  closed files ──planSeal──► parts ──ChunkWriter──► chunks, durable ──► commands ──► journal: the swap
+ *  closed files ──PackedPlan──► parts ──ChunkWriter──► chunks, durable ──► commands ──► journal: the swap
  * ```
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
-import { encryptionOf } from '../../journal/open-disk.ts';
-import type { BrokerState } from '../broker-state.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
 import { ChunkWriter, type ToStore, type WrittenChunk } from './chunk-writer.ts';
+import type { PackedPlan } from './packed-plan.ts';
 import type { SealPace } from './seal-pace.ts';
-import { planSeal, type SealPart } from './seal-plan.ts';
 import { SealSources } from './seal-sources.ts';
 
 /** Of chunks that would be rewritten: damage, and keys that were deleted. */
@@ -38,12 +36,11 @@ export interface RoundOptions {
   readonly disk: Disk;
   readonly directory: string;
   readonly settings: BrokerSettings;
-  readonly state: BrokerState;
+  /** What moves; `merge`: chunk ranges too, where they are many. Parts by partition number. */
+  readonly plan: (merge: boolean) => Promise<PackedPlan>;
+  readonly firstChunk: number;
   /** Last journal file of the round. */
   readonly through: number;
-  readonly now: number;
-  /** Also what retention deletes soon: it holds room that is wanted before. */
-  readonly all: boolean;
   readonly memory: ChunkMemory;
   readonly pace: SealPace;
   /** Where large chunks go, and into no file; undefined: into files. */
@@ -54,32 +51,18 @@ export interface RoundOptions {
 
 /** @throws STORE_CORRUPT, STORE_IO, JOURNAL_NO_SPACE, or what the disk refuses with: nothing refers to what was written. */
 export async function sealRound(options: RoundOptions): Promise<SealedRound> {
-  const { sizeBytes, isEmpty } = amountOf(plan(options, true));
-  if (isEmpty) return NOTHING_SEALED;
-  await checkSpace(options, sizeBytes);
+  const plan = await options.plan(true);
+  if (plan.isEmpty) return NOTHING_SEALED;
+  await checkSpace(options, plan.sizeBytes);
   try {
-    return await writeRound(options, plan(options, true));
+    return await writeRound(options, plan);
   } catch (error) {
     const isUnreadable = error instanceof MillraceError && UNREADABLE.has(error.code);
     if (!isUnreadable && !isGone(error)) throw error;
     // A chunk that cannot be read any more stays what it is; it must not keep the journal from being sealed.
-    const { problems, ...round } = await writeRound(options, plan(options, false));
+    const { problems, ...round } = await writeRound(options, await options.plan(false));
     return { ...round, problems: isUnreadable ? [error.message, ...problems] : problems };
   }
-}
-
-function plan(options: RoundOptions, merge: boolean): Generator<SealPart, void, undefined> {
-  return planSeal(options.state, options.settings, { ...options, merge });
-}
-
-function amountOf(parts: Iterable<SealPart>): { readonly sizeBytes: number; readonly isEmpty: boolean } {
-  let sizeBytes = 0;
-  let isEmpty = true;
-  for (const part of parts) {
-    sizeBytes += part.sizeBytes;
-    isEmpty = false;
-  }
-  return { sizeBytes, isEmpty };
 }
 
 /** A chunk that was to be rewritten has left the disk for the object store since what this worker has folded. */
@@ -88,31 +71,17 @@ function isGone(error: unknown): boolean {
   return code === 'ENOENT' || (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
-async function writeRound(options: RoundOptions, parts: Iterable<SealPart>): Promise<SealedRound> {
-  const { disk, directory, settings, state, through } = options;
+async function writeRound(options: RoundOptions, plan: PackedPlan): Promise<SealedRound> {
+  const { disk, directory, through, firstChunk } = options;
   const sources = new SealSources(disk, directory);
   try {
-    const firstChunk = state.chunks.nextChunk;
-    const prefixOf = (partition: number): string => keyPrefixOf(disk, state, partition);
-    const isCompacted = (partition: number): boolean =>
-      state.topics.ofPartition(partition)?.limits.compaction !== undefined;
-    const { memory, pace, wrote, toStore } = options;
-    const writer = new ChunkWriter(
-      { disk, directory, settings, sources, memory, pace, wrote, prefixOf, toStore, isCompacted },
-      firstChunk,
-    );
-    const { commands, chunks, tiered, damages } = await writer.write(parts);
+    const writer = new ChunkWriter({ ...options, sources }, firstChunk);
+    const { commands, chunks, tiered, damages } = await writer.write(plan);
     const nextChunk = firstChunk + chunks.length + tiered.length;
     return { through, commands: commands.finish(through, nextChunk), chunks, tiered, problems: damages };
   } finally {
     await sources.close();
   }
-}
-
-/** The prefix with a data key of its own that the partition's topic is under; empty: none. */
-function keyPrefixOf(disk: Disk, state: BrokerState, partition: number): string {
-  const topic = state.topics.ofPartition(partition);
-  return topic === undefined ? '' : (encryptionOf(disk)?.keys.prefixOf(topic.name) ?? '');
 }
 
 /** Chunks are written before the files they are made of go. @throws JOURNAL_NO_SPACE. */
