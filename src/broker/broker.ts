@@ -317,7 +317,7 @@ export class Broker {
       clock,
       settings: { ...settings, offsetsRetentionMs: settings.offsetsRetentionMinutes * 60_000 },
       newMemberId: (clientId) => `${clientId}-${randomBytes(16).toString('hex')}`,
-      partitionExists: (topic, partition) => this.topics.find(topic)?.partitions[partition] !== undefined,
+      partitionExists: (topic, partition) => this.topics.find(topic)?.partition(partition) !== undefined,
       topics: groupTopics(state.topics),
       hasPendingOffset: (group, topic, partition) => state.transactions.hasPendingOffset(group, topic, partition),
       logger: parts.logger,
@@ -329,7 +329,7 @@ export class Broker {
       clock,
       settings,
       allocateProducerId: () => this.producers.allocateProducerId(),
-      findPartition: (topic, partition) => this.topics.find(topic)?.partitions[partition],
+      findPartition: (topic, partition) => this.topics.find(topic)?.partition(partition),
       groups: this.groups,
       logger: parts.logger,
     });
@@ -569,7 +569,7 @@ function groupTopics(topics: TopicsState): GroupTopics {
     },
     find: (name) => {
       const topic = topics.find(name);
-      return topic === undefined ? undefined : { id: topic.id, partitionCount: topic.partitions.length };
+      return topic === undefined ? undefined : { id: topic.id, partitionCount: topic.partitionCount };
     },
     nameOf: (topicId) => topics.byId(topicId)?.name,
   };

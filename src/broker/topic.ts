@@ -9,7 +9,8 @@ export class Topic {
   /** 32 lower-case hex digits; another topic of the same name, created later, has another. */
   readonly id: string;
   readonly createdAt: number;
-  partitions: readonly Partition[];
+  /** Most of a million topics have one partition, and an array for it would be half as much again. */
+  #partitions: Partition | readonly Partition[];
   /** Undefined where everything is default, which most topics of a million are. */
   overrides: TopicOverrides | undefined;
   limits: TopicLimits;
@@ -30,8 +31,33 @@ export class Topic {
     this.name = name;
     this.id = id;
     this.createdAt = createdAt;
-    this.partitions = partitions;
+    this.#partitions = partitions.length === 1 ? (partitions[0] as Partition) : partitions;
     this.overrides = overrides;
     this.limits = limits;
   }
+
+  /** By index. */
+  get partitions(): readonly Partition[] {
+    return isList(this.#partitions) ? this.#partitions : [this.#partitions];
+  }
+
+  /** At least one. */
+  get partitionCount(): number {
+    return isList(this.#partitions) ? this.#partitions.length : 1;
+  }
+
+  /** The same as `partitions[index]`, and makes no array. */
+  partition(index: number): Partition | undefined {
+    if (isList(this.#partitions)) return this.#partitions[index];
+    return index === 0 ? this.#partitions : undefined;
+  }
+
+  /** Part of the fold. */
+  addPartitions(added: readonly Partition[]): void {
+    this.#partitions = [...this.partitions, ...added];
+  }
+}
+
+function isList(partitions: Partition | readonly Partition[]): partitions is readonly Partition[] {
+  return Array.isArray(partitions);
 }

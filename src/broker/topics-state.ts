@@ -171,7 +171,7 @@ export class TopicsState implements StatePart {
     topic.deleted = true;
     this.#byName.delete(topic.name);
     this.#byId.delete(topic.id);
-    this.#partitionCount -= topic.partitions.length;
+    this.#partitionCount -= topic.partitionCount;
     for (const partition of topic.partitions) {
       this.#store.remove(partition, commit);
       this.#byPartition[partition.number] = undefined;
@@ -180,8 +180,8 @@ export class TopicsState implements StatePart {
   }
 
   #partitionsAdded(topic: Topic, first: number, count: number): void {
-    const added = this.#newPartitions(first, count, topic.partitions.length);
-    topic.partitions = [...topic.partitions, ...added];
+    const added = this.#newPartitions(first, count, topic.partitionCount);
+    topic.addPartitions(added);
     this.#mapPartitions(topic, added);
     this.#version += 1;
     this.#partitionCount += count;

@@ -143,7 +143,7 @@ export class Topics {
   async addPartitions(topic: Topic, total: number, options: ChangeOptions = {}): Promise<void> {
     await transactOnce(this.#options.journal, (commit) => {
       checkAlive(topic);
-      const before = topic.partitions.length;
+      const before = topic.partitionCount;
       if (topic.stream !== undefined) {
         throw new MillraceError(
           'BROKER_PARTITIONS_INVALID',

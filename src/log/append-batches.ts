@@ -84,7 +84,7 @@ export class AppendBatches {
   #partitionOf(topic: Topic, { partition, key }: NewRecord): number {
     const { length } = topic.partitions;
     if (partition !== undefined) {
-      if (topic.partitions[partition] !== undefined) return partition;
+      if (topic.partition(partition) !== undefined) return partition;
       throw new MillraceError(
         'BROKER_PARTITION_NOT_FOUND',
         `${topic.name} has no partition ${partition}; its partitions are 0 to ${length - 1}.`,
@@ -102,6 +102,6 @@ export class AppendBatches {
 
 function finish(topic: Topic, partition: number, target: Target): void {
   if (target.builder.recordCount === 0) return;
-  target.items.push(ProduceItem.ofBuilt(topic, topic.partitions[partition], target.builder.build()));
+  target.items.push(ProduceItem.ofBuilt(topic, topic.partition(partition), target.builder.build()));
   target.count = 0;
 }

@@ -167,9 +167,9 @@ export class Log implements AsyncDisposable {
   }
 
   #partition(topic: Topic, index: number): Partition {
-    const partition = topic.partitions[index];
+    const partition = topic.partition(index);
     if (partition !== undefined) return partition;
-    const last = topic.partitions.length - 1;
+    const last = topic.partitionCount - 1;
     throw new MillraceError(
       'BROKER_PARTITION_NOT_FOUND',
       `${topic.name} has no partition ${index}; its partitions are 0 to ${last}.`,

@@ -411,8 +411,8 @@ export class Pushes implements LinkOwner {
       const { batch, key } = await deadLetterBatch(reader, link, firstOffset, { reason, maxBytes });
       const buried = await transactOnce(journal, (commit) => {
         if (target.deleted || target.sealed || link.push.deleted || link.topic.deleted) return false;
-        const index = key === null ? 0 : partitionOfKey(key, target.partitions.length);
-        const partition = target.partitions[index];
+        const index = key === null ? 0 : partitionOfKey(key, target.partitionCount);
+        const partition = target.partition(index);
         if (partition === undefined) return false;
         stampBatch(batch, 0, partition.endOffset, LEADER_EPOCH);
         commit.batches(partition.number, partition.endOffset, lastOffsetDelta(batch, 0) + 1, batch);

@@ -110,7 +110,7 @@ export function stageBatches(
   now: number,
   counters: ProduceCounters,
 ): void {
-  const partition = topic.partitions[0];
+  const partition = topic.partition(0);
   if (partition === undefined) return;
   if (batches.length > 0) counters.requests += 1;
   for (const { bytes: batch, lease } of batches) {

@@ -89,7 +89,7 @@ export class Stream {
   }
 
   get partition(): Partition {
-    return this.topic.partitions[0] as Partition;
+    return this.topic.partition(0) as Partition;
   }
 
   get isJson(): boolean {

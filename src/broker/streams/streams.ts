@@ -369,7 +369,7 @@ function differenceOf(stream: Stream, spec: StreamSpec): string | undefined {
 
 /** @throws BROKER_STREAM_CONFLICT. */
 function checkAdoptable(topic: Topic, isFork: boolean): void {
-  const count = topic.partitions.length;
+  const count = topic.partitionCount;
   if (count === 1 && !isFork) return;
   const why = isFork ? 'a fork needs a name of its own' : `it has ${count} partitions, and a stream has one`;
   throw new MillraceError('BROKER_STREAM_CONFLICT', `Topic ${topic.name} exists and is no stream: ${why}.`, {

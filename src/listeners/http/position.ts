@@ -68,7 +68,7 @@ export function formatOffsets(positions: readonly PartitionPosition[]): string {
 
 /** A partition by number. @throws BROKER_PARTITION_NOT_FOUND. */
 export function partitionOf(topic: Topic, index: number): Partition {
-  const partition = topic.partitions[index];
+  const partition = topic.partition(index);
   if (partition !== undefined) return partition;
   const { length } = topic.partitions;
   throw new MillraceError(

@@ -133,7 +133,7 @@ export async function encodeWrite(
   );
   const { recordPartitions } = batches;
   const placesOf = (count: number): readonly number[] =>
-    count === topic.partitions.length ? recordPartitions : [...batches.choicesOf(call.records(), count)];
+    count === topic.partitionCount ? recordPartitions : [...batches.choicesOf(call.records(), count)];
   return {
     topic,
     parts,
@@ -197,7 +197,7 @@ function writtenOf({ topic, parts }: TopicWrite): WrittenTopic {
     baseOffset: (first as ProduceItem).baseOffset,
     count,
   }));
-  return { topicId: topic.id, partitionCount: topic.partitions.length, places };
+  return { topicId: topic.id, partitionCount: topic.partitionCount, places };
 }
 
 /**

@@ -64,14 +64,14 @@ export class RequestBatches {
     const key = keyBytes(record);
     const partition = record.partition ?? defaults.partition;
     const request = { ...defaults, maxRecords: 1, remembersPartitions: false };
-    const isPlain = partition === undefined && topic.partitions.length === 1;
-    const index = isPlain ? 0 : new RequestBatches(topic, request).#choose(record, key, topic.partitions.length);
+    const isPlain = partition === undefined && topic.partitionCount === 1;
+    const index = isPlain ? 0 : new RequestBatches(topic, request).#choose(record, key, topic.partitionCount);
     const { value, headers, timestamp = defaults.now } = record;
     const { maxBatchBytes } = topic.limits;
     const builder = takeBuilder(maxBatchBytes);
     try {
       builder.add({ key, value, headers, timestamp });
-      return ProduceItem.ofBuilt(topic, topic.partitions[index], builder.build());
+      return ProduceItem.ofBuilt(topic, topic.partition(index), builder.build());
     } finally {
       giveBuilder(builder, maxBatchBytes);
     }
@@ -86,7 +86,7 @@ export class RequestBatches {
       });
     }
     const key = keyBytes(record);
-    const index = this.#choose(record, key, this.#topic.partitions.length);
+    const index = this.#choose(record, key, this.#topic.partitionCount);
     const target = this.#target(index);
     const { value, headers, timestamp = now } = record;
     const input = { key, value, headers, timestamp };
@@ -103,7 +103,7 @@ export class RequestBatches {
   finish(): { readonly index: number; readonly count: number; readonly items: readonly ProduceItem[] }[] {
     const result = [...this.#partitions].map(([index, { builder, batches, count }]) => {
       batches.push(builder.build());
-      const items = batches.map((batch) => ProduceItem.ofBuilt(this.#topic, this.#topic.partitions[index], batch));
+      const items = batches.map((batch) => ProduceItem.ofBuilt(this.#topic, this.#topic.partition(index), batch));
       return { index, count, items };
     });
     this.release();

@@ -50,7 +50,7 @@ export class TopicSource implements RecordSource {
     // What is not there is told by reading.
     if (partition.deleted || nextOffset < partition.logStartOffset) return undefined;
     // New partitions are found by reading.
-    if (this.#allPartitions && position.topic.partitions.length > 1) return undefined;
+    if (this.#allPartitions && position.topic.partitionCount > 1) return undefined;
     return {
       key: `${partition.number}/${nextOffset}/${this.#form}`,
       nextOffset,

@@ -43,7 +43,7 @@ class PartitionOutcome extends FetchItem implements FetchOutcome {
   entry: SessionEntry | undefined;
 
   constructor(ref: TopicRef, partitionIndex: number, startsTopic: boolean, offset: number, maxBytes: number) {
-    super(ref.topic?.partitions[partitionIndex], offset, maxBytes);
+    super(ref.topic?.partition(partitionIndex), offset, maxBytes);
     this.topic = ref.topic;
     this.topicName = ref.topicName;
     this.topicId = ref.topicId;

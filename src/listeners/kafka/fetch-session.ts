@@ -114,7 +114,7 @@ export class FetchSession implements PartitionWaiter {
   /** The topic may have been made, deleted, or made again since. */
   resolve(entry: SessionEntry, ref: TopicRef): void {
     entry.ref = ref;
-    const partition = ref.topic?.partitions[entry.partitionIndex];
+    const partition = ref.topic?.partition(entry.partitionIndex);
     if (partition === entry.partition) return;
     this.#leave(entry);
     entry.partition = partition;

@@ -40,7 +40,7 @@ class PartitionOutcome extends ProduceItem implements ProduceOutcome {
   errorCode = 0;
 
   constructor(named: NamedTopic, partitionIndex: number, startsTopic: boolean, batch: Uint8Array) {
-    super(named.topic, named.topic?.partitions[partitionIndex], batch);
+    super(named.topic, named.topic?.partition(partitionIndex), batch);
     this.topicName = named.nameBytes;
     this.partitionIndex = partitionIndex;
     this.startsTopic = startsTopic;

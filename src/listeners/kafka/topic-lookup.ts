@@ -11,5 +11,5 @@ export function findTopic(broker: Broker, name: string): Topic | undefined {
 }
 
 export function findPartition(broker: Broker, name: string, index: number): Partition | undefined {
-  return findTopic(broker, name)?.partitions[index];
+  return findTopic(broker, name)?.partition(index);
 }

@@ -147,7 +147,7 @@ async function show(
   answer: Answer,
   members: string,
 ): Promise<Shown | undefined> {
-  const partition = broker.topics.find(name)?.partitions[index];
+  const partition = broker.topics.find(name)?.partition(index);
   if (partition === undefined) return undefined;
   const format = answer.query.format ?? 'text';
   const render = (cursor: RecordCursor): Shown => ({

@@ -84,7 +84,7 @@ function listTopics(
   const { names, nextCursor } = pageOf(matching(topics, prefix, after, pattern), limit);
   const page = names.map(find).filter((topic) => topic !== undefined);
   return {
-    topics: page.map((topic) => ({ name: topic.name, id: topic.id, partitionCount: topic.partitions.length })),
+    topics: page.map((topic) => ({ name: topic.name, id: topic.id, partitionCount: topic.partitionCount })),
     nextCursor,
   };
 }
@@ -147,7 +147,7 @@ function viewOf(topic: Topic): TopicView {
   return {
     name: topic.name,
     id: topic.id,
-    partitionCount: topic.partitions.length,
+    partitionCount: topic.partitionCount,
     partitions: topic.partitions.map(({ index, logStartOffset, highWatermark }) => ({
       partition: index,
       logStartOffset,

@@ -25,7 +25,7 @@ async function addPartitions(asked: Asked, broker: Broker, validateOnly: boolean
   try {
     const topic = findTopic(broker, name);
     if (topic === undefined) throw new MillraceError('BROKER_TOPIC_NOT_FOUND', `Topic ${name} does not exist.`);
-    const added = count - topic.partitions.length;
+    const added = count - topic.partitionCount;
     if (assignments !== null && added > 0) checkAssignments(assignments, added, broker.brokerId);
     await broker.topics.addPartitions(topic, count, { validateOnly });
     return { name, errorCode: ERROR_CODES.NONE };

@@ -50,7 +50,7 @@ async function createOne(asked: Asked, broker: Broker, validateOnly: boolean): P
       name,
       topicId: topic.id,
       errorCode: ERROR_CODES.NONE,
-      numPartitions: topic.partitions.length,
+      numPartitions: topic.partitionCount,
       replicationFactor: 1,
       configs: broker.topics.describeConfig(topic).map((entry) => ({
         name: entry.name,

@@ -57,9 +57,9 @@ function page(
     }
     const first = cursor?.topicName === name ? cursor.partitionIndex : 0;
     if (room === 0) return { throttleTimeMs: 0, topics, nextCursor: { topicName: name, partitionIndex: first } };
-    const end = Math.min(topic.partitions.length, first + room);
+    const end = Math.min(topic.partitionCount, first + room);
     topics.push(found(topic, name, first, end, broker.brokerId));
-    if (end < topic.partitions.length) {
+    if (end < topic.partitionCount) {
       return { throttleTimeMs: 0, topics, nextCursor: { topicName: name, partitionIndex: end } };
     }
     room -= Math.max(0, end - first);

@@ -29,7 +29,7 @@ function resultOf({ topic: name, partitions }: Asked, broker: Broker): Result {
   return {
     topic: name,
     partitionResult: distinct(partitions, String).map((partitionId) =>
-      topic?.partitions[partitionId] === undefined
+      topic?.partition(partitionId) === undefined
         ? {
             partitionId,
             errorCode: ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION,

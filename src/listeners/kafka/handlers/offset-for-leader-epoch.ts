@@ -15,7 +15,7 @@ export const handle = handler(offsetForLeaderEpoch, (request, { broker }) => ({
     return {
       topic: name,
       partitions: partitions.map(({ partition: index, currentLeaderEpoch, leaderEpoch }) => {
-        const partition = topic?.partitions[index];
+        const partition = topic?.partition(index);
         if (partition === undefined) return { partition: index, errorCode: ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION };
         const errorCode = leaderEpochError(currentLeaderEpoch);
         // An epoch that was never led here ended nowhere: "undefined" (-1, -1), as Kafka answers.
