@@ -39,19 +39,19 @@ function started(oldBytes: number) {
   return { clock, percents, young, collected: () => collected, growOld };
 }
 
-test('a large heap may grow by a quarter', () => {
+test('a large heap may grow by a tenth', () => {
   const { clock, percents, collected, growOld } = started(16 * MIB);
   clock.advance(60_000);
   assert.deepEqual([percents.splice(0), collected()], [[200, 0], 1], 'the second time with 48 MiB');
   growOld(48 * MIB);
   clock.advance(500);
-  assert.deepEqual(percents, [25]);
+  assert.deepEqual(percents, [10]);
   growOld(300 * MIB);
   clock.advance(60_000);
-  assert.deepEqual(percents, [25]);
+  assert.deepEqual(percents, [10]);
   growOld(47 * MIB);
   clock.advance(500);
-  assert.deepEqual([percents, collected()], [[25, 0], 1]);
+  assert.deepEqual([percents, collected()], [[10, 0], 1]);
 });
 
 test('the young generation does not grow, and is brought back step by step where V8 has shrunk it', () => {
@@ -68,13 +68,13 @@ test('the young generation does not grow, and is brought back step by step where
     clock.advance(500);
     return young.sizeBytes() / MIB;
   });
-  assert.deepEqual([sizes, young.grows()], [[2, 4, 8, 8], false]);
+  assert.deepEqual([sizes, young.grows()], [[2, 4, 4, 4], false]);
 });
 
 test('a heap that is large from the start is not collected while everybody waits', () => {
   const { clock, percents, collected } = started(200 * MIB);
   clock.advance(2_000);
-  assert.deepEqual([percents, collected()], [[25], 0]);
+  assert.deepEqual([percents, collected()], [[10], 0]);
 });
 
 test('V8 knows the flags, and its collector is shown to nobody else', () => {

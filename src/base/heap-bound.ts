@@ -1,6 +1,6 @@
 /**
- * Bounds V8's heap. The young generation stays at the 8 MiB that a start leads to, twice that while it is collected: what a broker
- * allocates is garbage when its request is answered, so that more room for it is only more memory. V8 would take 64 MB.
+ * Bounds V8's heap. The young generation stays at the 8 MiB that a start leads to, or at 4 once it was quiet, twice that while it is
+ * collected: what a broker allocates is garbage when its request is answered, so that more room for it is only more memory. V8 would take 64 MB.
  *
  * The rest is bound while it is large: then it is nearly all state of very many topics, which stays. V8 would let it become two to
  * three times as large, and 200 MB before it looks at all of it for the first time; it does not give back what was in use once, since
@@ -12,9 +12,9 @@ import { garbageCollector } from './minor-collections.ts';
 
 /** A heap with so much outside of its young generation is large, and may grow by so many percent until it is collected whole. */
 const LARGE_BYTES = 48 * 1024 * 1024;
-const LARGE_PERCENT = 25;
+const LARGE_PERCENT = 10;
 /** What is allocated between two collections of the young generation. */
-const YOUNG_BYTES = 8 * 1024 * 1024;
+const YOUNG_BYTES = 4 * 1024 * 1024;
 /** Creating 100,000 topics takes three seconds. */
 const LOOK_MS = 500;
 

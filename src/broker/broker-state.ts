@@ -148,16 +148,19 @@ export class BrokerState implements Fold {
     this.onPublished?.();
   }
 
-  /** Sections of a checkpoint, in pieces. */
-  snapshot(): Map<number, readonly Uint8Array[]> {
-    const sections = new Map<number, readonly Uint8Array[]>();
+  /** Of a checkpoint. */
+  get sectionCount(): number {
+    return this.#sections.filter(({ snapshot }) => snapshot !== undefined).length;
+  }
+
+  /** Sections of a checkpoint, in pieces, one by one: nothing may be folded until the last. */
+  *snapshot(): Generator<readonly [number, readonly Uint8Array[]], void, undefined> {
     for (const section of this.#sections) {
       if (section.snapshot === undefined) continue;
       const writer = new StateWriter(64 * 1024);
       section.snapshot(writer);
-      sections.set(section.id, writer.pieces());
+      yield [section.id, writer.pieces()];
     }
-    return sections;
   }
 
   /** On an empty state only. @throws STORE_CORRUPT. */

@@ -39,11 +39,25 @@ export async function writeWhole(
   path: string,
   pieces: readonly Uint8Array[],
 ): Promise<void> {
+  await writeParts(disk, directory, path, [pieces]);
+}
+
+/** The same for parts, each some pieces, of which the next is asked for when the one before is written. */
+export async function writeParts(
+  disk: Disk,
+  directory: string,
+  path: string,
+  parts: Iterable<readonly Uint8Array[]>,
+): Promise<void> {
   const temporary = `${path}.tmp`;
   await disk.remove(temporary);
   const file = await disk.open(temporary, 'create');
   try {
-    await file.write(pieces, 0);
+    let position = 0;
+    for (const pieces of parts) {
+      await file.write(pieces, position);
+      for (const { length } of pieces) position += length;
+    }
     await file.sync();
   } finally {
     await file.close();

@@ -14,10 +14,11 @@ const SMALL: NewCheckpoint = {
   file: 12,
   commit: 345,
   commitChecksum: 0x0badcafe,
-  sections: new Map([
+  sectionCount: 2,
+  sections: [
     [1, [Buffer.from('clus'), Buffer.from('ter')]],
     [5, []],
-  ]),
+  ],
 };
 
 /** docs/formats.md, "Checkpoint", worked example. */
@@ -28,7 +29,7 @@ const GOLDEN =
   '0000000500000000000000000191a126';
 
 function encode(checkpoint: NewCheckpoint): Buffer {
-  return Buffer.concat(encodeCheckpoint(checkpoint));
+  return Buffer.concat([...encodeCheckpoint(checkpoint)].flat());
 }
 
 function refused(bytes: Uint8Array, fault: RegExp): void {

@@ -44,29 +44,30 @@ export interface Checkpoint {
 }
 
 export interface NewCheckpoint extends Omit<Checkpoint, 'sections'> {
-  /** Bodies in pieces. */
-  readonly sections: ReadonlyMap<number, readonly Uint8Array[]>;
+  readonly sectionCount: number;
+  /** Numbers and bodies, those in pieces: made as they are asked for, since together they are as much as the state. */
+  readonly sections: Iterable<readonly [number, readonly Uint8Array[]]>;
 }
 
-export function encodeCheckpoint(checkpoint: NewCheckpoint): Uint8Array[] {
+/** Parts of the file, in order, each some pieces. */
+export function* encodeCheckpoint(checkpoint: NewCheckpoint): Generator<readonly Uint8Array[], void, undefined> {
   const header = new Uint8Array(HEADER_BYTES);
   writeUint32(header, 0, MAGIC);
   header[4] = VERSION;
   writeInt64(header, 8, checkpoint.file);
   writeInt64(header, 16, checkpoint.commit);
   writeUint32(header, 24, checkpoint.commitChecksum);
-  writeUint32(header, 28, checkpoint.sections.size);
+  writeUint32(header, 28, checkpoint.sectionCount);
   writeUint32(header, 60, crc32c(header.subarray(0, 60)));
-  const pieces: Uint8Array[] = [header];
+  yield [header];
   for (const [id, body] of checkpoint.sections) {
     const sectionHeader = new Uint8Array(SECTION_HEADER_BYTES);
     writeUint32(sectionHeader, 0, id);
     const bodyBytes = body.reduce((sum, piece) => sum + piece.length, 0);
     writeInt64(sectionHeader, 4, bodyBytes);
     writeUint32(sectionHeader, 12, sectionChecksum(sectionHeader, body));
-    pieces.push(sectionHeader, ...body);
+    yield [sectionHeader, ...body];
   }
-  return pieces;
 }
 
 /** @throws STORE_CORRUPT with the place and the fault. */

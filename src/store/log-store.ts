@@ -109,8 +109,7 @@ export class LogStore {
   /** Section PARTITION_VIEWS of a checkpoint: what is folded up to the end of a closed file, whose extents are indexed. */
   snapshotPartitions(writer: StateWriter): void {
     writer.u8(VIEWS_VERSION).u32(this.#partitions.length);
-    const live = [...this.partitions()];
-    writer.list(live, (partition) => {
+    writer.list(this.partitions(), (partition) => {
       assert(partition.extents === undefined, 'a checkpoint is taken when every extent is indexed');
       writer.u32(partition.number).u32(partition.index).i64(partition.logStartOffset).i64(partition.endOffset);
       const ranges = partition.ranges;

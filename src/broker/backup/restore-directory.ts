@@ -26,7 +26,7 @@ import {
   keysDirectory,
   restoringPath,
 } from '../../journal/paths.ts';
-import { readWhole, writeWhole } from '../../journal/whole-file.ts';
+import { readWhole, writeParts } from '../../journal/whole-file.ts';
 import { backupFileKey } from '../../store/backup-manifest.ts';
 import { type BackupPiece, type BackupReader, incomplete } from '../../store/backup-reader.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../store/checkpoint-file.ts';
@@ -191,7 +191,8 @@ async function adopt(disk: Disk, directory: string, journalFile: number, cluster
   if (sections.has(CHECKPOINT_SECTION.TIERED_CHUNKS)) {
     sections.set(CHECKPOINT_SECTION.TIERED_CHUNKS, snapshotOf(new TierState()));
   }
-  await writeWhole(disk, checkpointDirectory(directory), path, encodeCheckpoint({ ...checkpoint, sections }));
+  const parts = encodeCheckpoint({ ...checkpoint, sectionCount: sections.size, sections });
+  await writeParts(disk, checkpointDirectory(directory), path, parts);
   await (await disk.open(journalPath(directory, journalFile + 1), 'create')).close();
   const folders = [journalDirectory(directory), chunkDirectory(directory), keysDirectory(directory), directory];
   for (const folder of folders) {

@@ -3,7 +3,7 @@ import { asMillraceError } from '../../base/errors.ts';
 import { mappedBytes } from '../../base/mapped-bytes.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { checkpointDirectory, checkpointPath, numberedFiles } from '../../journal/paths.ts';
-import { readWhole, writeWhole } from '../../journal/whole-file.ts';
+import { readWhole, writeParts } from '../../journal/whole-file.ts';
 import {
   type Checkpoint,
   decodeCheckpoint,
@@ -45,7 +45,7 @@ export class CheckpointStore {
   async write(checkpoint: NewCheckpoint, before: number | undefined): Promise<void> {
     const directory = checkpointDirectory(this.#directory);
     await this.#disk.makeDirectory(directory);
-    await writeWhole(
+    await writeParts(
       this.#disk,
       directory,
       checkpointPath(this.#directory, checkpoint.file),

@@ -101,7 +101,8 @@ export class Folder {
           file: this.#file,
           commit: this.#commit,
           commitChecksum: this.#commitChecksum,
-          sections: this.#state.snapshot(),
+          sectionCount: this.#state.sectionCount,
+          sections: this.#sections(this.#state),
         },
         this.held ? undefined : this.#soundCheckpoint,
       );
@@ -112,6 +113,13 @@ export class Folder {
     }
     this.#removalState = this.#state;
     return this.#file;
+  }
+
+  *#sections(state: BrokerState): ReturnType<BrokerState['snapshot']> {
+    for (const section of state.snapshot()) {
+      yield section;
+      this.#stepped();
+    }
   }
 
   /** Whether a round of sealing has enough to do, and the one before is folded. */
