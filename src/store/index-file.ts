@@ -57,15 +57,30 @@ export interface BuiltIndex {
   readonly ranges: PackedRanges;
 }
 
-/** Gathered rows, in journal order: partition, base offset, end offset (exclusive), position, length in bytes, max timestamp. */
-const STRIDE = 6;
-/** In pieces of 768 KiB, so that nothing is copied while there come more: half a million are 24 MB. */
+/** In pieces of 512 KiB, so that nothing is copied while there come more: half a million are 16 MB. */
 const SEGMENT_ROWS = 16 * 1024;
+
+/** Gathered rows, in journal order: base offset and max timestamp; partition, offsets covered, position and length in bytes. */
+class Segment {
+  readonly wide: Float64Array;
+  readonly narrow: Uint32Array;
+
+  constructor() {
+    const wideBytes = SEGMENT_ROWS * WIDE * Float64Array.BYTES_PER_ELEMENT;
+    const { buffer } = mappedBytes(wideBytes + SEGMENT_ROWS * NARROW * Uint32Array.BYTES_PER_ELEMENT);
+    this.wide = new Float64Array(buffer, 0, SEGMENT_ROWS * WIDE);
+    this.narrow = new Uint32Array(buffer, wideBytes, SEGMENT_ROWS * NARROW);
+  }
+}
+
+/** Numbers of a row. */
+const WIDE = 2;
+const NARROW = 4;
 
 /** Collects the runs of one journal file, in journal order, as a scan shows them (`src/journal/file-scan.ts`). */
 export class IndexBuilder {
   readonly #file: number;
-  readonly #segments: Float64Array[] = [];
+  readonly #segments: Segment[] = [];
   #rowCount = 0;
   /** By partition: one more than its last row; 0: it has none. */
   #lastRows = new Uint32Array(1024);
@@ -80,23 +95,22 @@ export class IndexBuilder {
    */
   add(run: BatchRun, sizeBytes: number): void {
     const { partition, baseOffset, position } = run;
-    const endOffset = baseOffset + run.offsetCount;
     let latest = -1;
     for (let at = 0; at < run.bytes.length; at += BATCH_HEADER_BYTES) {
       latest = Math.max(latest, maxTimestamp(run.bytes, at));
     }
     if (partition >= this.#lastRows.length) this.#lastRows = enlarged(this.#lastRows, partition + 1);
     const last = this.#lastRows[partition] as number;
-    if (last > 0 && this.#extend(last - 1, endOffset, position, sizeBytes, latest)) return;
-    if (this.#rowCount % SEGMENT_ROWS === 0) this.#segments.push(newSegment());
-    const rows = this.#rowsOf(this.#rowCount);
-    const at = placeOf(this.#rowCount);
-    rows[at] = partition;
-    rows[at + 1] = baseOffset;
-    rows[at + 2] = endOffset;
-    rows[at + 3] = position;
-    rows[at + 4] = sizeBytes;
-    rows[at + 5] = latest;
+    if (last > 0 && this.#extend(last - 1, run.offsetCount, position, sizeBytes, latest)) return;
+    const row = this.#rowCount % SEGMENT_ROWS;
+    if (row === 0) this.#segments.push(new Segment());
+    const { wide, narrow } = this.#segments.at(-1) as Segment;
+    wide[row * WIDE] = baseOffset;
+    wide[row * WIDE + 1] = latest;
+    narrow[row * NARROW] = partition;
+    narrow[row * NARROW + 1] = run.offsetCount;
+    narrow[row * NARROW + 2] = position;
+    narrow[row * NARROW + 3] = sizeBytes;
     this.#rowCount += 1;
     this.#lastRows[partition] = this.#rowCount;
   }
@@ -104,14 +118,15 @@ export class IndexBuilder {
   build(): BuiltIndex {
     const bytes = mappedBytes(INDEX_HEADER_BYTES + this.#rowCount * INDEX_ROW_BYTES);
     const { ranges, nextRows, rangeOf } = this.#layOut();
-    for (let row = 0; row < this.#rowCount; row++) {
-      const rows = this.#rowsOf(row);
-      const at = placeOf(row);
-      const partition = rows[at] as number;
+    for (let i = 0; i < this.#rowCount; i++) {
+      const { wide, narrow } = this.#segmentOf(i);
+      const [w, n] = [(i % SEGMENT_ROWS) * WIDE, (i % SEGMENT_ROWS) * NARROW];
+      const partition = narrow[n] as number;
       const place = nextRows[partition] as number;
       nextRows[partition] = place + 1;
-      const [baseOffset, endOffset] = [rows[at + 1] as number, rows[at + 2] as number];
-      const [position, sizeBytes, latest] = [rows[at + 3] as number, rows[at + 4] as number, rows[at + 5] as number];
+      const [baseOffset, latest] = [wide[w] as number, wide[w + 1] as number];
+      const endOffset = baseOffset + (narrow[n + 1] as number);
+      const [position, sizeBytes] = [narrow[n + 2] as number, narrow[n + 3] as number];
       encodeRow(bytes, INDEX_HEADER_BYTES + place * INDEX_ROW_BYTES, baseOffset, position, sizeBytes, latest);
       ranges.widen(rangeOf[partition] as number, baseOffset, endOffset, latest, sizeBytes);
     }
@@ -124,7 +139,7 @@ export class IndexBuilder {
     const counts = new Uint32Array(this.#lastRows.length);
     let rangeCount = 0;
     for (let row = 0; row < this.#rowCount; row++) {
-      const partition = this.#rowsOf(row)[placeOf(row)] as number;
+      const partition = this.#segmentOf(row).narrow[(row % SEGMENT_ROWS) * NARROW] as number;
       if (counts[partition] === 0) rangeCount += 1;
       counts[partition] = (counts[partition] as number) + 1;
     }
@@ -146,30 +161,21 @@ export class IndexBuilder {
   }
 
   /** What touches the partition's last row becomes part of it, as in `ExtentList`. */
-  #extend(row: number, endOffset: number, position: number, sizeBytes: number, latest: number): boolean {
-    const rows = this.#rowsOf(row);
-    const at = placeOf(row);
-    const lastBytes = rows[at + 4] as number;
-    if ((rows[at + 3] as number) + lastBytes !== position || lastBytes + sizeBytes > MAX_MERGED_EXTENT_BYTES)
+  #extend(row: number, offsetCount: number, position: number, sizeBytes: number, latest: number): boolean {
+    const { wide, narrow } = this.#segmentOf(row);
+    const [w, n] = [(row % SEGMENT_ROWS) * WIDE, (row % SEGMENT_ROWS) * NARROW];
+    const lastBytes = narrow[n + 3] as number;
+    if ((narrow[n + 2] as number) + lastBytes !== position || lastBytes + sizeBytes > MAX_MERGED_EXTENT_BYTES)
       return false;
-    rows[at + 2] = endOffset;
-    rows[at + 4] = lastBytes + sizeBytes;
-    if (latest > (rows[at + 5] as number)) rows[at + 5] = latest;
+    narrow[n + 1] = (narrow[n + 1] as number) + offsetCount;
+    narrow[n + 3] = lastBytes + sizeBytes;
+    if (latest > (wide[w + 1] as number)) wide[w + 1] = latest;
     return true;
   }
 
-  #rowsOf(row: number): Float64Array {
-    return this.#segments[Math.floor(row / SEGMENT_ROWS)] as Float64Array;
+  #segmentOf(row: number): Segment {
+    return this.#segments[Math.floor(row / SEGMENT_ROWS)] as Segment;
   }
-}
-
-function newSegment(): Float64Array {
-  const { buffer } = mappedBytes(SEGMENT_ROWS * STRIDE * Float64Array.BYTES_PER_ELEMENT);
-  return new Float64Array(buffer, 0, SEGMENT_ROWS * STRIDE);
-}
-
-function placeOf(row: number): number {
-  return (row % SEGMENT_ROWS) * STRIDE;
 }
 
 function enlarged(numbers: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> {
