@@ -6,7 +6,6 @@ import {
   CHUNK_ENTRY_BYTES,
   CHUNK_HEADER_BYTES,
   CHUNK_TRAILER_BYTES,
-  ChunkIndex,
   chunkFooterFault,
   chunkHeaderFault,
   decodeChunkEntry,
@@ -15,6 +14,7 @@ import {
   footerBytesOf,
   rowsPosition,
 } from './chunk-file.ts';
+import { ChunkIndex } from './chunk-index.ts';
 import { decodeRow, INDEX_ROW_BYTES } from './index-file.ts';
 
 const GOLDEN = Buffer.from(

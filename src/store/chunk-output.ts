@@ -10,7 +10,8 @@
 import { MillraceError } from '../base/errors.ts';
 import type { Disk, DiskFile } from '../journal/disk.ts';
 import { chunkDirectory, chunkPath } from '../journal/paths.ts';
-import { type ChunkEntry, ChunkIndex, encodeChunkHeader } from './chunk-file.ts';
+import { type ChunkEntry, encodeChunkHeader } from './chunk-file.ts';
+import { ChunkIndex } from './chunk-index.ts';
 
 /** Synced in steps of this size: one large sync would hold up the journal's. */
 const SYNC_BYTES = 8 * 1024 * 1024;

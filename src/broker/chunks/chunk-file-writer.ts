@@ -10,7 +10,8 @@
  */
 import { MillraceError } from '../../base/errors.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
-import { type ChunkEntry, ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
+import { type ChunkEntry, encodeChunkHeader } from '../../store/chunk-file.ts';
+import { ChunkIndex } from '../../store/chunk-index.ts';
 import type { Piece } from '../../store/read-plan.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
 import { type CopyOptions, copyPieces, type Placed } from './placed-pieces.ts';

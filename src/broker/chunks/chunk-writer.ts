@@ -8,7 +8,8 @@
 import type { Disk } from '../../journal/disk.ts';
 import { diskUnder } from '../../journal/open-disk.ts';
 import { chunkDirectory, chunkPath } from '../../journal/paths.ts';
-import { type ChunkEntry, ChunkIndex, encodeChunkHeader } from '../../store/chunk-file.ts';
+import { type ChunkEntry, encodeChunkHeader } from '../../store/chunk-file.ts';
+import { ChunkIndex } from '../../store/chunk-index.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { Piece } from '../../store/read-plan.ts';
 import type { BrokerSettings } from '../settings.ts';
