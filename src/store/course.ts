@@ -9,8 +9,10 @@ import type { Lease } from '../base/buffer-pool.ts';
 import type { Partition } from './partition.ts';
 import { isSparse, MAX_SPAN_BYTES, type Piece, type Span } from './read-plan.ts';
 
-/** Kept ahead of one reader: about two answers of a usual consumer, so that none waits while its next is on its way. */
-const AHEAD_BYTES = 4 * 1024 * 1024;
+/** Kept ahead of one reader, what it was answered with last included: so that the disk has something to do while an answer is sent. */
+const AHEAD_BYTES = 6 * 1024 * 1024;
+/** At once, each in one piece: the disk has the next to do when one has come. */
+const MAX_READING = 2;
 /** Planned at a time, for one look into the index. */
 const PLAN_BYTES = 16 * 1024 * 1024;
 
@@ -59,6 +61,8 @@ export class Course {
   readonly #stretches: Stretch[] = [];
   /** To be read next. */
   #planned: Span[] = [];
+  /** Asked for, in order, and not among the stretches yet. */
+  readonly #onTheWay: Span[] = [];
   /** Where the last read began. */
   #offset: number;
   #endOffset = 0;
@@ -68,7 +72,11 @@ export class Course {
   #heldTo: number;
   /** Of what is there or on its way. */
   #aheadBytes = 0;
-  #reading = false;
+  /** Spans that come from the disk now. */
+  #reading = 0;
+  #planning = false;
+  /** Of the span asked for last: what it has is looked at behind those before. */
+  #arriving: Promise<void> = Promise.resolve();
   /** Stretches that are on their way or being checked. */
   #coming = 0;
   /** There is no more to be had, or no room: until the next read. */
@@ -117,6 +125,13 @@ export class Course {
     return first !== undefined && first.startOffset <= offset ? first : undefined;
   }
 
+  /** Length of the piece that begins at `offset`, behind all that is there; undefined: it is not known yet. */
+  nextBytes(offset: number): number | undefined {
+    const [next] = this.#onTheWay.length > 0 ? this.#onTheWay : this.#planned;
+    const first = next?.pieces[0];
+    return first?.baseOffset === offset ? first.sizeBytes : undefined;
+  }
+
   /** Until `ready` has something, or never will: whoever reads it without a course learns why. */
   async arrival(offset: number): Promise<void> {
     while (this.ready(offset) === undefined && this.#coming > 0) {
@@ -131,28 +146,51 @@ export class Course {
   }
 
   #readOn(): void {
-    if (this.#ended || this.#paused || this.#reading || this.#aheadBytes >= AHEAD_BYTES) return;
-    this.#coming += 1;
-    void this.#readNext()
-      .catch(() => this.#pause())
-      .finally(() => {
-        this.#coming -= 1;
-        for (const resolve of this.#waiting.splice(0)) resolve();
-      });
+    while (!this.#ended && !this.#paused && this.#reading < MAX_READING && this.#aheadBytes < AHEAD_BYTES) {
+      if (this.#planned.length === 0) return this.#planOn();
+      this.#readNext(this.#planned.shift() as Span);
+    }
   }
 
-  async #readNext(): Promise<void> {
-    this.#reading = true;
-    const stretch = await this.#read().finally(() => {
-      this.#reading = false;
+  #readNext(span: Span): void {
+    if (isSparse(span) || !this.#room.take(span.sizeBytes, this)) return this.#pause();
+    this.#aheadBytes += span.sizeBytes;
+    this.#reading += 1;
+    this.#onTheWay.push(span);
+    const startOffset = this.#readTo;
+    this.#readTo = (span.pieces.at(-1) as Piece).endOffset;
+    const reading = this.#read(span);
+    // It may fail before anybody waits for it.
+    reading.catch(() => undefined);
+    const before = this.#arriving;
+    this.#arriving = this.#come(async () => {
+      await before;
+      await this.#arrive(span, startOffset, reading).finally(() => this.#onTheWay.shift());
     });
-    if (stretch === undefined) return this.#pause();
-    this.#readTo = stretch.endOffset;
-    // The disk goes on while this is checked.
-    this.#readOn();
+  }
+
+  async #read(span: Span): Promise<Lease> {
+    try {
+      return await this.#source.readSpan(span);
+    } finally {
+      this.#reading -= 1;
+      // The disk goes on while this waits for those before, and is checked.
+      this.#readOn();
+    }
+  }
+
+  async #arrive(span: Span, startOffset: number, reading: Promise<Lease>): Promise<void> {
+    let lease: Lease;
+    try {
+      lease = await reading;
+    } catch (error) {
+      this.#giveBackRoom(span);
+      throw error;
+    }
     await new Promise<void>((resolve) => process.nextTick(resolve));
-    const isNext = stretch.startOffset === this.#heldTo && !this.#ended;
-    if (isNext && this.#source.isSound(stretch.span, stretch.lease)) {
+    const stretch = { span, lease, startOffset, endOffset: (span.pieces.at(-1) as Piece).endOffset };
+    const isNext = startOffset === this.#heldTo && !this.#ended;
+    if (isNext && this.#source.isSound(span, lease)) {
       this.#stretches.push(stretch);
       this.#heldTo = stretch.endOffset;
     } else {
@@ -161,20 +199,24 @@ export class Course {
     }
   }
 
-  /** @returns undefined where it is no use to go on. */
-  async #read(): Promise<Stretch | undefined> {
-    const startOffset = this.#readTo;
-    const isPlanned = this.#planned.length > 0 || (await this.#plan(startOffset));
-    const span = isPlanned ? this.#planned.shift() : undefined;
-    if (span === undefined || isSparse(span) || this.#ended || !this.#room.take(span.sizeBytes, this)) return undefined;
-    this.#aheadBytes += span.sizeBytes;
-    try {
-      const lease = await this.#source.readSpan(span);
-      return { span, lease, startOffset, endOffset: (span.pieces.at(-1) as Piece).endOffset };
-    } catch (error) {
-      this.#giveBackRoom(span);
-      throw error;
-    }
+  #planOn(): void {
+    if (this.#planning) return;
+    this.#planning = true;
+    void this.#come(async () => {
+      const isPlanned = await this.#plan(this.#readTo).finally(() => {
+        this.#planning = false;
+      });
+      if (isPlanned && this.#planned.length > 0) this.#readOn();
+      else this.#pause();
+    });
+  }
+
+  /** Whoever waits looks again after it. Never rejects: they learn why when they read it themselves. */
+  async #come(work: () => Promise<void>): Promise<void> {
+    this.#coming += 1;
+    await work().catch(() => this.#pause());
+    this.#coming -= 1;
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   /** @returns false where there is no room for what would be planned. */

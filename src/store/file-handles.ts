@@ -52,11 +52,12 @@ export class FileHandles {
   }
 
   /** Reads into memory from the pool, taken when the read's turn has come: reads that wait hold none. As `read`. */
-  async readLease(pool: BufferPool, path: string, sizeBytes: number, position: number): Promise<Lease> {
+  async readLease(pool: BufferPool, path: string, sizeBytes: number, position: number, inParts = true): Promise<Lease> {
     return await this.#reads.run(async () => {
       const lease = pool.acquire(sizeBytes);
       try {
-        await this.#fillInParts(path, lease.bytes.subarray(0, sizeBytes), position);
+        const into = lease.bytes.subarray(0, sizeBytes);
+        await (inParts ? this.#fillInParts(path, into, position) : this.#fill(path, into, position));
         return lease;
       } catch (error) {
         lease.release();

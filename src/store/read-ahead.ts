@@ -8,7 +8,7 @@ import { type AheadRoom, type AheadSource, Course } from './course.ts';
 import type { Partition } from './partition.ts';
 
 /** Held over all readers. */
-const MAX_HELD_BYTES = 12 * 1024 * 1024;
+const MAX_HELD_BYTES = 16 * 1024 * 1024;
 /** Reads that may turn out to be in order, and those that have. */
 const MAX_COURSES = 64;
 /** Who has not come back for so long gives way to others. */

@@ -82,7 +82,7 @@ export class PartitionReader {
     const source = {
       plan: async (partition: Partition, offset: number, endOffset: number, maxBytes: number) =>
         this.#planSpans(await this.#planClosed(partition, offset, endOffset, maxBytes)),
-      readSpan: (span: Span) => this.readSpan(span),
+      readSpan: (span: Span) => this.readSpan(span, false),
       isSound: (span: Span, lease: Lease) => isSound(span, lease, options.checked),
     };
     this.#ahead = new ReadAhead(source, options.clock);
@@ -127,13 +127,13 @@ export class PartitionReader {
     return pieces;
   }
 
-  /** Reads one span of a plan; the caller releases the lease. */
-  async readSpan(span: Span): Promise<Lease> {
+  /** Reads one span of a plan; the caller releases the lease. @param inParts nothing else is read meanwhile for the same reader. */
+  async readSpan(span: Span, inParts = true): Promise<Lease> {
     const { file, sizeBytes, position } = span;
     const { cold } = this.#paths;
     if (isChunk(file) && cold?.sizeOf(-file) !== undefined) return await this.#readCold(cold, span);
     const path = isChunk(file) ? this.#paths.chunkFile(-file) : this.#paths.journalFile(file);
-    return await this.#handles.readLease(this.#pool, path, sizeBytes, position);
+    return await this.#handles.readLease(this.#pool, path, sizeBytes, position, inParts);
   }
 
   get index(): IndexReader {
@@ -251,6 +251,9 @@ export class PartitionReader {
         return result.sizeBytes > before;
       if (!addSpan(stretch.span, stretch.lease, offset, limits, before, this.#checked, result)) return true;
       from = stretch.endOffset;
+      // What will not fit is not waited for.
+      const left = limits.maxBytes - (result.sizeBytes - before);
+      if (result.sizeBytes > before && (course.nextBytes(from) ?? 0) > left) return true;
     }
     return true;
   }
