@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { batchOf } from '../../../test/kit/broker-kit.ts';
 import { FakeDisk } from '../../../test/kit/fake-disk.ts';
 import { HISTORY_SETTINGS, History } from '../../../test/kit/history.ts';
+import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import * as fc from '../../../test/kit/properties.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { checkpointPath, indexPath, journalPath } from '../../journal/paths.ts';
@@ -15,6 +16,8 @@ import { verifyJournal } from '../../journal/verify.ts';
 import { decodeCheckpoint } from '../../store/checkpoint-file.ts';
 import { chunkFile } from '../../store/file-number.ts';
 import { LogStore } from '../../store/log-store.ts';
+import { ChunkMemory } from '../chunks/chunk-memory.ts';
+import { SealPace } from '../chunks/seal-pace.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import { Folder } from './folder.ts';
 import { rebuildIndex, repairIndexes } from './index-repair.ts';
@@ -249,6 +252,59 @@ test(
       await again.journal.close();
     }
     for await (const item of verifyJournal({ disk, directory: D })) assert.equal(item.kind, 'file');
+  },
+);
+
+// Sealing let go what a removal beside it looks at: files stayed until the checkpoint after the next one.
+test(
+  'a round of sealing lets the state go; what is dead is removed beside it, and the next file is folded into the same',
+  DEADLINE,
+  async () => {
+    const { disk, history } = await twoTopics();
+    const settings = { ...HISTORY_SETTINGS, sealBytes: 20_000 };
+    const folder = new Folder(disk, D, settings);
+    const [old, kept] = [history.topics.find('old'), history.topics.find('kept')];
+    assert.ok(old && kept);
+    for (const { file, sizeBytes } of history.closed) {
+      await folder.fold(file, sizeBytes);
+      await folder.checkpoint();
+    }
+    const before = history.closed.length;
+    await history.topics.delete(old);
+    for (let i = 0; i < 12; i++) await history.produce(kept, 0, batchOf(['z'.repeat(1000)]));
+    for (const { file, sizeBytes } of history.closed.slice(before)) {
+      await folder.fold(file, sizeBytes);
+      await folder.checkpoint();
+    }
+    const removal = folder.removal();
+    const clock = new ManualClock();
+    const options = {
+      memory: new ChunkMemory(),
+      pace: new SealPace(clock),
+      wrote: () => undefined,
+      toStore: undefined,
+    };
+    const round = await folder.seal(1, { now: clock.now(), all: true, ...options });
+    assert.deepEqual([round.commands.length, round.problems], [1, []]);
+    const { removed } = await removal();
+    assert.ok(removed.length >= 4, `${removed.length} removed`);
+
+    const folded = history.closed.length;
+    for (let i = 0; i < 12; i++) await history.produce(kept, 0, batchOf(['a'.repeat(1000)]));
+    await history.journal.close();
+    const fresh = new Folder(copyOf(disk), D, settings);
+    const later = history.closed.slice(folded);
+    assert.ok(later.length > 0);
+    for (const { file, sizeBytes } of later) {
+      const [ranges, again] = [await folder.fold(file, sizeBytes), await fresh.fold(file, sizeBytes)];
+      assert.deepEqual([...ranges], [...again]);
+      assert.ok(ranges.count > 0);
+    }
+    const last = await folder.checkpoint();
+    const checkpoint = decodeCheckpoint(bytesAt(disk, checkpointPath(D, last)), 'c');
+    const started = await History.open(copyOf(disk), { checkpoint });
+    assert.deepEqual(started.describe(), history.describe());
+    await started.journal.close();
   },
 );
 

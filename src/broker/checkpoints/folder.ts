@@ -30,6 +30,13 @@ import { CheckpointStore } from './checkpoint-store.ts';
 import { OrderKeeper } from './order-keeper.ts';
 import { dueBytes, maxRoundBytes } from './seal-amounts.ts';
 
+export interface Removed {
+  /** Journal files and chunks. */
+  readonly removed: readonly FileNumber[];
+  /** Order files, by the numbers of their journal files. */
+  readonly removedOrders: readonly number[];
+}
+
 export class Folder {
   readonly #disk: Disk;
   readonly #directory: string;
@@ -39,8 +46,6 @@ export class Folder {
   /** Nothing is removed: somebody reads the directory as a whole. */
   held = false;
   #state: BrokerState | undefined;
-  /** That of the last checkpoint, until what it has set free is removed: sealing, which runs beside it, lets the state go. */
-  #removalState: BrokerState | undefined;
   /** Last file folded in; 0 before the first. */
   #file = 0;
   #commit = 0;
@@ -111,7 +116,6 @@ export class Folder {
       this.#bytesSinceCheckpoint = 0;
       this.#removableBefore = this.#state.chunks.removableBefore;
     }
-    this.#removalState = this.#state;
     return this.#file;
   }
 
@@ -197,10 +201,11 @@ export class Folder {
    *
    * Files may be folded and sealed meanwhile: what is dead is looked up at one moment, and nothing brings it back.
    *
+   * @param checkpointed state of the last checkpoint, where a round of sealing has let it go.
    * @returns the files that are gone.
    */
-  async removeDead(): Promise<FileNumber[]> {
-    const state = this.#state ?? this.#removalState;
+  async removeDead(checkpointed?: BrokerState): Promise<FileNumber[]> {
+    const state = this.#state ?? checkpointed;
     if (state === undefined || this.#soundBefore === undefined || this.held) return [];
     const keepFrom = Math.min(this.#soundBefore + 1, oldestReferenced(state));
     const folder = journalDirectory(this.#directory);
@@ -217,14 +222,18 @@ export class Folder {
   }
 
   /** @returns order files that are gone, by the numbers of their journal files. */
-  async removeDeadOrders(): Promise<number[]> {
-    const state = this.#state ?? this.#removalState;
+  async removeDeadOrders(checkpointed?: BrokerState): Promise<number[]> {
+    const state = this.#state ?? checkpointed;
     return state === undefined || this.held ? [] : await this.#orders.removeDead(state.store);
   }
 
-  /** What the last checkpoint has set free is gone. */
-  endRemoval(): void {
-    this.#removalState = undefined;
+  /** Removes what the checkpoint that was just written has set free: to be called later, beside what comes next. */
+  removal(): () => Promise<Removed> {
+    const checkpointed = this.#state;
+    return async () => {
+      const removed = await this.removeDead(checkpointed);
+      return { removed, removedOrders: await this.removeDeadOrders(checkpointed) };
+    };
   }
 
   async #removeDeadChunks(state: BrokerState): Promise<FileNumber[]> {

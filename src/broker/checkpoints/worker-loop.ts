@@ -8,7 +8,7 @@ import type { ToStore } from '../chunks/chunk-writer.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
 import { NOTHING_SEALED } from '../chunks/seal-round.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
-import { Folder } from './folder.ts';
+import { Folder, type Removed } from './folder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 export interface WorkerPort {
@@ -132,17 +132,17 @@ export class WorkerLoop {
     const writing = this.#folder.checkpoint();
     this.#removal = Promise.allSettled([writing, this.#removing]);
     const file = await writing;
-    this.#removing = this.#removing.then(() => this.#removeDead(file)).catch((error: unknown) => this.#fail(error));
+    const removal = this.#folder.removal();
+    this.#removing = this.#removing
+      .then(() => this.#removeDead(file, removal))
+      .catch((error: unknown) => this.#fail(error));
     this.#removal = this.#removing;
   }
 
   /** @param file of the checkpoint that is there. */
-  async #removeDead(file: number): Promise<void> {
+  async #removeDead(file: number, removal: () => Promise<Removed>): Promise<void> {
     if (this.#failed) return;
-    const removed = await this.#folder.removeDead();
-    const removedOrders = await this.#folder.removeDeadOrders();
-    this.#folder.endRemoval();
+    this.#port.say({ kind: 'checkpointed', file, ...(await removal()) });
     this.#port.stepped();
-    this.#port.say({ kind: 'checkpointed', file, removed, removedOrders });
   }
 }
