@@ -1,13 +1,16 @@
+import { MillraceError } from '../base/errors.ts';
 import type { Partition } from '../store/partition.ts';
 import type { Stream } from './streams/stream.ts';
 import type { TopicLimits, TopicOverrides } from './topic-config.ts';
+import type { TopicIds } from './topic-ids.ts';
 
 /** A topic at the head of the journal. Changed only by the fold (`topics-state.ts`). */
 export class Topic {
   /** Canonical, dotted. */
   readonly name: string;
-  /** 32 lower-case hex digits; another topic of the same name, created later, has another. */
-  readonly id: string;
+  readonly #ids: TopicIds<Topic>;
+  /** In `#ids`; of a deleted topic, the id itself: whoever has it still may ask. */
+  #place: number | string;
   readonly createdAt: number;
   /** Most of a million topics have one partition, and an array for it would be half as much again. */
   #partitions: Partition | readonly Partition[];
@@ -23,17 +26,35 @@ export class Topic {
   constructor(
     name: string,
     id: string,
+    ids: TopicIds<Topic>,
     createdAt: number,
     partitions: readonly Partition[],
     overrides: TopicOverrides | undefined,
     limits: TopicLimits,
   ) {
     this.name = name;
-    this.id = id;
+    this.#ids = ids;
+    const place = ids.add(id, this);
+    if (place === undefined)
+      throw new MillraceError('STORE_CORRUPT', `Topic ${name} has no id: ${id} is not 32 hex digits.`);
+    this.#place = place;
     this.createdAt = createdAt;
     this.#partitions = partitions.length === 1 ? (partitions[0] as Partition) : partitions;
     this.overrides = overrides;
     this.limits = limits;
+  }
+
+  /** 32 lower-case hex digits; another topic of the same name, created later, has another. */
+  get id(): string {
+    return typeof this.#place === 'string' ? this.#place : this.#ids.id(this.#place);
+  }
+
+  /** Part of the fold: it is found by its id no longer. */
+  delete(): void {
+    this.deleted = true;
+    const { id } = this;
+    this.#ids.remove(id);
+    this.#place = id;
   }
 
   /** By index. */

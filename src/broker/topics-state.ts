@@ -11,6 +11,7 @@ import type { BrokerSettings } from './settings.ts';
 import { CHECKPOINT_SECTION, COMMAND, type StatePart } from './state-part.ts';
 import { Topic } from './topic.ts';
 import { type TopicLimits, type TopicOverrides, topicLimits } from './topic-config.ts';
+import { TopicIds } from './topic-ids.ts';
 
 const BODY_VERSION = 1;
 
@@ -58,7 +59,7 @@ export class TopicsState implements StatePart {
   readonly #settings: BrokerSettings;
   readonly #onDeleted: (topic: Topic) => void;
   readonly #byName = new Map<string, Topic>();
-  readonly #byId = new Map<string, Topic>();
+  readonly #ids = new TopicIds<Topic>();
   /** Shared by every topic without overrides. */
   readonly #defaultLimits: TopicLimits;
   #partitionCount = 0;
@@ -92,7 +93,7 @@ export class TopicsState implements StatePart {
   }
 
   byId(id: string): Topic | undefined {
-    return this.#byId.get(id);
+    return this.#ids.find(id);
   }
 
   /** The topic of a partition, by the partition's number in the lane; undefined where it was deleted. */
@@ -158,19 +159,17 @@ export class TopicsState implements StatePart {
     overrides: TopicOverrides | undefined,
   ): void {
     const limits = overrides === undefined ? this.#defaultLimits : topicLimits(overrides, this.#settings);
-    const topic = new Topic(name, id, createdAt, partitions, overrides, limits);
+    const topic = new Topic(name, id, this.#ids, createdAt, partitions, overrides, limits);
     this.#version += 1;
     this.#byName.set(name, topic);
-    this.#byId.set(id, topic);
     this.#mapPartitions(topic, partitions);
     this.#partitionCount += partitions.length;
   }
 
   #deleted(topic: Topic, commit: CommitNumber): void {
     this.#version += 1;
-    topic.deleted = true;
+    topic.delete();
     this.#byName.delete(topic.name);
-    this.#byId.delete(topic.id);
     this.#partitionCount -= topic.partitionCount;
     for (const partition of topic.partitions) {
       this.#store.remove(partition, commit);
@@ -210,7 +209,7 @@ export class TopicsState implements StatePart {
   }
 
   #known(id: string): Topic {
-    const topic = this.#byId.get(id);
+    const topic = this.#ids.find(id);
     assert(topic !== undefined, `a state command names topic id ${id}, which does not exist`);
     return topic;
   }

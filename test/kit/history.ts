@@ -51,7 +51,7 @@ export class History {
       store: state.store,
       clock,
       settings: HISTORY_SETTINGS,
-      newId: () => `${journal.status().headCommit}-${(ids += 1)}`.padStart(32, '0'),
+      newId: () => `${journal.status().headCommit}f${(ids += 1)}`.padStart(32, '0'),
     });
     this.producers = new Producers(journal, state.cluster);
     this.messageIds = new MessageIds({ state: state.messageIds, opener: this.opener, maxBytes: 1024 * 1024 });
