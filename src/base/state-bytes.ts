@@ -89,8 +89,9 @@ export class StateWriter {
     return this;
   }
 
-  finish(): Uint8Array {
-    const whole = new Uint8Array(this.sizeBytes);
+  /** @param take makes the memory. */
+  finish(take = (sizeBytes: number): Uint8Array => new Uint8Array(sizeBytes)): Uint8Array {
+    const whole = take(this.sizeBytes);
     let at = 0;
     for (const piece of this.pieces()) {
       whole.set(piece, at);

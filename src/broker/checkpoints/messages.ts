@@ -66,7 +66,7 @@ export type FromWorker =
       readonly kind: 'sealed';
       /** Last journal file of the round; 0 where nothing was done. */
       readonly through: number;
-      readonly commands: readonly Uint8Array<ArrayBuffer>[];
+      readonly commands: readonly Uint8Array[];
       /** Files of chunks. */
       readonly chunks: readonly { readonly chunk: number; readonly sizeBytes: number }[];
       /** Chunks that are in the object store alone. */

@@ -12,7 +12,7 @@ import { Folder, type Removed } from './folder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 export interface WorkerPort {
-  say(message: FromWorker, transfer?: ArrayBuffer[]): void;
+  say(message: FromWorker): void;
   /** Nothing more will be said. */
   close(): void;
   /** A step is done: much of what it needed is garbage. */
@@ -111,10 +111,7 @@ export class WorkerLoop {
       };
       const options = { now, all, memory: this.#memory, pace: this.#pace, wrote, toStore };
       const round = await this.#folder.seal(nextChunk, options);
-      this.#port.say(
-        { kind: 'sealed', ...round },
-        round.commands.map(({ buffer }) => buffer),
-      );
+      this.#port.say({ kind: 'sealed', ...round });
     } catch (error) {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
       this.#port.say({ kind: 'sealed', ...NOTHING_SEALED, problems: [problem] });

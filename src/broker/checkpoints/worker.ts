@@ -11,7 +11,7 @@ if (port === null) throw new TypeError('the checkpoint worker is started by the 
 const start = workerData as WorkerStart;
 const heap = start.collects ? new HeapTrim() : undefined;
 const loop = new WorkerLoop(new NodeDisk(), waitingClock, start, {
-  say: (message, transfer = []) => port.postMessage(message, transfer),
+  say: (message) => port.postMessage(message),
   close: () => port.close(),
   stepped: () => heap?.step(),
 });

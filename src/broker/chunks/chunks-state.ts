@@ -7,6 +7,7 @@
  * before it is closed and its space may come back.
  */
 import { assert } from '../../base/errors.ts';
+import { mappedBytes, sharedBytes } from '../../base/mapped-bytes.ts';
 import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import { chunkFile } from '../../store/file-number.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
@@ -27,21 +28,27 @@ export const chunkCommands = {
 /** Partitions told in one command: applying it takes about a millisecond. */
 const PARTITIONS_PER_COMMAND = 1_000;
 
-/** Commands of a round of sealing, each of them whole: kept as bytes, since a round may be one of very many partitions. */
+/**
+ * Commands of a round of sealing, each of them whole: kept as bytes, since a round may be one of very many partitions. In mapped memory:
+ * what a worker hands over of its own heap stays with a thread that has ended.
+ */
 export class SealedCommands {
-  readonly #parts: { readonly writer: StateWriter; count: number }[] = [];
+  /** What follows the heads of all commands. */
+  readonly #bodies = new StateWriter(1024);
+  readonly #parts: { readonly from: number; count: number }[] = [];
 
   /** @param ranges take the place of the part's ranges. */
   add(partition: number, ranges: readonly FileRange[]): void {
+    const writer = this.#bodies;
     let part = this.#parts.at(-1);
     if (part === undefined || part.count === PARTITIONS_PER_COMMAND) {
-      part = { writer: new StateWriter(1024), count: 0 };
+      part = { from: writer.sizeBytes, count: 0 };
       this.#parts.push(part);
     }
     part.count += 1;
-    part.writer.u32(partition).list(ranges, (range) => {
-      part.writer.u32(-range.file).i64(range.baseOffset).i64(range.endOffset);
-      part.writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
+    writer.u32(partition).list(ranges, (range) => {
+      writer.u32(-range.file).i64(range.baseOffset).i64(range.endOffset);
+      writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
     });
   }
 
@@ -50,18 +57,22 @@ export class SealedCommands {
    * @param nextChunk number of the chunk after those of the round: with the last command, what no partition has batches in, of
    *   chunks before it, may go.
    */
-  finish(through: number, nextChunk: number): Uint8Array<ArrayBuffer>[] {
-    return this.#parts.map(({ writer, count }, i) => {
+  finish(through: number, nextChunk: number): Uint8Array[] {
+    const heads = this.#parts.map(({ count }, i) => {
       const isLast = i === this.#parts.length - 1;
-      const head = new StateWriter().u8(BODY_VERSION).u32(through).u32(nextChunk).bool(isLast).u32(count);
-      const parts = [...head.pieces(), ...writer.pieces()];
-      const whole = new Uint8Array(head.sizeBytes + writer.sizeBytes);
-      let at = 0;
-      for (const part of parts) {
-        whole.set(part, at);
-        at += part.length;
-      }
-      return whole;
+      return new StateWriter().u8(BODY_VERSION).u32(through).u32(nextChunk).bool(isLast).u32(count).finish();
+    });
+    const headBytes = heads.reduce((sum, { length }) => sum + length, 0);
+    const bodies = this.#bodies.finish(mappedBytes);
+    const all = sharedBytes(bodies.length + headBytes);
+    let at = 0;
+    return heads.map((head, i) => {
+      const [from, to] = [this.#parts[i]?.from, this.#parts[i + 1]?.from ?? bodies.length];
+      const command = all.subarray(at, at + head.length + to - (from as number));
+      command.set(head);
+      command.set(bodies.subarray(from, to), head.length);
+      at += command.length;
+      return command;
     });
   }
 }

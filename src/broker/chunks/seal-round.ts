@@ -22,8 +22,7 @@ const UNREADABLE: ReadonlySet<string> = new Set(['STORE_CORRUPT', 'STORE_KEY_MIS
 export interface SealedRound {
   /** Last journal file of the round; 0 where nothing was done. */
   readonly through: number;
-  /** To be transferred. */
-  readonly commands: readonly Uint8Array<ArrayBuffer>[];
+  readonly commands: readonly Uint8Array[];
   readonly chunks: readonly WrittenChunk[];
   /** Chunks that are in the object store alone. */
   readonly tiered: readonly TieredPlace[];
