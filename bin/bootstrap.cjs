@@ -63,8 +63,17 @@ function importProgram(options, published) {
     resolveOwnModules(nodeModule, published);
     file = entryFile(options.entry, published);
   }
+  if (options.args[0] === 'serve') holdYoungHeap();
   process.argv = [process.argv[0], options.script].concat(options.args);
   import(url.pathToFileURL(file).href).catch(fail);
+}
+
+/**
+ * Loading a broker would make V8's young generation grow to 8 MiB, and V8 takes back little of it. src/base/heap-bound.ts lets
+ * it grow as far as a broker needs it.
+ */
+function holdYoungHeap() {
+  require('v8').setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 /** Whoever asks for stacks gets those of the sources. */

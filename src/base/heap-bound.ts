@@ -1,6 +1,6 @@
 /**
- * Bounds V8's heap. The young generation stays at the 8 MiB that a start leads to, or at 4 once it was quiet, twice that while it is
- * collected: what a broker allocates is garbage when its request is answered, so that more room for it is only more memory. V8 would take 64 MB.
+ * Bounds V8's heap. The young generation stays at 4 MiB, twice that while it is collected: what a broker allocates is garbage when
+ * its request is answered, so that more room for it is only more memory. V8 would take 64 MB.
  *
  * The rest is bound while it is large: then it is nearly all state of very many topics, which stays. V8 would let it become two to
  * three times as large, and 200 MB before it looks at all of it for the first time; it does not give back what was in use once, since
