@@ -144,8 +144,9 @@ export class FakeDisk implements Disk {
     const durableFiles = new Map<number, number>();
     const durableDirectories = new Map<string, number>();
     for (const operation of this.#operations.slice(0, prefix)) {
-      if (operation.kind === 'sync') durableFiles.set(operation.inode, operation.begin);
-      else if (operation.kind === 'syncDirectory') durableDirectories.set(operation.directory, operation.begin);
+      // Of two at a time, the one that began first may end last.
+      if (operation.kind === 'sync') raise(durableFiles, operation.inode, operation.begin);
+      else if (operation.kind === 'syncDirectory') raise(durableDirectories, operation.directory, operation.begin);
     }
     for (const [index, operation] of this.#operations.slice(0, prefix).entries()) {
       if (operation.kind === 'write' || operation.kind === 'truncate') {
@@ -387,6 +388,10 @@ function applyWrite(
       at = end;
     }
   }
+}
+
+function raise<K>(map: Map<K, number>, key: K, value: number): void {
+  map.set(key, Math.max(map.get(key) ?? value, value));
 }
 
 function directoryOf(path: string): string {
