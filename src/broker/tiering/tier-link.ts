@@ -42,6 +42,11 @@ export class TierLink {
     });
   }
 
+  /** Starts the worker before it is asked something: whoever reads first does not wait for its thread. */
+  start(): void {
+    if (!this.#closed && this.#startWorker !== undefined) this.#worker ??= this.#start(this.#startWorker);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const worker = this.#worker;

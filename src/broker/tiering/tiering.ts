@@ -86,8 +86,11 @@ export class Tiering {
 
   start(): void {
     const { startWorker, state, logger } = this.#options;
-    if (startWorker !== undefined) this.tierer.start();
-    else if (state.size > 0) {
+    if (startWorker !== undefined) {
+      this.tierer.start();
+      // There is something to read.
+      if (state.size > 0) this.#link.start();
+    } else if (state.size > 0) {
       logger.error('Records are in an object store, but tier.store is not set: they cannot be read.', {
         chunks: state.size,
       });
