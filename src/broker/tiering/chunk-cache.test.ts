@@ -320,3 +320,18 @@ test('many readers of one block share one fetch; its failure is told to each, an
     [5],
   );
 });
+
+// The next worker made the file anew, and what the cache took to be in it was read as zeros.
+test('of files whose worker has died nothing is read any more', async () => {
+  const { cache, clock, worker, files, fetched, read, fileReads } = setUp();
+  await read(1, 5);
+  await settle();
+  assert.equal(cache.sizeBytes, TIER_BLOCK_BYTES);
+  cache.forgetAll();
+  assert.deepEqual([cache.sizeBytes, files.size], [0, 0]);
+  worker.isNear = true;
+  clock.advance(2_000);
+  fetched();
+  await read(1, 5);
+  assert.deepEqual([fetched()[1], fileReads()], [[5], 0]);
+});

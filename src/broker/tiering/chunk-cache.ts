@@ -179,6 +179,11 @@ export class ChunkCache implements ColdChunks {
     return copied;
   }
 
+  /** Another worker begins with empty files. */
+  forgetAll(): void {
+    for (const [chunk, entry] of [...this.#entries]) this.#drop(chunk, entry);
+  }
+
   /** The chunk is nobody's any more. */
   forget(chunk: number): void {
     const entry = this.#entries.get(chunk);

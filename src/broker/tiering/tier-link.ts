@@ -18,6 +18,8 @@ interface Asked {
 
 export class TierLink {
   readonly #startWorker: (() => TierWorker) | undefined;
+  /** The worker has died, and what it had open and on its way with it. */
+  onDied: () => void = () => undefined;
   readonly #asked = new Map<number, Asked>();
   #worker: TierWorker | undefined;
   #nextId = 1;
@@ -75,6 +77,7 @@ export class TierLink {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
     this.#failAll(new MillraceError('TIER_UNAVAILABLE', `The thread that talks to the object store failed: ${why}.`));
+    this.onDied();
   }
 
   #failAll(error: MillraceError): void {

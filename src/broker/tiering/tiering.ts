@@ -54,6 +54,7 @@ export class Tiering {
       readFile: (path, into, position) => handles.read(path, into, position),
       dropped: (path) => handles.forget(path),
     });
+    this.#link.onDied = () => this.cache.forgetAll();
     this.tierer = new Tierer({
       journal,
       state,
