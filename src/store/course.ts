@@ -203,10 +203,13 @@ export class Course {
     if (this.#planning) return;
     this.#planning = true;
     void this.#come(async () => {
-      const isPlanned = await this.#plan(this.#readTo).finally(() => {
+      try {
+        await this.#plan(this.#readTo);
+      } finally {
         this.#planning = false;
-      });
-      if (isPlanned && this.#planned.length > 0) this.#readOn();
+      }
+      // Others read on from here as from anywhere: between what is found and what follows from it nothing may wait.
+      if (this.#planned.length > 0) this.#readOn();
       else this.#pause();
     });
   }
@@ -219,12 +222,12 @@ export class Course {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  /** @returns false where there is no room for what would be planned. */
-  async #plan(startOffset: number): Promise<boolean> {
-    if (!this.#room.take(MAX_SPAN_BYTES, this)) return false;
+  /** Nothing is planned where there is no room for it. */
+  async #plan(startOffset: number): Promise<void> {
+    if (!this.#room.take(MAX_SPAN_BYTES, this)) return;
     try {
-      this.#planned = await this.#source.plan(this.partition, startOffset, this.#endOffset, PLAN_BYTES);
-      return true;
+      const spans = await this.#source.plan(this.partition, startOffset, this.#endOffset, PLAN_BYTES);
+      if (this.#readTo === startOffset) this.#planned = spans;
     } finally {
       this.#room.giveBack(MAX_SPAN_BYTES);
     }

@@ -8,7 +8,7 @@ import { TestLog } from '../../test/kit/log-kit.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
 import { PoisoningPool } from '../../test/kit/poisoning-pool.ts';
 import * as fc from '../../test/kit/properties.ts';
-import type { Course } from './course.ts';
+import { Course } from './course.ts';
 import { Partition, PartitionMemory } from './partition.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { type Piece, planSpans, type Span } from './read-plan.ts';
@@ -107,6 +107,29 @@ test(
     assert.equal(source.pool.outstanding, 0);
   },
 );
+
+// The next one was taken for what begins there, and readers were given a log with a hole.
+test('what there is no room for is not skipped, whoever else looks for more meanwhile', DEADLINE, async () => {
+  for (let refused = 1; refused < 12; refused++) {
+    const source = new Source();
+    let takes = 0;
+    const room = { take: () => ++takes !== refused, giveBack: () => undefined };
+    const partition = new Partition(0, 0, new PartitionMemory());
+    const course = new Course(source, room, { partition, offset: 0, next: 10, now: 0 });
+    for (let offset = 10; offset < 200; offset += 10) {
+      course.goOn(offset, END, 0);
+      for (let i = 0; i < 60; i++) {
+        const stretch = course.ready(offset);
+        if (stretch !== undefined) assert.ok((stretch.span.pieces[0] as Piece).baseOffset <= stretch.startOffset);
+        if (i % 20 === 19) await source.deliver();
+        else await Promise.resolve();
+      }
+    }
+    course.end();
+    await source.deliver();
+    assert.equal(source.pool.outstanding, 0);
+  }
+});
 
 test('who reads here and there, or the same again, is left alone', DEADLINE, async () => {
   const { source, ahead, partition } = setUp();
