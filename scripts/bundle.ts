@@ -1,6 +1,6 @@
 /**
  * Makes the bundle of a checkout's command line in .runtime/, which `bin/bundle.cjs` finds: one file for what every command
- * needs, and one for each part that is imported when it is needed. Neither minified nor mapped: names in a stack trace are
+ * needs, one for each part that is imported when it is needed, and apart from these, since they load nothing else, its worker threads. Neither minified nor mapped: names in a stack trace are
  * those of the sources, and a comment in front of each module's part says where it is from.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -19,6 +19,10 @@ const PACKAGES = ['commander', 'fastify'];
 const DIRECTORY_PREFIX = 'bundle-';
 /** Directory of the files that are no entry. */
 const PARTS = 'parts';
+/** Directory of all files of workers. */
+const WORKERS = 'workers';
+/** Where a module starts a worker: see src/base/worker-module.ts. */
+const WORKER_CALL = /workerModule\(import\.meta\.url, '([^']+)'\)/g;
 /** Bundles that are kept: a command that runs from the one before may still load parts of it. */
 const KEPT = 2;
 
@@ -36,20 +40,33 @@ async function bundleCheckout(): Promise<void> {
 
 /** @returns paths of our modules in the bundle; those of packages change with the lock file. */
 async function bundleInto(to: string): Promise<string[]> {
+  /** Sources of workers that were seen, by the names of their files. */
+  const workers = new Map<string, string>();
+  const entries = Object.fromEntries(ENTRIES.map((entry) => [entry, path.join(SOURCES, `${entry}.ts`)]));
+  const modules = await bundlePart(to, entries, PARTS, workers);
+  return [...modules, ...(await bundlePart(to, Object.fromEntries(workers), WORKERS, workers))];
+}
+
+async function bundlePart(
+  to: string,
+  input: Record<string, string>,
+  chunks: string,
+  workers: Map<string, string>,
+): Promise<string[]> {
   const problems: string[] = [];
   const isOutside = packagesOutside();
   const bundle = await rolldown({
-    input: Object.fromEntries(ENTRIES.map((entry) => [entry, path.join(SOURCES, `${entry}.ts`)])),
+    input,
     platform: 'node',
     external: (id, importer) => isBare(id) && (isBuiltin(id) || isOutside(packageOf(id), importer)),
-    plugins: [urlsOfModules(path.join(to, PARTS))],
+    plugins: [urlsOfModules(path.join(to, PARTS), workers)],
     onLog: (_, { message }) => problems.push(message),
   });
   const { output } = await bundle.write({
     dir: to,
     format: 'esm',
     entryFileNames: '[name].mjs',
-    chunkFileNames: `${PARTS}/[name]-[hash].mjs`,
+    chunkFileNames: `${chunks}/[name]-[hash].mjs`,
   });
   await bundle.close();
   if (problems.length > 0) throw new Error(['the bundler found problems', ...problems].join('\n'));
@@ -76,18 +93,31 @@ function packagesOutside(): (name: string, importer: string | undefined) => bool
 }
 
 /**
- * Workers, pages and the package's manifest are found from where a module was, not from where the bundle is.
+ * Pages and the package's manifest are found from where a module was, not from where the bundle is; workers in the bundle.
+ *
  * @param besides directory of a file of the bundle: all of them are equally deep.
+ * @param workers gets those that the modules start.
  */
-function urlsOfModules(besides: string): Plugin {
+function urlsOfModules(besides: string, workers: Map<string, string>): Plugin {
   return {
     name: 'urls-of-modules',
     transform(code, id) {
       if (!isOurs(id) || !code.includes('import.meta.url')) return undefined;
       const relative = path.relative(besides, id).split(path.sep).join('/');
-      return code.replaceAll('import.meta.url', `new URL(${JSON.stringify(relative)}, import.meta.url).href`);
+      const parts = code.split(WORKER_CALL).map((part, i) => {
+        if (i % 2 === 0) return part.replaceAll('import.meta.url', `${moduleUrl(relative)}.href`);
+        const source = path.join(path.dirname(id), `${part}.ts`);
+        const name = `${WORKERS}/${path.relative(SOURCES, source).slice(0, -'.ts'.length).split(path.sep).join('.')}`;
+        workers.set(name, source);
+        return moduleUrl(`../${name}.mjs`);
+      });
+      return parts.join('');
     },
   };
+}
+
+function moduleUrl(url: string): string {
+  return `new URL(${JSON.stringify(url)}, import.meta.url)`;
 }
 
 /** By its size and its time a source is known to be the one that was bundled. */

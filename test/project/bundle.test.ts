@@ -1,4 +1,4 @@
-/** Proves the bundle of this checkout: it is made of what a broker runs, and finds workers, pages and the manifest beside the sources. */
+/** Proves the bundle of this checkout: it is made of what a broker and its workers run, and finds pages and the manifest beside the sources. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -17,7 +17,8 @@ test('the bundle of this checkout', { timeout: 60_000 }, async (t) => {
   assert.equal(made.status, 0, made.stderr);
   const entry = bundledEntry(ROOT, 'cli/main');
   assert.ok(entry !== undefined, 'it is current');
-  const files = [entry, ...filesIn(path.join(path.dirname(entry), '../parts'))];
+  const directory = path.join(path.dirname(entry), '..');
+  const files = [entry, ...filesIn(path.join(directory, 'parts')), ...filesIn(path.join(directory, 'workers'))];
   const code = new Map(files.map((file) => [file, readFileSync(file, 'utf8')]));
 
   await t.test('each URL of a module is that of its source', () => {
@@ -28,6 +29,19 @@ test('the bundle of this checkout', { timeout: 60_000 }, async (t) => {
     );
     assert.ok(urls.length > 5, 'there are some');
     for (const file of urls) assert.ok(file.startsWith(path.join(ROOT, 'src')) && existsSync(file), file);
+  });
+
+  await t.test('each worker thread that a broker starts runs from it', () => {
+    const workers = [...code].flatMap(([file, text]) =>
+      [...text.matchAll(/new URL\("(\.\.\/workers\/[^"]+)", import\.meta\.url\)/g)].map(([, relative = '']) =>
+        path.relative(directory, fileURLToPath(new URL(relative, pathToFileURL(file)))),
+      ),
+    );
+    const sources = ['broker.checkpoints.worker', 'broker.compaction.worker', 'server.tier.worker'];
+    for (const name of [...sources, 'broker.decompressor.decompress-worker'])
+      assert.ok(workers.includes(path.join('workers', `${name}.mjs`)), name);
+    for (const file of workers) assert.ok(existsSync(path.join(directory, file)), file);
+    assert.ok([...code.values()].every((text) => !text.includes('workerModule(new URL')));
   });
 
   await t.test('no module of ours is loaded beside it, and no package twice', () => {
