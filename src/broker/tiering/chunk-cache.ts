@@ -333,6 +333,8 @@ export class ChunkCache implements ColdChunks {
 
   #written(entry: Entry, run: BlockRun): void {
     run.mayGo = true;
+    // A reader that came late may have opened what stood there before, of a worker that died.
+    if (entry.bytes === 0) this.#options.dropped(this.#options.path(entry.place.chunk));
     for (let block = run.firstBlock; block < run.firstBlock + run.blockCount; block++) entry.present[block] = 1;
     entry.bytes += run.sizeBytes;
     this.sizeBytes += run.sizeBytes;

@@ -250,7 +250,10 @@ export class TierLoop {
     const dropping = this.#removeCacheFile(chunk, file);
     this.#cacheFiles.set(
       chunk,
-      dropping.then(() => undefined),
+      dropping.then(
+        () => undefined,
+        () => undefined,
+      ),
     );
     try {
       await dropping;
