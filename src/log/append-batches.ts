@@ -82,7 +82,7 @@ export class AppendBatches {
   }
 
   #partitionOf(topic: Topic, { partition, key }: NewRecord): number {
-    const { length } = topic.partitions;
+    const length = topic.partitionCount;
     if (partition !== undefined) {
       if (topic.partition(partition) !== undefined) return partition;
       throw new MillraceError(

@@ -70,7 +70,7 @@ export function formatOffsets(positions: readonly PartitionPosition[]): string {
 export function partitionOf(topic: Topic, index: number): Partition {
   const partition = topic.partition(index);
   if (partition !== undefined) return partition;
-  const { length } = topic.partitions;
+  const length = topic.partitionCount;
   throw new MillraceError(
     'BROKER_PARTITION_NOT_FOUND',
     `Topic ${topic.name} has no partition ${index}; it has ${length}, numbered from 0.`,
@@ -80,7 +80,7 @@ export function partitionOf(topic: Topic, index: number): Partition {
 
 /** The one partition of a topic that has one. @throws HTTP_REQUEST_INVALID otherwise. */
 export function onlyPartition(topic: Topic, hint: string): Partition {
-  const { length } = topic.partitions;
+  const length = topic.partitionCount;
   if (length === 1) return partitionOf(topic, 0);
   throw refuse(`Topic ${topic.name} has ${length} partitions. Say which with \`partition=0\` to ${length - 1}${hint}.`);
 }
