@@ -93,11 +93,11 @@ export class ChunkFileWriter {
     return { sizeBytes: output.position, entries };
   }
 
-  /** Nothing stays of it. */
+  /** Nothing stays of it, unless the disk refuses: then it goes with the next chunk of that number. */
   async abandon(): Promise<void> {
     if (this.#output === undefined) return;
     await this.#output.close();
-    await this.#options.disk.remove(temporary(this.#options.path));
+    await this.#options.disk.remove(temporary(this.#options.path)).catch(() => undefined);
   }
 
   async #open(): Promise<SyncedFile> {

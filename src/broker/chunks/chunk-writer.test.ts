@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeDisk } from '../../../test/kit/fake-disk.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
+import { chunkPath } from '../../journal/paths.ts';
 import { type Piece, planSpans } from '../../store/read-plan.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
@@ -62,4 +63,32 @@ test('a failure is told once what is on its way to the store has come there', { 
   assert.deepEqual([asked, told], [[7], false]);
   upload.resolve({ chunk: 7, object: 'o', rawBytes: 1, storedBytes: 1 });
   await assert.rejects(writing, /the disk refuses/);
+});
+
+// Chunks of a failed round are left for the next one, which may send the one of that number to the store: after a restart the file
+// of another partition was read in its place.
+test('a chunk that goes to the store leaves no file of its number', { timeout: 60_000 }, async () => {
+  const disk = new FakeDisk();
+  const path = chunkPath('/d', 7);
+  await disk.makeDirectory();
+  const stale = await disk.open(path, 'create');
+  await stale.write([Buffer.from('of a round that failed')], 0);
+  await stale.close();
+  const writer = new ChunkWriter(
+    {
+      disk,
+      directory: '/d',
+      settings: { ...DEFAULT_BROKER_SETTINGS, ownChunkBytes: SIZE_BYTES },
+      sources: SOURCES,
+      memory: new ChunkMemory(),
+      pace: new SealPace(new ManualClock()),
+      wrote: () => undefined,
+      toStore: async (chunk) => ({ chunk, object: 'o', rawBytes: 1, storedBytes: 1 }),
+    },
+    7,
+  );
+  const part = { partition: 1, logStartOffset: 0, ranges: [], sizeBytes: SIZE_BYTES, prefix: '', isCompacted: false };
+  const round = await writer.write([part]);
+  assert.deepEqual([round.tiered.length, round.chunks.length], [1, 0]);
+  assert.ok(!disk.content().has(path));
 });

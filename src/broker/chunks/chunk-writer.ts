@@ -192,6 +192,8 @@ export class ChunkWriter {
       at += part.length;
     }
     await copyPieces(placed, whole.subarray(start, end), start, this.#copying);
+    // A round that failed may have left a file of this number, which would be read in its place.
+    await this.#disk.remove(chunkPath(this.#directory, chunk));
     const stored = toStore(chunk, prefix, whole).finally(() => this.#memory.giveBack(whole));
     // Whoever waits for it hears of a failure; it must not be nobody until then.
     stored.catch(() => undefined);
