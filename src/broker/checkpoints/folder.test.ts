@@ -18,6 +18,7 @@ import { chunkFile } from '../../store/file-number.ts';
 import { LogStore } from '../../store/log-store.ts';
 import { ChunkMemory } from '../chunks/chunk-memory.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
+import type { BrokerSettings } from '../settings.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import { Folder } from './folder.ts';
 import { rebuildIndex, repairIndexes } from './index-repair.ts';
@@ -307,6 +308,64 @@ test(
     await started.journal.close();
   },
 );
+
+/** A folder that has let its state go for a round, with everything in the last checkpoint; nothing is deleted. */
+async function sealedFolder(): Promise<{ disk: FakeDisk; history: History; folder: Folder; settings: BrokerSettings }> {
+  const { disk, history } = await twoTopics();
+  const settings = { ...HISTORY_SETTINGS, sealBytes: 20_000 };
+  const folder = new Folder(disk, D, settings);
+  for (const { file, sizeBytes } of history.closed) {
+    await folder.fold(file, sizeBytes);
+    await folder.checkpoint();
+  }
+  const clock = new ManualClock();
+  const options = { memory: new ChunkMemory(), pace: new SealPace(clock), wrote: () => undefined, toStore: undefined };
+  const round = await folder.seal(1, { now: clock.now(), all: true, ...options });
+  assert.ok(round.commands.length > 0);
+  return { disk, history, folder, settings };
+}
+
+// What was loaded in its place was empty: by that, nothing was needed of any file, and all were removed.
+test('a checkpoint that cannot be read again is an error, and nothing is removed for it', DEADLINE, async () => {
+  const { disk, history, folder } = await sealedFolder();
+  const before = [...disk.content().keys()];
+  const removal = folder.removal();
+  const last = history.closed.at(-1)?.file ?? 0;
+  disk.faults = (point, path) => (point === 'open' && path.endsWith('.checkpoint') ? { code: 'EMFILE' } : undefined);
+  const folding = assert.rejects(folder.folded(last), /Checkpoint \d+ cannot be read again: .*EMFILE/);
+  for (let turn = 0; turn < 4; turn++) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    assert.deepEqual(await folder.removeDead(), []);
+    assert.deepEqual(await folder.removeDeadOrders(), []);
+  }
+  assert.deepEqual(await removal(), { removed: [], removedOrders: [] });
+  await folding;
+  assert.deepEqual([...disk.content().keys()], before);
+  disk.faults = undefined;
+  assert.ok((await folder.folded(last)).topics.find('kept') !== undefined, 'it can be tried again');
+  await history.journal.close();
+});
+
+// A worker goes on after a round that failed: the state of half a file became a checkpoint.
+test('a file that could not be folded whole is in no checkpoint', DEADLINE, async () => {
+  const { disk, history, folder, settings } = await sealedFolder();
+  const kept = history.topics.find('kept');
+  assert.ok(kept);
+  const folded = history.closed.length;
+  for (let i = 0; i < 12; i++) await history.produce(kept, 0, batchOf(['a'.repeat(1000)]));
+  await history.journal.close();
+  const next = history.closed[folded];
+  assert.ok(next);
+  const before = journalFiles(disk, 'checkpoint');
+  disk.faults = (point, path) => (point === 'write' && path.endsWith('.index.tmp') ? { code: 'ENOSPC' } : undefined);
+  await assert.rejects(folder.fold(next.file, next.sizeBytes), /ENOSPC/);
+  disk.faults = undefined;
+  await folder.checkpoint();
+  assert.deepEqual(journalFiles(disk, 'checkpoint'), before);
+  const fresh = new Folder(copyOf(disk), D, settings);
+  const [ranges, again] = [await folder.fold(next.file, next.sizeBytes), await fresh.fold(next.file, next.sizeBytes)];
+  assert.deepEqual([...ranges], [...again]);
+});
 
 // The broker's own state knows of deletions that are not durable yet: removing by it could lose readable records.
 test('a deletion that no closed file holds removes nothing', DEADLINE, async () => {

@@ -5,6 +5,7 @@
  * Per file: fold, write the index, hand out the ranges; now and then, write a checkpoint, and remove the oldest journal
  * files once nothing in them is of use.
  */
+import { MillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { scanFile } from '../../journal/file-scan.ts';
 import { encryptionOf } from '../../journal/open-disk.ts';
@@ -201,11 +202,10 @@ export class Folder {
    *
    * Files may be folded and sealed meanwhile: what is dead is looked up at one moment, and nothing brings it back.
    *
-   * @param checkpointed state of the last checkpoint, where a round of sealing has let it go.
+   * @param state that of the last checkpoint, whatever was folded into it since.
    * @returns the files that are gone.
    */
-  async removeDead(checkpointed?: BrokerState): Promise<FileNumber[]> {
-    const state = this.#state ?? checkpointed;
+  async removeDead(state = this.#state): Promise<FileNumber[]> {
     if (state === undefined || this.#soundBefore === undefined || this.held) return [];
     const keepFrom = Math.min(this.#soundBefore + 1, oldestReferenced(state));
     const folder = journalDirectory(this.#directory);
@@ -222,17 +222,20 @@ export class Folder {
   }
 
   /** @returns order files that are gone, by the numbers of their journal files. */
-  async removeDeadOrders(checkpointed?: BrokerState): Promise<number[]> {
-    const state = this.#state ?? checkpointed;
+  async removeDeadOrders(state = this.#state): Promise<number[]> {
     return state === undefined || this.held ? [] : await this.#orders.removeDead(state.store);
   }
 
-  /** Removes what the checkpoint that was just written has set free: to be called later, beside what comes next. */
+  /**
+   * Removes what the checkpoint that was just written has set free: to be called later, beside what comes next. By its own state: the
+   * one that is there by then may be half loaded.
+   */
   removal(): () => Promise<Removed> {
-    const checkpointed = this.#state;
+    const state = this.#state;
     return async () => {
-      const removed = await this.removeDead(checkpointed);
-      return { removed, removedOrders: await this.removeDeadOrders(checkpointed) };
+      if (state === undefined) return { removed: [], removedOrders: [] };
+      const removed = await this.removeDead(state);
+      return { removed, removedOrders: await this.removeDeadOrders(state) };
     };
   }
 
@@ -253,7 +256,19 @@ export class Folder {
 
   async #load(lastFile: number): Promise<BrokerState> {
     const state = new BrokerState(this.#settings);
-    const checkpoint = await this.#checkpoints.newest(lastFile, () => undefined);
+    const problems: string[] = [];
+    const checkpoint = await this.#checkpoints.newest(lastFile, (problem) => problems.push(problem));
+    const known = this.#soundCheckpoint;
+    // What was removed was not needed by its state. A worker that begins anew takes an older one, and removes nothing at first.
+    if (known !== undefined && checkpoint?.file !== known) {
+      throw new MillraceError(
+        'STORE_IO',
+        `Checkpoint ${known} cannot be read again: ${problems.join(' ') || 'it is gone.'}`,
+        {
+          details: { file: known },
+        },
+      );
+    }
     if (checkpoint !== undefined) state.restore(checkpoint.sections);
     this.#file = checkpoint?.file ?? 0;
     this.#commit = checkpoint?.commit ?? 0;
@@ -266,6 +281,16 @@ export class Folder {
   }
 
   async #foldOne(state: BrokerState, file: number, sizeBytes: number): Promise<PackedRanges> {
+    try {
+      return await this.#foldWhole(state, file, sizeBytes);
+    } catch (error) {
+      // It may have half a file in it: nobody is to go on with that.
+      this.#state = undefined;
+      throw error;
+    }
+  }
+
+  async #foldWhole(state: BrokerState, file: number, sizeBytes: number): Promise<PackedRanges> {
     const path = journalPath(this.#directory, file);
     const index = new IndexBuilder(file);
     const end = await scanFile(this.#disk, path, file, sizeBytes, {

@@ -98,7 +98,7 @@ export class WorkerLoop {
     }
   }
 
-  /** A round that fails costs nothing but time: its chunks are overwritten by the next one. */
+  /** A round that fails costs nothing but time: its chunks are overwritten by those of the next one, or removed. */
   async #seal({ file, now, nextChunk, all, straight }: Extract<ToWorker, { kind: 'seal' }>): Promise<void> {
     await this.#folder.folded(file);
     try {
@@ -129,17 +129,16 @@ export class WorkerLoop {
     const writing = this.#folder.checkpoint();
     this.#removal = Promise.allSettled([writing, this.#removing]);
     const file = await writing;
-    const removal = this.#folder.removal();
-    this.#removing = this.#removing
-      .then(() => this.#removeDead(file, removal))
+    this.#removing = this.#removeDead(this.#removing, file, this.#folder.removal())
+      // By then nobody holds the state that it went by.
+      .then(() => this.#port.stepped())
       .catch((error: unknown) => this.#fail(error));
     this.#removal = this.#removing;
   }
 
   /** @param file of the checkpoint that is there. */
-  async #removeDead(file: number, removal: () => Promise<Removed>): Promise<void> {
-    if (this.#failed) return;
-    this.#port.say({ kind: 'checkpointed', file, ...(await removal()) });
-    this.#port.stepped();
+  async #removeDead(before: Promise<void>, file: number, removal: () => Promise<Removed>): Promise<void> {
+    await before;
+    if (!this.#failed) this.#port.say({ kind: 'checkpointed', file, ...(await removal()) });
   }
 }
