@@ -1,4 +1,5 @@
 /** Pieces with their places in the chunk that is being made, and how they get there. */
+import { copyShared } from '../../base/bytes.ts';
 import { describeFile, isChunk } from '../../store/file-number.ts';
 import type { Piece } from '../../store/read-plan.ts';
 import { soundBytes } from '../../store/sound-batches.ts';
@@ -43,7 +44,7 @@ export async function copyPieces(
       const copy = bytes.subarray(at, at + piece.sizeBytes);
       const sound = soundBytes(copy, piece.baseOffset);
       if (sound < copy.length) damages.push(damage(piece, partition, sound));
-      into.set(copy, position - from);
+      copyShared(copy, into.subarray(position - from));
     }
     stepBytes += span.sizeBytes;
     if (stepBytes < STEP_BYTES) continue;
