@@ -65,6 +65,8 @@ export class Course {
   readonly #onTheWay: Span[] = [];
   /** Where the last read began. */
   #offset: number;
+  /** What ends before it was given back: a read that begins there does not go on, whoever's it is. */
+  #passedTo = 0;
   #endOffset = 0;
   /** Everything before it is there or on its way. */
   #readTo: number;
@@ -96,7 +98,7 @@ export class Course {
 
   /** An answer may end within an extent: the next read begins there, before what was read. */
   goesOnAt(offset: number): boolean {
-    return offset > this.#offset && offset <= this.#readTo;
+    return offset > this.#offset && offset >= this.#passedTo && offset <= this.#readTo;
   }
 
   /** A read begins that goes on. */
@@ -117,7 +119,9 @@ export class Course {
   /** The stretch that contains `offset`; what ends before it is given back. Undefined: it is not there yet. */
   ready(offset: number): Stretch | undefined {
     while (this.#stretches.length > 0 && (this.#stretches[0] as Stretch).endOffset <= offset) {
-      this.#giveBack(this.#stretches.shift() as Stretch);
+      const passed = this.#stretches.shift() as Stretch;
+      this.#passedTo = passed.endOffset;
+      this.#giveBack(passed);
     }
     this.#readOn();
     const [first] = this.#stretches;
@@ -134,7 +138,7 @@ export class Course {
 
   /** Until `ready` has something, or never will: whoever reads it without a course learns why. */
   async arrival(offset: number): Promise<void> {
-    while (this.ready(offset) === undefined && this.#coming > 0) {
+    while (this.ready(offset) === undefined && this.#coming > 0 && offset >= this.#passedTo) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }

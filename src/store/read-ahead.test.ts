@@ -131,6 +131,35 @@ test('what there is no room for is not skipped, whoever else looks for more mean
   }
 });
 
+// It waited for what had been given back, until the other reader had come to its end.
+test(
+  'who begins at what another reader has passed is not taken along, and who waits there waits no longer',
+  DEADLINE,
+  async () => {
+    const { source, ahead, partition } = setUp();
+    ahead.course(partition, 0, END);
+    ahead.ended(partition, 0, 10);
+    // An answer from 7 on takes what begins at 0, and of what comes behind it.
+    const course = ahead.course(partition, 7, END) as Course;
+    await source.deliver();
+    const first = course.ready(7);
+    assert.ok(first !== undefined);
+    assert.ok(course.goesOnAt(first.endOffset - 1), 'it is there');
+    let waited = false;
+    const asked = source.reads.length;
+    course.ready(first.endOffset);
+    assert.ok(source.reads.length > asked, 'more is on its way');
+    const waiting = course.arrival(16).then(() => (waited = true));
+    assert.equal(course.goesOnAt(first.endOffset - 1), false, 'it was passed');
+    for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    assert.equal(waited, true, 'before anything more comes');
+    await waiting;
+    ahead.close();
+    await source.deliver();
+    assert.equal(source.pool.outstanding, 0);
+  },
+);
+
 test('who reads here and there, or the same again, is left alone', DEADLINE, async () => {
   const { source, ahead, partition } = setUp();
   for (const offset of [500, 0, 900, 300, 300, 100, 700, 700]) {
