@@ -156,6 +156,42 @@ test('partitions deleted meanwhile are left out', DEADLINE, async () => {
   await checkpointer.close();
 });
 
+// Nearly all checkpoints of a small broker are made then, and nobody heard that none could be.
+test('what fails while a worker finishes is reported, and its end is no failure', DEADLINE, async () => {
+  const { workers, problems, clock, checkpointer } = setUp();
+  checkpointer.add(1, 100);
+  const first = workers[0] as FakeWorker;
+  first.endsAtOnce = false;
+  first.indexed(1);
+  await settled(checkpointer);
+  clock.advance(3_000);
+  assert.equal(first.said.at(-1)?.kind, 'finish');
+  first.tell({ kind: 'failed', message: 'no space' });
+  first.emit('exit');
+  assert.equal(problems.length, 1);
+  assert.match(problems[0] ?? '', /no space/);
+  await checkpointer.close();
+});
+
+// Sealing went on with the next closed file only, which may be hours away.
+test('a round whose worker dies is begun again after a while', DEADLINE, async () => {
+  const { workers, clock, checkpointer } = setUp({ nextChunk: true, sealBacklogBytes: 1 });
+  checkpointer.add(1, DEFAULT_BROKER_SETTINGS.sealBytes);
+  const first = workers[0] as FakeWorker;
+  first.indexed(1);
+  await settled(checkpointer);
+  clock.advance(10_000);
+  assert.ok(first.said.some(({ kind }) => kind === 'seal'));
+  first.emit('error', new Error('out of memory'));
+  first.emit('exit');
+  clock.advance(59_000);
+  assert.equal(workers.length, 1);
+  clock.advance(10_000);
+  assert.ok(workers[1]?.said.some(({ kind }) => kind === 'seal'));
+  await checkpointer.close();
+  assert.equal(clock.pendingTimers, 0);
+});
+
 test(
   'a failure is reported, and the files are tried again with the next one, all of them, once',
   DEADLINE,

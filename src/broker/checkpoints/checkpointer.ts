@@ -217,7 +217,7 @@ export class Checkpointer implements FileHoldParty {
     this.#worker = worker;
     this.#running.add(worker);
     worker.on('message', (message) => this.#onMessage(worker, message));
-    worker.on('error', (error) => this.#lost(worker, `The checkpoint worker failed: ${error.message}`));
+    worker.on('error', (error) => this.#broke(worker, `The checkpoint worker failed: ${error.message}`));
     worker.on('exit', () => {
       this.#lost(worker, 'The checkpoint worker ended before its work did.');
       this.#running.delete(worker);
@@ -272,11 +272,17 @@ export class Checkpointer implements FileHoldParty {
         this.#answerHolding(worker);
         break;
       case 'failed':
-        this.#lost(worker, `Indexing and checkpointing stopped: ${message.message}`);
+        this.#broke(worker, `Indexing and checkpointing stopped: ${message.message}`);
         break;
       default:
         message satisfies never;
     }
+  }
+
+  /** Also one that only finishes: a checkpoint is missing, or what was to be removed is there still. */
+  #broke(worker: CheckpointWorker, problem: string): void {
+    if (worker === this.#finishing && !this.#closed) this.#options.report(problem);
+    this.#lost(worker, problem);
   }
 
   /** The worker in charge does nothing more; its files stay in line. */
@@ -291,10 +297,11 @@ export class Checkpointer implements FileHoldParty {
     this.#options.report(problem);
     this.#answerAwaited(Number.POSITIVE_INFINITY, false);
     void worker.terminate();
-    if (this.#waiting.length === 0) return;
     this.#retry = this.#options.clock.schedule(RETRY_MS, () => {
-      const isIdle = this.#worker === undefined && this.#finishing === undefined;
-      if (isIdle && this.#waiting.length > 0) this.#start();
+      if (this.#worker !== undefined || this.#finishing !== undefined) return;
+      if (this.#waiting.length > 0) this.#start();
+      // In the middle of a round: the next file may be long in coming.
+      else this.#sealThenFinish();
     });
   }
 
