@@ -18,7 +18,7 @@ import { LocalJournal } from '../journal/local-journal.ts';
 import { chunkPath, indexPath, journalPath, orderPath, restoringPath } from '../journal/paths.ts';
 import type { ReplayStart } from '../journal/recovery.ts';
 import { FileHandles } from '../store/file-handles.ts';
-import { isChunk } from '../store/file-number.ts';
+import { chunkFile, isChunk } from '../store/file-number.ts';
 import { JournalMap } from '../store/journal-map.ts';
 import { OrderFiles } from '../store/order-files.ts';
 import { TailCache } from '../store/tail-cache.ts';
@@ -140,6 +140,9 @@ async function recover(options: BrokerOptions, lock: DiskLock): Promise<BrokerPa
     nextChunk: () => state.chunks.nextChunk,
     sealed: async (round) => {
       await addChunks(dataFiles, options, round.chunks);
+      // A round that was not swapped in may have had a file of that number, which is gone.
+      dataFiles.removed(round.tiered.map(({ chunk }) => chunkFile(chunk)));
+      for (const { chunk } of round.tiered) handles.forget(chunkPath(directory, chunk));
       await swapIn(journal, round, logger);
     },
     roll: () => rollJournal(journal),
