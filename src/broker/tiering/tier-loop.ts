@@ -229,9 +229,14 @@ export class TierLoop {
       }
       const opening = this.#openCacheFile(chunk, rawBytes);
       this.#cacheFiles.set(chunk, opening);
-      opening.catch(() => this.#cacheFiles.delete(chunk));
+      opening.catch(() => this.#forget(chunk, opening));
       return await opening;
     }
+  }
+
+  /** Unless it is another one by now. */
+  #forget(chunk: number, file: Promise<DiskFile | undefined>): void {
+    if (this.#cacheFiles.get(chunk) === file) this.#cacheFiles.delete(chunk);
   }
 
   async #openCacheFile(chunk: number, rawBytes: number): Promise<DiskFile> {
@@ -248,17 +253,15 @@ export class TierLoop {
   async #drop(chunk: number): Promise<void> {
     const file = this.#cacheFiles.get(chunk);
     const dropping = this.#removeCacheFile(chunk, file);
-    this.#cacheFiles.set(
-      chunk,
-      dropping.then(
-        () => undefined,
-        () => undefined,
-      ),
+    const gone = dropping.then(
+      () => undefined,
+      () => undefined,
     );
+    this.#cacheFiles.set(chunk, gone);
     try {
       await dropping;
     } finally {
-      this.#cacheFiles.delete(chunk);
+      this.#forget(chunk, gone);
     }
   }
 
