@@ -106,14 +106,24 @@ function urlsOfModules(besides: string, workers: Map<string, string>): Plugin {
       const relative = path.relative(besides, id).split(path.sep).join('/');
       const parts = code.split(WORKER_CALL).map((part, i) => {
         if (i % 2 === 0) return part.replaceAll('import.meta.url', `${moduleUrl(relative)}.href`);
-        const source = path.join(path.dirname(id), `${part}.ts`);
-        const name = `${WORKERS}/${path.relative(SOURCES, source).slice(0, -'.ts'.length).split(path.sep).join('.')}`;
-        workers.set(name, source);
-        return moduleUrl(`../${name}.mjs`);
+        return workerUrl(path.join(path.dirname(id), `${part}.ts`), besides, workers);
       });
       return parts.join('');
     },
   };
+}
+
+/**
+ * A bundle may be gone while a broker runs that began from it: then its workers run from the sources. Those of pipelines always do,
+ * since modules of users run in them, which load these sources, too.
+ */
+function workerUrl(source: string, besides: string, workers: Map<string, string>): string {
+  const fromSource = moduleUrl(path.relative(besides, source).split(path.sep).join('/'));
+  const [room = '', ...names] = path.relative(SOURCES, source).slice(0, -'.ts'.length).split(path.sep);
+  if (room === 'process') return fromSource;
+  const name = `${WORKERS}/${[room, ...names].join('.')}`;
+  workers.set(name, source);
+  return `[${moduleUrl(`../${name}.mjs`)}, ${fromSource}].find((url) => process.getBuiltinModule('node:fs').existsSync(url))`;
 }
 
 function moduleUrl(url: string): string {

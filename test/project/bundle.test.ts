@@ -42,6 +42,11 @@ test('the bundle of this checkout', { timeout: 60_000 }, async (t) => {
       assert.ok(workers.includes(path.join('workers', `${name}.mjs`)), name);
     for (const file of workers) assert.ok(existsSync(path.join(directory, file)), file);
     assert.ok([...code.values()].every((text) => !text.includes('workerModule(new URL')));
+    const fallbacks = [...code.values()].flatMap((text) => [
+      ...text.matchAll(/"\.\.\/workers\/[^\]]+new URL\("([^"]+)"/g),
+    ]);
+    assert.ok(fallbacks.length >= 4);
+    for (const [, source = ''] of fallbacks) assert.ok(existsSync(path.join(directory, 'parts', source)), source);
   });
 
   await t.test('no module of ours is loaded beside it, and no package twice', () => {

@@ -46,8 +46,6 @@ export interface DecompressorOptions {
   readonly script?: URL;
 }
 
-const SCRIPT = workerModule(import.meta.url, './decompress-worker');
-
 /** A batch that expands beyond this is finished by a worker, however small it is compressed. */
 const INLINE_OUTPUT_BYTES = 1024 * 1024;
 const DEFAULT_QUEUED_JOBS = 256;
@@ -66,7 +64,7 @@ export class Decompressor {
   readonly #maxOutputBytes: number;
   readonly #maxQueuedJobs: number;
   readonly #maxQueuedBytes: number;
-  readonly #script: URL;
+  readonly #script: URL | undefined;
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Waiting>();
   /** In order of arrival. */
@@ -79,7 +77,7 @@ export class Decompressor {
     this.#maxOutputBytes = options.maxOutputBytes ?? MAX_DECOMPRESSED_BYTES;
     this.#maxQueuedJobs = options.maxQueuedJobs ?? DEFAULT_QUEUED_JOBS;
     this.#maxQueuedBytes = options.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES;
-    this.#script = options.script ?? SCRIPT;
+    this.#script = options.script;
   }
 
   /** Jobs waiting for a thread or running on one; for metrics. */
@@ -184,7 +182,8 @@ export class Decompressor {
   #takeWorker(): Worker | undefined {
     const idle = this.#idle.pop();
     if (idle !== undefined || this.#busy.size >= this.#threads) return idle;
-    const worker = new Worker(this.#script, { name: 'millrace-decompress' });
+    const script = this.#script ?? workerModule(import.meta.url, './decompress-worker');
+    const worker = new Worker(script, { name: 'millrace-decompress' });
     worker.on('message', (answer: DecompressAnswer) => this.#answered(worker, answer));
     worker.on('error', (cause) => this.#died(worker, cause));
     worker.on('exit', () => this.#died(worker, undefined));
