@@ -8,6 +8,7 @@
  */
 
 import { assert } from '../base/errors.ts';
+import type { StateReader, StateWriter } from '../base/state-bytes.ts';
 import { BlockPool, powerOfTwo } from './block-pool.ts';
 import type { FileNumber } from './file-number.ts';
 import { encodeRange, MAX_RANGE_BYTES, RangeCursor } from './range-bytes.ts';
@@ -206,8 +207,8 @@ export class FileRanges {
   /** @returns false where it does not fit, or cannot be written as bytes. */
   #appendBytes(range: FileRange): boolean {
     const pool = this.#pool;
-    this.#rewind();
-    while (pool.cursor.index < this.#count - 1) pool.cursor.next();
+    if (this.#count === 0) this.#rewind();
+    else this.#seek(this.#count - 1);
     const rowBytes = encodeRange(pool.scratch, pool.cursor, range);
     const neededBytes = this.#usedBytes + rowBytes;
     if (rowBytes === 0 || neededBytes > MAX_UNITS * UNIT_BYTES) return false;
@@ -265,6 +266,24 @@ function withRow(rows: Float64Array, count: number, range: FileRange): Float64Ar
   roomy[at + 5] = range.maxTimestamp;
   roomy[at + 6] = range.sizeBytes;
   return roomy;
+}
+
+/** In commands and checkpoints, behind the file, which each has in its own form. Byte layout: docs/formats.md, "State commands". */
+export function writeRange(writer: StateWriter, range: FileRange): void {
+  writer.i64(range.baseOffset).i64(range.endOffset).u32(range.firstRow).u32(range.rowCount);
+  writer.i64(range.maxTimestamp).i64(range.sizeBytes);
+}
+
+export function readRange(reader: StateReader, file: FileNumber): FileRange {
+  return {
+    file,
+    baseOffset: reader.i64(),
+    endOffset: reader.i64(),
+    firstRow: reader.u32(),
+    rowCount: reader.u32(),
+    maxTimestamp: reader.i64(),
+    sizeBytes: reader.i64(),
+  };
 }
 
 /** Of a row at `at`, whose first number is another's: all but the file. */

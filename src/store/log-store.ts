@@ -18,7 +18,7 @@ import {
   producerId,
 } from '../model/record-batch.ts';
 import type { FileNumber } from './file-number.ts';
-import type { FileRange } from './file-ranges.ts';
+import { type FileRange, readRange, writeRange } from './file-ranges.ts';
 import { Partition, PartitionMemory } from './partition.ts';
 import { PRODUCER_EXPIRATION_MS } from './producer-table.ts';
 import { Publisher } from './publisher.ts';
@@ -116,23 +116,14 @@ export class LogStore {
       writer.u32(ranges?.count ?? 0);
       for (let i = 0; i < (ranges?.count ?? 0); i++) {
         const range = ranges?.at(i) as FileRange;
-        writer.i32(range.file).i64(range.baseOffset).i64(range.endOffset);
-        writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
+        writeRange(writer.i32(range.file), range);
       }
     });
   }
 
   restorePartitions(reader: StateReader): void {
     checkViewsVersion(reader.u8());
-    this.#restorePartitions(reader, () => ({
-      file: reader.i32(),
-      baseOffset: reader.i64(),
-      endOffset: reader.i64(),
-      firstRow: reader.u32(),
-      rowCount: reader.u32(),
-      maxTimestamp: reader.i64(),
-      sizeBytes: reader.i64(),
-    }));
+    this.#restorePartitions(reader, () => readRange(reader, reader.i32()));
   }
 
   /** Section PARTITIONS, which checkpoints had before there were chunks: journal files only, and no sizes. */
@@ -148,14 +139,14 @@ export class LogStore {
     }));
   }
 
-  #restorePartitions(reader: StateReader, readRange: () => FileRange): void {
+  #restorePartitions(reader: StateReader, nextRange: () => FileRange): void {
     const total = reader.u32();
     reader.list(() => {
       const partition = new Partition(reader.u32(), reader.u32(), this.#memory);
       const logStartOffset = reader.i64();
       partition.endOffset = reader.i64();
       partition.highWatermark = partition.endOffset;
-      for (let count = reader.count(); count > 0; count--) partition.indexed(readRange());
+      for (let count = reader.count(); count > 0; count--) partition.indexed(nextRange());
       partition.moveStart(logStartOffset);
       this.#partitions[partition.number] = partition;
     });

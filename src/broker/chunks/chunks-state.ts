@@ -10,7 +10,7 @@ import { assert } from '../../base/errors.ts';
 import { mappedBytes, sharedBytes } from '../../base/mapped-bytes.ts';
 import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import { chunkFile } from '../../store/file-number.ts';
-import type { FileRange } from '../../store/file-ranges.ts';
+import { type FileRange, readRange, writeRange } from '../../store/file-ranges.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import { checkBodyVersion } from '../body-version.ts';
 import type { CompactionState } from '../compaction/compaction-state.ts';
@@ -46,10 +46,7 @@ export class SealedCommands {
       this.#parts.push(part);
     }
     part.count += 1;
-    writer.u32(partition).list(ranges, (range) => {
-      writer.u32(-range.file).i64(range.baseOffset).i64(range.endOffset);
-      writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
-    });
+    writer.u32(partition).list(ranges, (range) => writeRange(writer.u32(-range.file), range));
   }
 
   /**
@@ -125,23 +122,11 @@ export class ChunksState implements StatePart {
     reader.list(() => {
       const number = reader.u32();
       const partition = this.#store.partition(number);
-      const ranges = reader.list(() => readRange(reader));
+      const ranges = reader.list(() => readRange(reader, chunkFile(reader.u32())));
       // Compacted between the decision and the commit: what was sealed is older than what is there.
       if ((ranges[0]?.baseOffset ?? 0) < (this.#compaction.of(number)?.endOffset ?? 0)) return;
       // Deleted between the decision and the commit: nobody reads these batches any more.
       partition?.sealed(ranges);
     });
   }
-}
-
-function readRange(reader: StateReader): FileRange {
-  return {
-    file: chunkFile(reader.u32()),
-    baseOffset: reader.i64(),
-    endOffset: reader.i64(),
-    firstRow: reader.u32(),
-    rowCount: reader.u32(),
-    maxTimestamp: reader.i64(),
-    sizeBytes: reader.i64(),
-  };
 }

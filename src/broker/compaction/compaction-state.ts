@@ -10,7 +10,7 @@ import { assert } from '../../base/errors.ts';
 import { StateReader, StateWriter } from '../../base/state-bytes.ts';
 import type { CommitNumber } from '../../journal/journal.ts';
 import { chunkFile } from '../../store/file-number.ts';
-import type { FileRange } from '../../store/file-ranges.ts';
+import { type FileRange, readRange, writeRange } from '../../store/file-ranges.ts';
 import type { LogStore } from '../../store/log-store.ts';
 import { checkBodyVersion } from '../body-version.ts';
 import { CHECKPOINT_SECTION, COMMAND, type StatePart } from '../state-part.ts';
@@ -58,10 +58,7 @@ export const compactionCommands = {
         .i64(dirtyFrom)
         .i64(cleanEnd)
         .i64(abortedBefore)
-        .list(ranges, (range) => {
-          writer.u32(-range.file).i64(range.baseOffset).i64(range.endOffset);
-          writer.u32(range.firstRow).u32(range.rowCount).i64(range.maxTimestamp).i64(range.sizeBytes);
-        });
+        .list(ranges, (range) => writeRange(writer.u32(-range.file), range));
     });
     return writer.finish();
   },
@@ -94,7 +91,7 @@ export class CompactionState implements StatePart {
       const dirtyFrom = reader.i64();
       const cleanEnd = reader.i64();
       const abortedBefore = reader.i64();
-      const ranges = reader.list(() => readRange(reader));
+      const ranges = reader.list(() => readRange(reader, chunkFile(reader.u32())));
       const partition = this.#store.partition(number);
       if (partition === undefined) return;
       const before = this.#partitions.get(number)?.endOffset ?? 0;
@@ -126,16 +123,4 @@ export class CompactionState implements StatePart {
       this.#partitions.set(number, { dirtyFrom, cleanEnd, endOffset: reader.i64(), commit: reader.i64() });
     });
   }
-}
-
-function readRange(reader: StateReader): FileRange {
-  return {
-    file: chunkFile(reader.u32()),
-    baseOffset: reader.i64(),
-    endOffset: reader.i64(),
-    firstRow: reader.u32(),
-    rowCount: reader.u32(),
-    maxTimestamp: reader.i64(),
-    sizeBytes: reader.i64(),
-  };
 }
