@@ -154,19 +154,23 @@ export class ChunkOutput {
       await work();
     } catch (error) {
       if (error instanceof MillraceError) throw error;
-      const { code } = error as NodeJS.ErrnoException;
-      const path = chunkPath(this.#options.directory, this.#open?.chunk ?? this.#next);
-      throw new MillraceError(
-        code === 'ENOSPC' ? 'JOURNAL_NO_SPACE' : 'STORE_IO',
-        `Chunk ${path} cannot be written: ${String(error)}.`,
-        { details: { path }, cause: error },
-      );
+      throw chunkNotWritten(error, chunkPath(this.#options.directory, this.#open?.chunk ?? this.#next));
     }
   }
 
   #temporary(chunk: number): string {
     return `${chunkPath(this.#options.directory, chunk)}.tmp`;
   }
+}
+
+/** @param error what the disk refused with. @returns JOURNAL_NO_SPACE, STORE_IO. */
+export function chunkNotWritten(error: unknown, path: string): MillraceError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new MillraceError(
+    code === 'ENOSPC' ? 'JOURNAL_NO_SPACE' : 'STORE_IO',
+    `Chunk ${path} cannot be written: ${String(error)}.`,
+    { details: { path }, cause: error },
+  );
 }
 
 /** Which offsets a run of batches has. */

@@ -8,10 +8,10 @@
  *
  * The chunk is there whole or not at all (temporary name, sync, rename).
  */
-import { MillraceError } from '../../base/errors.ts';
 import type { Disk, DiskFile } from '../../journal/disk.ts';
 import { type ChunkEntry, encodeChunkHeader } from '../../store/chunk-file.ts';
 import { ChunkIndex } from '../../store/chunk-index.ts';
+import { chunkNotWritten } from '../../store/chunk-output.ts';
 import type { Piece } from '../../store/read-plan.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
 import { type CopyOptions, copyPieces, type Placed } from './placed-pieces.ts';
@@ -159,16 +159,7 @@ class SyncedFile {
     try {
       await writing;
     } catch (error) {
-      throw asStoreError(error, this.#path);
+      throw chunkNotWritten(error, this.#path);
     }
   }
-}
-
-function asStoreError(error: unknown, path: string): MillraceError {
-  const { code } = error as NodeJS.ErrnoException;
-  return new MillraceError(
-    code === 'ENOSPC' ? 'JOURNAL_NO_SPACE' : 'STORE_IO',
-    `Chunk ${path} cannot be written: ${String(error)}.`,
-    { details: { path }, cause: error },
-  );
 }

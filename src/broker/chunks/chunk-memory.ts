@@ -1,10 +1,9 @@
-import { sharedBytes } from '../../base/mapped-bytes.ts';
-
 /**
  * Memory in which chunks are put together, one after the other: used again and again, since fresh memory of that size costs more
  * than what is copied into it, and each time makes the collector run. Shared between threads, so that a chunk is looked at by the
  * worker that talks to the object store without being copied or given away.
  */
+import { sharedBytes } from '../../base/mapped-bytes.ts';
 
 /** Chunks differ a little in size: the memory of one is to fit the next. */
 const STEP_BYTES = 8 * 1024 * 1024;

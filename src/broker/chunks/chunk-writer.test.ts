@@ -8,7 +8,7 @@ import { type Piece, planSpans } from '../../store/read-plan.ts';
 import { DEFAULT_BROKER_SETTINGS } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import { ChunkMemory } from './chunk-memory.ts';
-import { ChunkWriter } from './chunk-writer.ts';
+import { ChunkWriter, type ToStore } from './chunk-writer.ts';
 import type { PlannedPart } from './packed-plan.ts';
 import { SealPace } from './seal-pace.ts';
 import type { SealPart } from './seal-plan.ts';
@@ -27,35 +27,36 @@ const SOURCES = {
   },
 } as unknown as SealSources;
 
-test('a failure is told once what is on its way to the store has come there', { timeout: 60_000 }, async () => {
-  const upload = Promise.withResolvers<TieredPlace>();
-  const asked: number[] = [];
-  const writer = new ChunkWriter(
+/** Of chunks from 7 on, all of which go to the store. */
+function writerTo(disk: FakeDisk, toStore: ToStore): ChunkWriter {
+  return new ChunkWriter(
     {
-      disk: new FakeDisk(),
+      disk,
       directory: '/d',
       settings: { ...DEFAULT_BROKER_SETTINGS, ownChunkBytes: SIZE_BYTES },
       sources: SOURCES,
       memory: new ChunkMemory(),
       pace: new SealPace(new ManualClock()),
       wrote: () => undefined,
-      toStore: (chunk) => {
-        asked.push(chunk);
-        return upload.promise;
-      },
+      toStore,
     },
     7,
   );
-  const part = (partition: number): PlannedPart => ({
-    partition,
-    logStartOffset: 0,
-    ranges: [],
-    sizeBytes: SIZE_BYTES,
-    prefix: '',
-    isCompacted: false,
+}
+
+function partOf(partition: number): PlannedPart {
+  return { partition, logStartOffset: 0, ranges: [], sizeBytes: SIZE_BYTES, prefix: '', isCompacted: false };
+}
+
+test('a failure is told once what is on its way to the store has come there', { timeout: 60_000 }, async () => {
+  const upload = Promise.withResolvers<TieredPlace>();
+  const asked: number[] = [];
+  const writer = writerTo(new FakeDisk(), (chunk) => {
+    asked.push(chunk);
+    return upload.promise;
   });
   let told = false;
-  const writing = writer.write([part(1), part(2)]).finally(() => {
+  const writing = writer.write([partOf(1), partOf(2)]).finally(() => {
     told = true;
   });
   writing.catch(() => undefined);
@@ -74,21 +75,8 @@ test('a chunk that goes to the store leaves no file of its number', { timeout: 6
   const stale = await disk.open(path, 'create');
   await stale.write([Buffer.from('of a round that failed')], 0);
   await stale.close();
-  const writer = new ChunkWriter(
-    {
-      disk,
-      directory: '/d',
-      settings: { ...DEFAULT_BROKER_SETTINGS, ownChunkBytes: SIZE_BYTES },
-      sources: SOURCES,
-      memory: new ChunkMemory(),
-      pace: new SealPace(new ManualClock()),
-      wrote: () => undefined,
-      toStore: async (chunk) => ({ chunk, object: 'o', rawBytes: 1, storedBytes: 1 }),
-    },
-    7,
-  );
-  const part = { partition: 1, logStartOffset: 0, ranges: [], sizeBytes: SIZE_BYTES, prefix: '', isCompacted: false };
-  const round = await writer.write([part]);
+  const writer = writerTo(disk, async (chunk) => ({ chunk, object: 'o', rawBytes: 1, storedBytes: 1 }));
+  const round = await writer.write([partOf(1)]);
   assert.deepEqual([round.tiered.length, round.chunks.length], [1, 0]);
   assert.ok(!disk.content().has(path));
 });
