@@ -90,7 +90,8 @@ export class TierLoop {
         return await this.#uploads.run(() => this.#upload(job.chunk, job.object));
       case 'store': {
         const { chunk, object, prefix, bytes } = job;
-        return await this.#uploads.run(() => this.#put(chunk, object, bytes, this.#keys?.active(prefix)));
+        const put = () => this.#put(chunk, object, bytes, footerOf(bytes, chunk), this.#keys?.active(prefix));
+        return await this.#uploads.run(put);
       }
       case 'fetch':
         return await this.#fetch(job);
@@ -119,11 +120,17 @@ export class TierLoop {
         details: { path, chunk },
       });
     }
-    return await this.#put(chunk, object, raw, await this.#keyOf(path));
+    return await this.#put(chunk, object, raw, footer, await this.#keyOf(path));
   }
 
-  async #put(chunk: number, object: string, raw: Uint8Array, key: DataKey | undefined): Promise<TierResults['upload']> {
-    const footer = footerOf(raw, chunk);
+  /** @param footer of `raw`, or what is wrong with it. */
+  async #put(
+    chunk: number,
+    object: string,
+    raw: Uint8Array,
+    footer: ChunkFooter | string,
+    key: DataKey | undefined,
+  ): Promise<TierResults['upload']> {
     // Here and not at each read: this thread has the time, and the checksums of the blocks are of the same bytes.
     const isChecked = typeof footer !== 'string' && hasSoundBatches(raw, footer);
     const body = encodeTieredChunk(chunk, raw, key, isChecked);
