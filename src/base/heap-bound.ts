@@ -33,19 +33,11 @@ export interface HeapControl {
   oldBytes(): number;
 }
 
-/** Made once: it takes a context. */
-let collector: ReturnType<typeof garbageCollector> | undefined;
-
-function collect(type: 'minor' | 'major'): void {
-  collector ??= garbageCollector();
-  collector(type);
-}
-
 const V8_CONTROL: HeapControl = {
   setGrowingPercent: (percent) => v8.setFlagsFromString(`--heap-growing-percent=${percent}`),
   setYoungGrows: (grows) => v8.setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`),
-  collect: () => collect('major'),
-  collectYoung: () => collect('minor'),
+  collect: () => garbageCollector()('major'),
+  collectYoung: () => garbageCollector()('minor'),
   young: () => {
     const young = v8.getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
     const usedBytes = young?.space_used_size ?? 0;

@@ -48,12 +48,17 @@ function minorCollector(): () => void {
 
 type GarbageCollector = (options: { readonly type: 'minor' | 'major'; readonly execution: 'sync' }) => void;
 
+/** Of this thread. Found once: it takes a context. */
+let collector: ((type: 'minor' | 'major') => void) | undefined;
+
 /** V8's, of this thread. V8 gives its function to contexts that are made while the flag is set; nobody else is to find it. */
 export function garbageCollector(): (type: 'minor' | 'major') => void {
+  if (collector !== undefined) return collector;
   v8.setFlagsFromString('--expose-gc');
   const collect = vm.runInNewContext('globalThis.gc') as GarbageCollector | undefined;
   v8.setFlagsFromString('--no-expose-gc');
-  return (type) => collect?.({ type, execution: 'sync' });
+  collector = (type) => collect?.({ type, execution: 'sync' });
+  return collector;
 }
 
 /** Of this thread. */
