@@ -1,7 +1,7 @@
 /**
  * Makes the bundle of a checkout's command line in .runtime/, which `bin/bundle.cjs` finds: one file for what every command
- * needs, one for each part that is imported when it is needed, and apart from these, since they load nothing else, its worker threads. Neither minified nor mapped: names in a stack trace are
- * those of the sources, and a comment in front of each module's part says where it is from.
+ * needs, one for each part that is imported when it is needed, and files of their own for worker threads. Neither minified nor
+ * mapped: names in a stack trace are those of the sources, and a comment in front of each module's part says where it is from.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
@@ -103,9 +103,9 @@ function urlsOfModules(besides: string, workers: Map<string, string>): Plugin {
     name: 'urls-of-modules',
     transform(code, id) {
       if (!isOurs(id) || !code.includes('import.meta.url')) return undefined;
-      const relative = path.relative(besides, id).split(path.sep).join('/');
+      const url = moduleUrl(relativeUrl(besides, id));
       const parts = code.split(WORKER_CALL).map((part, i) => {
-        if (i % 2 === 0) return part.replaceAll('import.meta.url', `${moduleUrl(relative)}.href`);
+        if (i % 2 === 0) return part.replaceAll('import.meta.url', `${url}.href`);
         return workerUrl(path.join(path.dirname(id), `${part}.ts`), besides, workers);
       });
       return parts.join('');
@@ -118,12 +118,17 @@ function urlsOfModules(besides: string, workers: Map<string, string>): Plugin {
  * since modules of users run in them, which load these sources, too.
  */
 function workerUrl(source: string, besides: string, workers: Map<string, string>): string {
-  const fromSource = moduleUrl(path.relative(besides, source).split(path.sep).join('/'));
-  const [room = '', ...names] = path.relative(SOURCES, source).slice(0, -'.ts'.length).split(path.sep);
-  if (room === 'process') return fromSource;
-  const name = `${WORKERS}/${[room, ...names].join('.')}`;
+  const fromSource = moduleUrl(relativeUrl(besides, source));
+  const module = relativeUrl(SOURCES, source).slice(0, -'.ts'.length);
+  if (module.startsWith('process/')) return fromSource;
+  const name = `${WORKERS}/${module.replaceAll('/', '.')}`;
   workers.set(name, source);
   return `[${moduleUrl(`../${name}.mjs`)}, ${fromSource}].find((url) => process.getBuiltinModule('node:fs').existsSync(url))`;
+}
+
+/** As a path with slashes, wherever this runs. */
+function relativeUrl(from: string, to: string): string {
+  return path.relative(from, to).split(path.sep).join('/');
 }
 
 function moduleUrl(url: string): string {
@@ -134,7 +139,7 @@ function moduleUrl(url: string): string {
 function writeManifest(directory: string, files: readonly string[], startedAt: number): void {
   const sources = files.map((file) => {
     const { size, mtimeMs } = statSync(file);
-    const name = path.relative(ROOT, file).split(path.sep).join('/');
+    const name = relativeUrl(ROOT, file);
     if (mtimeMs >= startedAt) throw new Error(`${name} was changed while it was bundled: bundle again`);
     return [name, size, mtimeMs];
   });

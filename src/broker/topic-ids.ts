@@ -23,11 +23,10 @@ export class TopicIds<T> {
   #slots = new Int32Array(FIRST_SLOTS);
   /** That are not `NEVER`. */
   #usedSlots = 0;
-  #count = 0;
   readonly #wanted = Buffer.alloc(ID_BYTES);
 
   get size(): number {
-    return this.#count;
+    return this.#topics.length - this.#freePlaces.length;
   }
 
   /**
@@ -39,7 +38,6 @@ export class TopicIds<T> {
     const place = this.#freePlaces.pop() ?? this.#newPlace();
     this.#wanted.copy(this.#ids, place * ID_BYTES);
     this.#topics[place] = topic;
-    this.#count += 1;
     if ((this.#usedSlots + 1) * 2 > this.#slots.length) this.#rebuild();
     else this.#insert(place, hashOf(this.#wanted, 0));
     return place;
@@ -62,7 +60,6 @@ export class TopicIds<T> {
     this.#slots[slot] = REMOVED;
     this.#topics[place] = undefined;
     this.#freePlaces.push(place);
-    this.#count -= 1;
   }
 
   /** Into `#wanted`. */
@@ -92,7 +89,7 @@ export class TopicIds<T> {
   #insert(place: number, hash: number): void {
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
-    // A removed one is left: it could stand before the same id, were there two.
+    // What was removed is used again when the table is made anew.
     while (this.#slots[slot] !== NEVER) slot = (slot + 1) & mask;
     this.#slots[slot] = place + 1;
     this.#usedSlots += 1;
@@ -101,7 +98,7 @@ export class TopicIds<T> {
   /** Without what was removed, and a quarter full at most. */
   #rebuild(): void {
     let size = FIRST_SLOTS;
-    while (size < this.#count * 4) size *= 2;
+    while (size < this.size * 4) size *= 2;
     this.#slots = new Int32Array(size);
     this.#usedSlots = 0;
     for (const [place, topic] of this.#topics.entries()) {

@@ -22,10 +22,8 @@ export class BlockPool<Page extends Float64Array | Uint8Array> {
   readonly #freeAt: Uint8Array[] = [];
   /** By order: blocks that were free when they were put here. What a larger one took in meanwhile is passed over. */
   readonly #free: number[][];
-  /** Of the largest block: a power of two. Longer lists need memory of their own. */
-  readonly maxUnits: number;
 
-  /** @param unit numbers of the smallest block; `maxUnits` of them, a power of two, are a page at most. */
+  /** @param unit numbers of the smallest block; the largest has `maxUnits` of them, a power of two: longer lists need memory of their own. */
   constructor(
     asPage: (bytes: Uint8Array<ArrayBuffer>) => Page,
     bytesPerNumber: number,
@@ -36,7 +34,6 @@ export class BlockPool<Page extends Float64Array | Uint8Array> {
     this.#unit = unit;
     this.#unitsPerPage = Math.floor(PAGE_BYTES / bytesPerNumber / unit);
     this.#free = Array.from({ length: orderOf(maxUnits) + 1 }, () => []);
-    this.maxUnits = maxUnits;
   }
 
   get sizeBytes(): number {

@@ -59,6 +59,9 @@ export interface BuiltIndex {
 
 /** In pieces of 512 KiB, so that nothing is copied while there come more: half a million are 16 MB. */
 const SEGMENT_ROWS = 16 * 1024;
+/** Numbers of a row. */
+const WIDE = 2;
+const NARROW = 4;
 
 /** Gathered rows, in journal order: base offset and max timestamp; partition, offsets covered, position and length in bytes. */
 class Segment {
@@ -72,10 +75,6 @@ class Segment {
     this.narrow = new Uint32Array(buffer, wideBytes, SEGMENT_ROWS * NARROW);
   }
 }
-
-/** Numbers of a row. */
-const WIDE = 2;
-const NARROW = 4;
 
 /** Collects the runs of one journal file, in journal order, as a scan shows them (`src/journal/file-scan.ts`). */
 export class IndexBuilder {
