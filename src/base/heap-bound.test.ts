@@ -49,9 +49,22 @@ test('a large heap may grow by a tenth', () => {
   growOld(300 * MIB);
   clock.advance(60_000);
   assert.deepEqual(percents, [10]);
-  growOld(47 * MIB);
+  growOld(23 * MIB);
   clock.advance(500);
   assert.deepEqual([percents, collected()], [[10, 0], 1]);
+});
+
+test('a heap that grows quickly is held to what is large by the collection that comes before anybody looks', () => {
+  const { clock, percents, growOld } = started(16 * MIB);
+  clock.advance(500);
+  const setAt = (bytes: number): number[] => {
+    percents.length = 0;
+    growOld(bytes);
+    clock.advance(500);
+    return [...percents];
+  };
+  assert.deepEqual([setAt(23 * MIB), setAt(24 * MIB), setAt(40 * MIB), setAt(56 * MIB)], [[], [100], [20], [10]]);
+  assert.deepEqual(setAt(20 * MIB), [0], 'as V8 thinks right');
 });
 
 test('the young generation does not grow, and is brought back step by step where V8 has shrunk it', () => {
@@ -69,6 +82,9 @@ test('the young generation does not grow, and is brought back step by step where
     return young.sizeBytes() / MIB;
   });
   assert.deepEqual([sizes, young.grows()], [[2, 4, 4, 4], false]);
+  young.shrink(4 * MIB - 256);
+  clock.advance(500);
+  assert.equal(young.sizeBytes(), 4 * MIB - 256, 'V8 takes a little of each page for itself');
 });
 
 test('a heap that is large from the start is not collected while everybody waits', () => {

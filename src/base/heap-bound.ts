@@ -13,6 +13,8 @@ import { garbageCollector } from './minor-collections.ts';
 /** A heap with so much outside of its young generation is large, and may grow by so many percent until it is collected whole. */
 const LARGE_BYTES = 48 * 1024 * 1024;
 const LARGE_PERCENT = 10;
+/** From here on it may become large, and not more: what V8 goes by when that is collected is what was set before. */
+const NEARLY_LARGE_BYTES = LARGE_BYTES / 2;
 /** What is allocated between two collections of the young generation. */
 const YOUNG_BYTES = 4 * 1024 * 1024;
 /** Creating 100,000 topics takes three seconds. */
@@ -52,7 +54,8 @@ const V8_CONTROL: HeapControl = {
 /** The limits are those of the whole process: only for a program that is nothing but a broker. */
 export class HeapBound {
   readonly #control: HeapControl;
-  #large = false;
+  /** As it was set last. */
+  #percent = 0;
 
   constructor(control: HeapControl = V8_CONTROL) {
     this.#control = control;
@@ -77,11 +80,11 @@ export class HeapBound {
 
   /**
    * V8 shrinks it in quiet times. Where it fills again, it grows by one step a look: were it allowed to by itself, it would by several
-   * between two.
+   * between two. Its pages have headers, which do not count: it doubles only while that takes it nearer.
    */
   #growYoung(): void {
     const { usedBytes, sizeBytes } = this.#control.young();
-    if (sizeBytes >= YOUNG_BYTES || usedBytes * 2 < sizeBytes) return;
+    if (sizeBytes * 1.5 > YOUNG_BYTES || usedBytes * 2 < sizeBytes) return;
     this.#control.setYoungGrows(true);
     this.#control.collectYoung();
     this.#control.setYoungGrows(false);
@@ -89,11 +92,16 @@ export class HeapBound {
 
   #look(clock: Clock): void {
     this.#growYoung();
-    const isLarge = this.#control.oldBytes() >= LARGE_BYTES;
-    if (isLarge !== this.#large) {
-      this.#large = isLarge;
-      this.#control.setGrowingPercent(isLarge ? LARGE_PERCENT : 0);
+    const percent = growingPercent(this.#control.oldBytes());
+    if (percent !== this.#percent) {
+      this.#percent = percent;
+      this.#control.setGrowingPercent(percent);
     }
     clock.schedule(LOOK_MS, () => this.#look(clock));
   }
+}
+
+function growingPercent(oldBytes: number): number {
+  if (oldBytes < NEARLY_LARGE_BYTES) return 0;
+  return Math.max(LARGE_PERCENT, Math.ceil((100 * LARGE_BYTES) / oldBytes) - 100);
 }
