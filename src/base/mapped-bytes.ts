@@ -38,6 +38,14 @@ export function mappedBytes(sizeBytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(buffer ?? new ArrayBuffer(sizeBytes), 0, sizeBytes);
 }
 
+/** Zeros. For tables that live no longer than a large state, or a step of a worker. */
+export function mappedNumbers<Numbers extends Int32Array | Uint32Array | Float64Array>(
+  kind: { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBuffer, byteOffset: number, length: number): Numbers },
+  length: number,
+): Numbers {
+  return new kind(mappedBytes(length * kind.BYTES_PER_ELEMENT).buffer, 0, length);
+}
+
 /** The same for memory that other threads are to see. */
 export function sharedBytes(sizeBytes: number): Uint8Array<SharedArrayBuffer> {
   const buffer = mapped(

@@ -5,8 +5,10 @@
 import { MillraceError } from './errors.ts';
 import { mappedBytes } from './mapped-bytes.ts';
 
-/** What is written lies in pieces of this size, once it is more: sections of a checkpoint have many MiB, and are not copied as they grow. */
+/** What is written lies in pieces of this size, once it is more than the first: sections of a checkpoint have many MiB, and are not copied as they grow. */
 const PIECE_BYTES = 1024 * 1024;
+/** Up to here it is copied. */
+const FIRST_PIECE_BYTES = 64 * 1024;
 
 /** Grows as needed; `finish` hands out a copy of exactly the bytes written. */
 export class StateWriter {
@@ -123,7 +125,7 @@ export class StateWriter {
 
   #grow(size: number): void {
     const written = this.#bytes.subarray(0, this.#end);
-    if (this.#bytes.length < PIECE_BYTES) {
+    if (this.#bytes.length < FIRST_PIECE_BYTES) {
       this.#bytes = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#end + size));
       this.#bytes.set(written);
       return;

@@ -5,6 +5,7 @@
  * An open hash table of places: `place + 1`, 0 where nothing ever was, -1 where something was removed.
  */
 import { GrowingBytes } from '../base/growing-bytes.ts';
+import { mappedNumbers } from '../base/mapped-bytes.ts';
 
 const ID_BYTES = 16;
 const NEVER = 0;
@@ -99,7 +100,7 @@ export class TopicIds<T> {
   #rebuild(): void {
     let size = FIRST_SLOTS;
     while (size < this.size * 4) size *= 2;
-    this.#slots = new Int32Array(size);
+    this.#slots = mappedNumbers(Int32Array, size);
     this.#usedSlots = 0;
     for (const [place, topic] of this.#topics.entries()) {
       if (topic !== undefined) this.#insert(place, hashOf(this.#ids, place * ID_BYTES));

@@ -99,7 +99,7 @@ export class BlockPool<Page extends Float64Array | Uint8Array> {
   #addPage(): void {
     const first = this.#pages.length * this.#unitsPerPage;
     this.#pages.push(this.#asPage(mappedBytes(PAGE_BYTES)));
-    this.#freeAt.push(new Uint8Array(this.#unitsPerPage));
+    this.#freeAt.push(mappedBytes(this.#unitsPerPage));
     for (let at = 0; at < this.#unitsPerPage; ) {
       const order = Math.min(this.#free.length - 1, 31 - Math.clz32(this.#unitsPerPage - at));
       this.#putFree(first + at, order);

@@ -33,7 +33,7 @@
  */
 import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
-import { mappedBytes } from '../base/mapped-bytes.ts';
+import { mappedBytes, mappedNumbers } from '../base/mapped-bytes.ts';
 import type { BatchRun } from '../journal/journal.ts';
 import { BATCH_HEADER_BYTES, maxTimestamp } from '../model/record-batch.ts';
 import { MAX_MERGED_EXTENT_BYTES } from './extent-list.ts';
@@ -135,7 +135,7 @@ export class IndexBuilder {
 
   /** Where the rows of each partition begin, and its range, which has no rows yet but their places. */
   #layOut(): { ranges: PackedRanges; nextRows: Uint32Array; rangeOf: Uint32Array } {
-    const counts = new Uint32Array(this.#lastRows.length);
+    const counts = mappedNumbers(Uint32Array, this.#lastRows.length);
     let rangeCount = 0;
     for (let row = 0; row < this.#rowCount; row++) {
       const partition = this.#segmentOf(row).narrow[(row % SEGMENT_ROWS) * NARROW] as number;
@@ -178,7 +178,7 @@ export class IndexBuilder {
 }
 
 function enlarged(numbers: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(Math.max(least, numbers.length * 2));
+  const larger = mappedNumbers(Uint32Array, Math.max(least, numbers.length * 2));
   larger.set(numbers);
   return larger;
 }
