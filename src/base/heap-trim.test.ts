@@ -15,6 +15,9 @@ test('collected once it has grown by 12 MiB, and by an eighth of what stays', ()
       collected += 1;
       usedBytes = aliveBytes;
     },
+    release: () => {
+      usedBytes = aliveBytes;
+    },
   });
   const stepAt = (mib: number): number => {
     usedBytes = mib * MIB;
@@ -26,6 +29,11 @@ test('collected once it has grown by 12 MiB, and by an eighth of what stays', ()
   assert.equal(stepAt(210), 1);
   assert.equal(stepAt(224), 1, 'less than an eighth of 200');
   assert.equal(stepAt(225), 2);
+  aliveBytes = 10 * MIB;
+  trim.release();
+  assert.equal(usedBytes, 10 * MIB);
+  assert.equal(stepAt(21), 2);
+  assert.equal(stepAt(22), 3, 'counted from what is alive now');
 });
 
 test('the heap of a thread is collected, with buffers outside of it', () => {
@@ -38,4 +46,16 @@ test('the heap of a thread is collected, with buffers outside of it', () => {
     most = Math.max(most, process.memoryUsage().arrayBuffers - before);
   }
   assert.ok(most < 400 * MIB, `${most} bytes of 800 MiB`);
+});
+
+test('what is released is no longer memory of the process', () => {
+  const trim = new HeapTrim();
+  let kept: object[] | undefined = Array.from({ length: 600_000 }, (_, i) => ({ i, text: `${i} of many` }));
+  const before = process.memoryUsage();
+  assert.equal(kept.length, 600_000);
+  kept = undefined;
+  trim.release();
+  const { rss, heapTotal } = process.memoryUsage();
+  assert.ok(before.heapTotal - heapTotal > 30 * MIB, `${before.heapTotal} to ${heapTotal}`);
+  assert.ok(before.rss - rss > 20 * MIB, `${before.rss} to ${rss}`);
 });

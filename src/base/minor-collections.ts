@@ -46,18 +46,28 @@ function minorCollector(): () => void {
   return () => collect('minor');
 }
 
-type GarbageCollector = (options: { readonly type: 'minor' | 'major'; readonly execution: 'sync' }) => void;
+type GarbageCollector = (options: {
+  readonly type: 'minor' | 'major';
+  readonly flavor: 'regular' | 'last-resort';
+  readonly execution: 'sync';
+}) => void;
+
+/** `everything`: the pages of the heap go back to the system at once, which V8 would keep for ten seconds; it takes several collections. */
+export type Collection = 'minor' | 'major' | 'everything';
 
 /** Of this thread. Found once: it takes a context. */
-let collector: ((type: 'minor' | 'major') => void) | undefined;
+let collector: ((what: Collection) => void) | undefined;
 
 /** V8's, of this thread. V8 gives its function to contexts that are made while the flag is set; nobody else is to find it. */
-export function garbageCollector(): (type: 'minor' | 'major') => void {
+export function garbageCollector(): (what: Collection) => void {
   if (collector !== undefined) return collector;
   v8.setFlagsFromString('--expose-gc');
   const collect = vm.runInNewContext('globalThis.gc') as GarbageCollector | undefined;
   v8.setFlagsFromString('--no-expose-gc');
-  collector = (type) => collect?.({ type, execution: 'sync' });
+  collector = (what) => {
+    const flavor = what === 'everything' ? 'last-resort' : 'regular';
+    collect?.({ type: what === 'minor' ? 'minor' : 'major', flavor, execution: 'sync' });
+  };
   return collector;
 }
 

@@ -22,6 +22,7 @@ class InProcessWorker implements CheckpointWorker {
     this.#loop = new WorkerLoop(this.#disk.disk, systemClock, start, {
       say: (message) => setImmediate(() => this.#ended || this.#onMessage?.(message)),
       stepped: () => undefined,
+      letGo: () => undefined,
       close: () => setImmediate(() => this.#end()),
     });
   }

@@ -5,12 +5,14 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { batchOf } from '../../../test/kit/broker-kit.ts';
 import { FakeDisk } from '../../../test/kit/fake-disk.ts';
 import { HISTORY_SETTINGS, History } from '../../../test/kit/history.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import * as fc from '../../../test/kit/properties.ts';
 import { MillraceError } from '../../base/errors.ts';
+import { garbageCollector } from '../../base/minor-collections.ts';
 import { checkpointPath, indexPath, journalPath } from '../../journal/paths.ts';
 import { verifyJournal } from '../../journal/verify.ts';
 import { decodeCheckpoint } from '../../store/checkpoint-file.ts';
@@ -366,6 +368,44 @@ test('a file that could not be folded whole is in no checkpoint', DEADLINE, asyn
   const [ranges, again] = [await folder.fold(next.file, next.sizeBytes), await fresh.fold(next.file, next.sizeBytes)];
   assert.deepEqual([...ranges], [...again]);
 });
+
+// A variable of what made the plan held it: it stayed until the round was done.
+test('a state that was let go is garbage while the round runs', DEADLINE, async () => {
+  const { disk, history } = await twoTopics();
+  let letGo = 0;
+  const folder = new Folder(
+    disk,
+    D,
+    { ...HISTORY_SETTINGS, sealBytes: 10_000 },
+    { stepped: () => undefined, letGo: () => void letGo++ },
+  );
+  for (const { file, sizeBytes } of history.closed) await folder.fold(file, sizeBytes);
+  const last = history.closed.at(-1);
+  assert.ok(last);
+  const state = await weakly(folder, last.file);
+  const clock = new ManualClock();
+  let isAlive = true;
+  const wrote = (): void => {
+    garbageCollector()('major');
+    isAlive = state.deref() !== undefined;
+  };
+  const seal = async (): Promise<unknown> => {
+    const options = { memory: new ChunkMemory(), pace: new SealPace(clock), wrote, toStore: undefined };
+    return await folder.seal(1, { now: clock.now(), all: true, ...options });
+  };
+  await seal();
+  assert.deepEqual([letGo, isAlive], [0, true], 'no checkpoint has it yet');
+  await folder.checkpoint();
+  // Who looks at a weak reference keeps what it found until the turn of the event loop ends.
+  await nextTurn();
+  await seal();
+  assert.deepEqual([letGo, isAlive], [1, false]);
+  await history.journal.close();
+});
+
+async function weakly(folder: Folder, file: number): Promise<WeakRef<object>> {
+  return new WeakRef(await folder.folded(file));
+}
 
 // The broker's own state knows of deletions that are not durable yet: removing by it could lose readable records.
 test('a deletion that no closed file holds removes nothing', DEADLINE, async () => {

@@ -38,6 +38,16 @@ export interface Removed {
   readonly removedOrders: readonly number[];
 }
 
+/** Who looks after the memory of the thread. */
+export interface FolderMemory {
+  /** What a step needed is garbage. */
+  stepped(): void;
+  /** So is the state, once nothing that was begun before has it any more. */
+  letGo(): void;
+}
+
+const NOBODY: FolderMemory = { stepped: () => undefined, letGo: () => undefined };
+
 export class Folder {
   readonly #disk: Disk;
   readonly #directory: string;
@@ -58,12 +68,11 @@ export class Folder {
   #soundCheckpoint: number | undefined;
   #soundBefore: number | undefined;
 
-  readonly #stepped: () => void;
+  readonly #memory: FolderMemory;
 
-  /** @param stepped told when what a step needed is garbage. */
-  constructor(disk: Disk, directory: string, settings: BrokerSettings, stepped: () => void = () => undefined) {
+  constructor(disk: Disk, directory: string, settings: BrokerSettings, memory: FolderMemory = NOBODY) {
     this.#disk = disk;
-    this.#stepped = stepped;
+    this.#memory = memory;
     this.#directory = directory;
     this.#settings = settings;
     this.#checkpoints = new CheckpointStore(disk, directory);
@@ -90,7 +99,7 @@ export class Folder {
     let state = this.#state;
     if (state === undefined) {
       state = await this.#load(file);
-      this.#stepped();
+      this.#memory.stepped();
     }
     while (this.#file < file) {
       const next = this.#file + 1;
@@ -123,7 +132,7 @@ export class Folder {
   *#sections(state: BrokerState): ReturnType<BrokerState['snapshot']> {
     for (const section of state.snapshot()) {
       yield section;
-      this.#stepped();
+      this.#memory.stepped();
     }
   }
 
@@ -148,13 +157,17 @@ export class Folder {
     if (through === undefined) return NOTHING_SEALED;
     const last = this.#file;
     const plan = async (merge: boolean): Promise<PackedPlan> => {
-      const state = await this.folded(last);
-      const packed = new PackedPlan(this.#planned(state, { through, merge, now, all }));
+      const packed = await this.#plan(last, { through, merge, now, all });
+      // Nothing here has the state any more, as a variable would.
       this.#letGo();
       return packed;
     };
     const [disk, directory, settings] = [this.#disk, this.#directory, this.#settings];
     return await sealRound({ disk, directory, settings, plan, firstChunk: nextChunk, through, ...options });
+  }
+
+  async #plan(last: number, wish: SealWish): Promise<PackedPlan> {
+    return new PackedPlan(this.#planned(await this.folded(last), wish));
   }
 
   *#planned(state: BrokerState, wish: SealWish): Generator<PlannedPart, void, undefined> {
@@ -168,7 +181,7 @@ export class Folder {
   #letGo(): void {
     if (this.hasNews || this.#soundCheckpoint !== this.#file) return;
     this.#state = undefined;
-    this.#stepped();
+    this.#memory.letGo();
   }
 
   /** The last file of the next round; undefined: not yet. */
@@ -305,7 +318,7 @@ export class Folder {
       this.#commitChecksum = end.checksum;
       state.published(end.commit);
     }
-    this.#stepped();
+    this.#memory.stepped();
     const { bytes, ranges } = index.build();
     await writeWhole(this.#disk, journalDirectory(this.#directory), indexPath(this.#directory, file), [bytes]);
     for (let i = 0; i < ranges.count; i++) state.store.partition(ranges.partition(i))?.indexed(ranges.at(i));

@@ -17,6 +17,8 @@ export interface WorkerPort {
   close(): void;
   /** A step is done: much of what it needed is garbage. */
   stepped(): void;
+  /** The state is, which is nearly all there was. */
+  letGo(): void;
 }
 
 export class WorkerLoop {
@@ -36,9 +38,11 @@ export class WorkerLoop {
   constructor(disk: Disk, clock: Clock, start: WorkerStart, port: WorkerPort) {
     this.#pace = new SealPace(clock);
     const { directory, settings, keys } = start;
-    this.#folder = new Folder(diskWith(disk, keys, settings.storageCompression), directory, settings, () =>
-      port.stepped(),
-    );
+    this.#folder = new Folder(diskWith(disk, keys, settings.storageCompression), directory, settings, {
+      stepped: () => port.stepped(),
+      // What is removed beside is removed by the same state.
+      letGo: () => void this.#removing.then(() => port.letGo()),
+    });
     this.#folder.held = start.held;
     this.#port = port;
   }

@@ -14,5 +14,6 @@ const loop = new WorkerLoop(new NodeDisk(), waitingClock, start, {
   say: (message) => port.postMessage(message),
   close: () => port.close(),
   stepped: () => heap?.step(),
+  letGo: () => heap?.release(),
 });
 port.on('message', (message: ToWorker) => loop.post(message));
