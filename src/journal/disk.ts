@@ -11,7 +11,10 @@ export interface Disk {
   list(directory: string): Promise<string[]>;
   makeDirectory(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
-  /** An absent file is no error. */
+  /**
+   * An absent file is no error. Who has it open, in this process or another, may hear from now on that it is not there (ENOENT): it is
+   * cut in steps, so that syncs of other files do not wait until all of it is freed.
+   */
   remove(path: string): Promise<void>;
   /** Makes creations, renames and removals in the directory survive a power loss. */
   syncDirectory(path: string): Promise<void>;
@@ -36,7 +39,7 @@ export interface DiskLock {
 }
 
 export interface DiskFile {
-  /** Reads up to `into.length` bytes; fewer only at the end of the file. */
+  /** Reads up to `into.length` bytes; fewer only at the end of the file. @throws ENOENT where the file was removed meanwhile. */
   read(into: Uint8Array, position: number): Promise<number>;
   /** The same, blocking: for worker threads, and few bytes that are in memory most likely. Absent where it cannot be had. */
   readNow?(into: Uint8Array, position: number): number;

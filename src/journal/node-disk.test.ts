@@ -3,7 +3,7 @@
  * Short writes cannot be provoked here: their arithmetic is tested by itself.
  */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { link, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -43,6 +43,83 @@ test('names: create refuses what exists, remove does not mind what is absent, ab
   await disk.remove(`${path}.2`);
   await disk.syncDirectory(root);
   assert.deepEqual(await disk.list(join(root, 'no', 'such')), []);
+});
+
+/** Several steps of removal, and a part of one. */
+const LARGE_BYTES = 9 * 1024 * 1024 + 5000;
+
+async function largeFile(name: string): Promise<string> {
+  const path = join(root, name);
+  await writeFile(path, new Uint8Array(LARGE_BYTES).fill(7));
+  return path;
+}
+
+test('a file that is removed is gone for who has it open, large or small', async () => {
+  const small = join(root, 'small');
+  await writeFile(small, new Uint8Array(100).fill(7));
+  for (const path of [await largeFile('large'), small]) {
+    const file = await disk.open(path, 'read');
+    const sizeBytes = await file.size();
+    await disk.remove(path);
+    await assert.rejects(file.size(), { code: 'ENOENT' }, path);
+    await assert.rejects(file.read(new Uint8Array(1), sizeBytes), { code: 'ENOENT' }, path);
+    assert.throws(() => file.readNow?.(new Uint8Array(1), sizeBytes), { code: 'ENOENT' }, path);
+    await file.close();
+  }
+  assert.deepEqual(
+    (await disk.list(root)).filter((name) => name === 'large' || name === 'small'),
+    [],
+  );
+});
+
+test('what a removed file had is free at once, though it is open', async () => {
+  const path = await largeFile('freed');
+  const file = await open(path, 'r');
+  await disk.remove(path);
+  assert.equal((await file.stat()).size, 0);
+  await file.close();
+});
+
+// The bytes that a read gets beside a removal are those of the file, or none: it is cut between pages.
+test('reads beside a removal get what stood there or hear that the file is gone', { timeout: 60_000 }, async () => {
+  const path = await largeFile('read');
+  const file = await disk.open(path, 'read');
+  const removing = disk.remove(path);
+  let gone = 0;
+  for (let i = 0; gone < 20; i++) {
+    const into = new Uint8Array(70_000);
+    const position = (i * 1_234_567) % (LARGE_BYTES - into.length);
+    try {
+      assert.equal(await file.read(into, position), into.length);
+      assert.ok(into.every((byte) => byte === 7));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      gone += 1;
+    }
+  }
+  await removing;
+  await file.close();
+});
+
+test('a copy of links keeps what a removed file had', async () => {
+  const path = await largeFile('linked');
+  await link(path, `${path}.copy`);
+  await disk.remove(path);
+  assert.ok((await readFile(`${path}.copy`)).equals(Buffer.alloc(LARGE_BYTES, 7)));
+});
+
+test('a file that was replaced is gone for who asks its length; one that is there ends where it ends', async () => {
+  const path = join(root, 'replaced');
+  await writeFile(path, 'old');
+  const file = await disk.open(path, 'read');
+  assert.equal(await file.read(new Uint8Array(9), 0), 3);
+  await writeFile(`${path}.new`, 'newer');
+  await disk.rename(`${path}.new`, path);
+  const old = new Uint8Array(3);
+  assert.equal(await file.read(old, 0), 3);
+  assert.equal(Buffer.from(old).toString(), 'old');
+  await assert.rejects(file.size(), { code: 'ENOENT' });
+  await file.close();
 });
 
 test('after a short write exactly the rest is left', () => {

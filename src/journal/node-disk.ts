@@ -4,11 +4,17 @@
  */
 import * as fs from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { asBuffer } from '../base/bytes.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { Disk, DiskFile, DiskLock, DiskSpace } from './disk.ts';
 import { makeDirectories } from './make-directories.ts';
 
+/**
+ * A file that goes is cut by so much at a time: to free 64 MiB takes a disk up to 50 ms, in which no other file is synced, the
+ * journal's least of all. A multiple of pages, so that a read beside it never sees the end of one as zeros.
+ */
+const CUT_BYTES = 4 * 1024 * 1024;
 /** IOV_MAX of Linux and macOS: more pieces in one call are refused with EINVAL. */
 const MAX_PIECES = 1024;
 
@@ -45,8 +51,19 @@ export class NodeDisk implements Disk {
     return rename(from, to);
   }
 
-  remove(path: string): Promise<void> {
-    return rm(path, { force: true });
+  /** Its room is free when it resolves, unless somebody else has a name of the file. */
+  async remove(path: string): Promise<void> {
+    // Windows does not say how many names a file has once it has none.
+    const descriptor = process.platform === 'win32' ? undefined : await openLarge(path);
+    try {
+      await rm(path, { force: true });
+      if (descriptor === undefined) return;
+      // A power loss must not bring back a part of it.
+      await this.syncDirectory(dirname(path));
+      await freeInSteps(descriptor);
+    } finally {
+      if (descriptor !== undefined) await call((done) => fs.close(descriptor, done));
+    }
   }
 
   async syncDirectory(path: string): Promise<void> {
@@ -91,7 +108,10 @@ class NodeDiskFile implements DiskFile {
           else reject(error);
         });
       });
-      if (count === 0) break;
+      if (count === 0) {
+        this.#refuseRemoved(await statsOf(this.#descriptor));
+        break;
+      }
       filled += count;
     }
     return filled;
@@ -101,7 +121,10 @@ class NodeDiskFile implements DiskFile {
     let filled = 0;
     while (filled < into.length) {
       const count = fs.readSync(this.#descriptor, into, filled, into.length - filled, position + filled);
-      if (count === 0) break;
+      if (count === 0) {
+        this.#refuseRemoved(fs.fstatSync(this.#descriptor));
+        break;
+      }
       filled += count;
     }
     return filled;
@@ -153,10 +176,10 @@ class NodeDiskFile implements DiskFile {
     return call((done) => fs.ftruncate(this.#descriptor, sizeBytes, done));
   }
 
-  size(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.fstat(this.#descriptor, (error, stats) => (error === null ? resolve(stats.size) : reject(error)));
-    });
+  async size(): Promise<number> {
+    const stats = await statsOf(this.#descriptor);
+    this.#refuseRemoved(stats);
+    return stats.size;
   }
 
   close(): Promise<void> {
@@ -165,9 +188,45 @@ class NodeDiskFile implements DiskFile {
     return call((done) => fs.close(this.#descriptor, done));
   }
 
+  /** @throws ENOENT, as if it had been opened a moment later: how long a file still is that is being removed says nothing. */
+  #refuseRemoved({ nlink, ino }: fs.Stats): void {
+    // There are file systems that do not count names.
+    if (nlink > 0 || fs.statSync(this.#path, { throwIfNoEntry: false })?.ino === ino) return;
+    throw Object.assign(new Error(`${this.#path} was removed while it was open`), { code: 'ENOENT' });
+  }
+
   #nothingWritten(): NodeJS.ErrnoException {
     return Object.assign(new Error(`write of ${this.#path} took no bytes`), { code: 'EIO' });
   }
+}
+
+/** @returns undefined where it is not there, is freed in one step, or cannot be written to. */
+async function openLarge(path: string): Promise<number | undefined> {
+  const descriptor = await new Promise<number | undefined>((resolve) => {
+    fs.open(path, 'r+', (error, opened) => resolve(error === null ? opened : undefined));
+  });
+  if (descriptor === undefined) return undefined;
+  const stats = await statsOf(descriptor).catch(() => undefined);
+  if (stats?.isFile() === true && stats.size > CUT_BYTES) return descriptor;
+  await call((done) => fs.close(descriptor, done));
+  return undefined;
+}
+
+/** Of a file whose name is gone. Who reads it meanwhile hears that it is not there. */
+async function freeInSteps(descriptor: number): Promise<void> {
+  const stats = await statsOf(descriptor);
+  // A copy of the directory may be made of links.
+  if (stats.nlink > 0) return;
+  for (let rest = stats.size; rest > 0; ) {
+    rest = Math.floor((rest - 1) / CUT_BYTES) * CUT_BYTES;
+    await call((done) => fs.ftruncate(descriptor, rest, done));
+  }
+}
+
+function statsOf(descriptor: number): Promise<fs.Stats> {
+  return new Promise((resolve, reject) => {
+    fs.fstat(descriptor, (error, stats) => (error === null ? resolve(stats) : reject(error)));
+  });
 }
 
 function call(start: (done: (error: Error | null | undefined) => void) => void): Promise<void> {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { PoisoningPool } from '../../test/kit/poisoning-pool.ts';
 import { MillraceError } from '../base/errors.ts';
-import { FileHandles } from './file-handles.ts';
+import { FileHandles, isMissingFile } from './file-handles.ts';
 
 const DEADLINE = { timeout: 60_000 };
 
@@ -78,12 +78,26 @@ test('a forgotten file is opened anew, its old handle closed behind the last rea
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
   handles.forget('a');
   handles.forget('never opened');
-  await files.remove('a');
-  await (await files.open('a', 'create')).write([Buffer.from('new')], 0);
+  await files.rename('b', 'a');
   assert.equal(await before, 'content of a');
-  assert.equal(await textOf(handles, 'a'), 'new');
+  assert.equal(await textOf(handles, 'a'), 'content of b');
   await handles.close();
 });
+
+test(
+  'a file that is removed while it is open is missing, until there is another one of its name',
+  DEADLINE,
+  async () => {
+    const files = disk();
+    const handles = new FileHandles(files);
+    assert.equal(await textOf(handles, 'a'), 'content of a');
+    await files.remove('a');
+    await assert.rejects(textOf(handles, 'a'), isMissingFile);
+    await (await files.open('a', 'create')).write([Buffer.from('new')], 0);
+    assert.equal(await textOf(handles, 'a'), 'new');
+    await handles.close();
+  },
+);
 
 test('a large read is done in parts, which all end before its memory is given back', DEADLINE, async () => {
   const content = Buffer.alloc(3_000_000);

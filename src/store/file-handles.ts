@@ -117,8 +117,7 @@ export class FileHandles {
   forget(path: string): void {
     const handle = this.#handles.get(path);
     if (handle === undefined) return;
-    this.#handles.delete(path);
-    handle.forgotten = true;
+    this.#drop(path, handle);
     if (handle.users === 0) closeQuietly(handle);
   }
 
@@ -160,6 +159,8 @@ export class FileHandles {
       return await work(await handle.file);
     } catch (error) {
       if (error instanceof MillraceError) throw error;
+      // It was removed: another one may have its name.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.#drop(path, handle);
       throw new MillraceError('STORE_IO', `Reading ${path} at ${position} failed: ${String(error)}.`, {
         details: { path, position },
         cause: error,
@@ -186,6 +187,11 @@ export class FileHandles {
     handle.users += 1;
     if (this.#handles.size > this.#maxOpen) this.#closeIdle();
     return handle;
+  }
+
+  #drop(path: string, handle: Handle): void {
+    if (this.#handles.get(path) === handle) this.#handles.delete(path);
+    handle.forgotten = true;
   }
 
   #closeIdle(): void {

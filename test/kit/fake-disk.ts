@@ -8,6 +8,7 @@
  * - creations, renames and removals are durable after a sync of their directory, and kept or lost before.
  *
  * A failed sync drops what it should have made durable, as Linux does: no later sync covers it, while reads still see it.
+ * Who has a file open that is removed cannot read it any more, as `Disk.remove` says.
  * `kill` ends the process without a power loss: what was written stays readable and is no more durable than before.
  *
  * That is more than real disks do to us: a test that passes here holds on ext4, xfs and the like. It cannot show what a
@@ -53,6 +54,8 @@ export interface FakeDiskOptions {
 /** A file without its name. */
 class Inode {
   bytes = new Uint8Array(0);
+  /** It has no name any more. */
+  isRemoved = false;
 
   write(position: number, bytes: Uint8Array): void {
     this.resize(Math.max(this.bytes.length, position + bytes.length));
@@ -200,7 +203,10 @@ export class FakeDisk implements Disk {
 
   async remove(path: string): Promise<void> {
     await this.stopIfKilled();
-    if (this.#paths.has(path)) this.#link(path, undefined);
+    const inode = this.#paths.get(path);
+    if (inode === undefined) return;
+    this.#link(path, undefined);
+    this.inode(inode).isRemoved = true;
   }
 
   async syncDirectory(path: string): Promise<void> {
@@ -290,9 +296,7 @@ class FakeDiskFile implements DiskFile {
 
   async read(into: Uint8Array, position: number): Promise<number> {
     await this.#disk.enter('read', this.#path);
-    const part = this.#disk.inode(this.#inode).bytes.subarray(position, position + into.length);
-    into.set(part);
-    return part.length;
+    return this.#copy(into, position);
   }
 
   /** A process that was killed gets zeros: what it does with them nobody sees. */
@@ -300,9 +304,7 @@ class FakeDiskFile implements DiskFile {
     if (this.#disk.killed) return into.fill(0).length;
     const fault = this.#disk.fault('read', this.#path);
     if (fault !== undefined) throw systemError(fault.code, this.#path);
-    const part = this.#disk.inode(this.#inode).bytes.subarray(position, position + into.length);
-    into.set(part);
-    return part.length;
+    return this.#copy(into, position);
   }
 
   async write(pieces: readonly Uint8Array[], position: number): Promise<void> {
@@ -343,12 +345,25 @@ class FakeDiskFile implements DiskFile {
   }
 
   async size(): Promise<number> {
-    return this.#disk.inode(this.#inode).bytes.length;
+    return this.#content().length;
   }
 
   async close(): Promise<void> {
     if (this.#open) this.#disk.openHandles -= 1;
     this.#open = false;
+  }
+
+  #copy(into: Uint8Array, position: number): number {
+    const part = this.#content().subarray(position, position + into.length);
+    into.set(part);
+    return part.length;
+  }
+
+  /** A file that is removed is cut in steps: none of it may be there any more. */
+  #content(): Uint8Array {
+    const { bytes, isRemoved } = this.#disk.inode(this.#inode);
+    if (isRemoved) throw systemError('ENOENT', this.#path);
+    return bytes;
   }
 
   #synced(begin: number, fault: Fault | undefined): void {
