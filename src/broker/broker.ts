@@ -213,7 +213,7 @@ export class Broker {
     parts.checkpointer.onNews = (isWaitedFor) => this.tiering.news(isWaitedFor);
     parts.checkpointer.straightStore = {
       wanted: () => this.governor.isTight && this.tiering.tierer.last.reachable,
-      put: (chunk, prefix, bytes) => this.tiering.tierer.store(chunk, prefix, bytes),
+      put: (whole) => this.tiering.tierer.store(whole),
       settled: () => this.tiering.tierer.straightSettled(),
     };
     this.governor = new Governor({

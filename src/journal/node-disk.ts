@@ -16,7 +16,7 @@ import { makeDirectories } from './make-directories.ts';
  */
 const CUT_BYTES = 4 * 1024 * 1024;
 /** IOV_MAX of Linux and macOS: more pieces in one call are refused with EINVAL. */
-const MAX_PIECES = 1024;
+export const MAX_PIECES = 1024;
 
 const OPEN_FLAGS = { create: 'wx+', readwrite: 'r+', read: 'r' } as const;
 

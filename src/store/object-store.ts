@@ -11,11 +11,12 @@ export interface ObjectStore {
   /**
    * Writes a whole object; it is there whole or not at all, and durable when it resolves.
    *
+   * @param body may come in pieces, which stand back to back then; it is looked at until the answer.
    * @param options.ifAbsent only where there is none: one of many writers at the same time wins.
    * @returns `exists`: there is one already, which may be that of an earlier try whose answer was lost.
    * @throws TIER_OUTCOME_UNKNOWN (it may be there, or come to be), TIER_REFUSED, TIER_UNAVAILABLE (it is not there).
    */
-  put(key: string, body: Uint8Array, options?: { readonly ifAbsent?: boolean }): Promise<'stored' | 'exists'>;
+  put(key: string, body: ObjectBody, options?: { readonly ifAbsent?: boolean }): Promise<'stored' | 'exists'>;
 
   /**
    * The object, or a range of it: exactly as many bytes as were asked for.
@@ -35,6 +36,13 @@ export interface ObjectStore {
 
   /** An absent object is no error. @throws TIER_UNAVAILABLE (it may be gone or not), TIER_REFUSED. */
   delete(key: string): Promise<void>;
+}
+
+/** In one piece or in several, which may be none. */
+export type ObjectBody = Uint8Array | readonly Uint8Array[];
+
+export function piecesOf(body: ObjectBody): readonly Uint8Array[] {
+  return body instanceof Uint8Array ? [body] : body;
 }
 
 export interface ByteRange {

@@ -27,6 +27,14 @@ function blocksOf(object: Uint8Array, rawBytes: number): readonly TierBlock[] | 
 }
 
 /** The chunk, or what is wrong with its object. */
+/** The object, put together. */
+function encoded(...of: Parameters<typeof encodeTieredChunk>): Buffer {
+  const { pieces, tail, storedBytes } = encodeTieredChunk(...of);
+  const object = Buffer.concat(pieces);
+  assert.deepEqual([object.length, tail], [storedBytes, pieces.at(-1)]);
+  return object;
+}
+
 function open(object: Uint8Array, rawBytes: number): Buffer | string {
   const blocks = blocksOf(object, rawBytes);
   if (typeof blocks === 'string') return blocks;
@@ -42,11 +50,11 @@ function open(object: Uint8Array, rawBytes: number): Buffer | string {
 test('any size and content comes back; what does not shrink is kept as it is', () => {
   for (const size of [1, 64, TIER_BLOCK_BYTES - 1, TIER_BLOCK_BYTES, TIER_BLOCK_BYTES + 1, 5 * TIER_BLOCK_BYTES + 77]) {
     const text = Buffer.alloc(size, 'the same words again ');
-    const packed = encodeTieredChunk(7, text);
+    const packed = encoded(7, text);
     assert.ok(size < 1000 || packed.length < size / 10);
     assert.deepEqual(open(packed, size), text);
     const random = noise(size, size);
-    const kept = encodeTieredChunk(7, random);
+    const kept = encoded(7, random);
     assert.equal(kept.length, 64 + size + tierTailBytes(size));
     assert.deepEqual(open(kept, size), Buffer.from(random));
   }
@@ -54,8 +62,8 @@ test('any size and content comes back; what does not shrink is kept as it is', (
 
 test('an object says whether its batches were checked, and is otherwise the same', () => {
   const raw = noise(TIER_BLOCK_BYTES + 5, 9);
-  const plain = encodeTieredChunk(7, raw);
-  const checked = encodeTieredChunk(7, raw, undefined, true);
+  const plain = encoded(7, raw);
+  const checked = encoded(7, raw, undefined, true);
   for (const [object, isChecked] of [
     [plain, false],
     [checked, true],
@@ -77,7 +85,7 @@ test('an object says whether its batches were checked, and is otherwise the same
 
 test('content that changes its kind is compressed again where it shrinks', () => {
   const raw = Buffer.concat([noise(6 * TIER_BLOCK_BYTES, 1), Buffer.alloc(12 * TIER_BLOCK_BYTES, 'words ')]);
-  const object = encodeTieredChunk(7, raw);
+  const object = encoded(7, raw);
   assert.ok(object.length < 9 * TIER_BLOCK_BYTES, `${object.length}`);
   assert.deepEqual(open(object, raw.length), raw);
 });
@@ -88,7 +96,7 @@ function faultOf(tail: Uint8Array, chunk: number, rawBytes: number, storedBytes:
 }
 
 test('the name and the lengths must be right', () => {
-  const object = encodeTieredChunk(7, noise(1000, 3));
+  const object = encoded(7, noise(1000, 3));
   const tail = object.subarray(object.length - tierTailBytes(1000));
   assert.match(faultOf(tail, 8, 1000, object.length), /it is chunk 7/);
   assert.match(faultOf(tail, 7, 999, object.length), /1000 bytes/);
@@ -97,7 +105,7 @@ test('the name and the lengths must be right', () => {
 
 test('a changed byte anywhere but in the header is noticed, or changes nothing', () => {
   const raw = Buffer.concat([Buffer.alloc(TIER_BLOCK_BYTES, 'abc '), noise(5000, 9)]);
-  const object = encodeTieredChunk(7, raw);
+  const object = encoded(7, raw);
   const [compressed] = blocksOf(object, raw.length);
   assert.ok(typeof compressed === 'object');
   fc.assert(

@@ -77,13 +77,21 @@ export function tierBlockCount(rawBytes: number): number {
   return Math.ceil(rawBytes / TIER_BLOCK_BYTES);
 }
 
+export interface TieredObject {
+  /** Back to back. What is not compressed or encrypted lies in the memory of the chunk. */
+  readonly pieces: readonly Uint8Array[];
+  /** Table and trailer, the last of the pieces. */
+  readonly tail: Uint8Array;
+  /** Of all pieces. */
+  readonly storedBytes: number;
+}
+
 /**
  * @param raw a whole chunk file.
  * @param dataKey encrypts it; undefined: it stays in the clear.
  * @param isChecked every batch in `raw` is sound.
- * @returns the object.
  */
-export function encodeTieredChunk(chunk: number, raw: Uint8Array, dataKey?: DataKey, isChecked = false): Uint8Array {
+export function encodeTieredChunk(chunk: number, raw: Uint8Array, dataKey?: DataKey, isChecked = false): TieredObject {
   const count = tierBlockCount(raw.length);
   const table = new Uint8Array(count * ENTRY_BYTES);
   const sealing = dataKey === undefined ? undefined : { number: dataKey.number, salt: randomBytes(SALT_BYTES) };
@@ -101,7 +109,9 @@ export function encodeTieredChunk(chunk: number, raw: Uint8Array, dataKey?: Data
     table[i * ENTRY_BYTES + 8] = codec;
     pieces.push(stored);
   }
-  return Buffer.concat([...pieces, table, encodeEnd(TRAILER_MAGIC, { ...end, tableChecksum: crc32c(table) })]);
+  const tail = Buffer.concat([table, encodeEnd(TRAILER_MAGIC, { ...end, tableChecksum: crc32c(table) })]);
+  pieces.push(tail);
+  return { pieces, tail, storedBytes: pieces.reduce((sum, { length }) => sum + length, 0) };
 }
 
 /** Length of table and trailer. */

@@ -8,7 +8,8 @@ import { link, open, readdir, rename, stat, statfs, unlink } from 'node:fs/promi
 import { dirname, join, relative, sep } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { makeDirectories } from '../journal/make-directories.ts';
-import type { ByteRange, ObjectInfo, ObjectStore } from '../store/object-store.ts';
+import { MAX_PIECES, unwritten } from '../journal/node-disk.ts';
+import { type ByteRange, type ObjectBody, type ObjectInfo, type ObjectStore, piecesOf } from '../store/object-store.ts';
 import { tierError } from './tier-errors.ts';
 
 const TEMPORARY = '.tmp-';
@@ -34,14 +35,14 @@ export class DirectoryStore implements ObjectStore {
     this.url = `dir://${root}`;
   }
 
-  async put(key: string, body: Uint8Array, options: { ifAbsent?: boolean } = {}): Promise<'stored' | 'exists'> {
+  async put(key: string, body: ObjectBody, options: { ifAbsent?: boolean } = {}): Promise<'stored' | 'exists'> {
     const path = this.#path(key);
     const folder = dirname(path);
     const temporary = join(folder, `${TEMPORARY}${randomUUID()}`);
     return await this.#guarded(key, async () => {
       await makeDirectories(folder, DIRECTORY_MODE);
       try {
-        await writeSynced(temporary, body);
+        await writeSynced(temporary, piecesOf(body));
         if (options.ifAbsent === true) await link(temporary, path);
         else await rename(temporary, path);
         await syncDirectory(folder);
@@ -133,18 +134,31 @@ export class DirectoryStore implements ObjectStore {
   }
 }
 
-async function writeSynced(path: string, body: Uint8Array): Promise<void> {
+async function writeSynced(path: string, pieces: readonly Uint8Array[]): Promise<void> {
   const file = await open(path, 'wx');
   try {
-    for (let at = 0; at < body.length; ) {
-      const { bytesWritten } = await file.write(body, at, Math.min(STEP_BYTES, body.length - at));
-      at += bytesWritten;
+    for (let rest: readonly Uint8Array[] = pieces.filter(({ length }) => length > 0); rest.length > 0; ) {
+      const { bytesWritten } = await file.writev(front(rest, STEP_BYTES));
+      if (bytesWritten === 0) throw Object.assign(new Error(`write of ${path} took no bytes`), { code: 'EIO' });
       await file.datasync();
+      rest = unwritten(rest, bytesWritten);
     }
     await file.sync();
   } finally {
     await file.close();
   }
+}
+
+/** @returns the first `sizeBytes` of the pieces, or all there are. */
+function front(pieces: readonly Uint8Array[], sizeBytes: number): Uint8Array[] {
+  const taken: Uint8Array[] = [];
+  let left = sizeBytes;
+  for (const piece of pieces) {
+    if (left === 0 || taken.length === MAX_PIECES) break;
+    taken.push(piece.subarray(0, left));
+    left -= (taken.at(-1) as Uint8Array).length;
+  }
+  return taken;
 }
 
 async function syncDirectory(path: string): Promise<void> {

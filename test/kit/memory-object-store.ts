@@ -4,7 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../src/base/errors.ts';
-import type { ByteRange, ObjectInfo, ObjectStore } from '../../src/store/object-store.ts';
+import {
+  type ByteRange,
+  type ObjectBody,
+  type ObjectInfo,
+  type ObjectStore,
+  piecesOf,
+} from '../../src/store/object-store.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 export class MemoryObjectStore implements ObjectStore {
@@ -17,10 +23,10 @@ export class MemoryObjectStore implements ObjectStore {
     this.#now = now;
   }
 
-  async put(key: string, body: Uint8Array, options: { ifAbsent?: boolean } = {}): Promise<'stored' | 'exists'> {
+  async put(key: string, body: ObjectBody, options: { ifAbsent?: boolean } = {}): Promise<'stored' | 'exists'> {
     this.counts.puts += 1;
     if (options.ifAbsent === true && this.objects.has(key)) return 'exists';
-    this.objects.set(key, { body: new Uint8Array(body), at: this.#now() });
+    this.objects.set(key, { body: new Uint8Array(Buffer.concat(piecesOf(body))), at: this.#now() });
     return 'stored';
   }
 
@@ -70,9 +76,10 @@ export class HostileObjectStore implements ObjectStore {
     this.hostility = hostility;
   }
 
-  async put(key: string, body: Uint8Array, options?: { ifAbsent?: boolean }): Promise<'stored' | 'exists'> {
+  async put(key: string, body: ObjectBody, options?: { ifAbsent?: boolean }): Promise<'stored' | 'exists'> {
     await this.#before('TIER_OUTCOME_UNKNOWN');
-    const cut = this.#chance('lie') ? body.subarray(0, this.#random.below(body.length)) : body;
+    const whole = Buffer.concat(piecesOf(body));
+    const cut = this.#chance('lie') ? whole.subarray(0, this.#random.below(whole.length)) : whole;
     const outcome = await this.#inner.put(key, cut, options);
     this.#after('TIER_OUTCOME_UNKNOWN');
     return outcome;

@@ -32,6 +32,22 @@ export async function objectStoreContract(t: TestContext, open: () => Promise<Ob
     }
   });
 
+  // As a chunk comes that was put together in memory that threads share: many pieces, of all lengths.
+  await t.test('an object that comes in pieces is one', async () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(6_000_000));
+    for (let i = 0; i < shared.length; i++) shared[i] = (i * 7919) & 0xff;
+    const pieces: Uint8Array[] = [];
+    for (let at = 0, i = 0; at < shared.length; i++) {
+      const end = Math.min(shared.length, at + (i % 2000 === 9 ? 5_000_000 : i % 300));
+      pieces.push(shared.subarray(at, end));
+      at = end;
+    }
+    assert.equal(await store.put('a/pieces', pieces), 'stored');
+    assert.ok(Buffer.from((await store.get('a/pieces')) ?? []).equals(shared));
+    assert.equal(await store.put('a/no-piece', []), 'stored');
+    assert.equal((await store.get('a/no-piece'))?.length, 0);
+  });
+
   await t.test('a range behind the end is an error, an absent object is none', async () => {
     await store.put('a/short', bytes('12345'));
     await assert.rejects(store.get('a/short', { position: 3, sizeBytes: 3 }), { code: 'TIER_CORRUPT' });

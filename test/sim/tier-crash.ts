@@ -9,6 +9,7 @@
  */
 import assert from 'node:assert/strict';
 import type { BrokerSettings } from '../../src/broker/settings.ts';
+import { type ObjectBody, piecesOf } from '../../src/store/object-store.ts';
 import { assertHandlesClose, crashAlong, testCrashSeeds } from '../kit/crash-rounds.ts';
 import { FakeDisk } from '../kit/fake-disk.ts';
 import { inProcessTier } from '../kit/in-process-tier.ts';
@@ -40,8 +41,8 @@ class RecordedStore extends MemoryObjectStore {
     this.#disk = disk;
   }
 
-  override async put(key: string, body: Uint8Array): Promise<'stored' | 'exists'> {
-    this.#log.push({ at: this.#disk.operationCount, key, body: new Uint8Array(body) });
+  override async put(key: string, body: ObjectBody): Promise<'stored' | 'exists'> {
+    this.#log.push({ at: this.#disk.operationCount, key, body: Buffer.concat(piecesOf(body)) });
     return await super.put(key, body);
   }
 

@@ -475,13 +475,14 @@ test(
     let settledCount = 0;
     checkpointer.straightStore = {
       wanted: () => true,
-      put: async (chunk) => {
+      put: async ({ chunk }) => {
         if (chunk === 2) throw new Error('the store is away');
         return place(chunk);
       },
       settled: () => void settledCount++,
     };
-    for (const chunk of [1, 2]) worker.tell({ kind: 'store', chunk, prefix: '', bytes: new Uint8Array(10) });
+    for (const chunk of [1, 2])
+      worker.tell({ kind: 'store', chunk, prefix: '', bytes: new Uint8Array(10), isChecked: true });
     await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(
       worker.said.filter(({ kind }) => kind === 'stored'),

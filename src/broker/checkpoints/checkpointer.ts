@@ -24,7 +24,7 @@ import { QuietTime } from '../chunks/quiet-time.ts';
 import type { SealedRound } from '../chunks/seal-round.ts';
 import type { FileHoldParty } from '../retention/file-hold.ts';
 import type { BrokerSettings } from '../settings.ts';
-import type { TieredPlace } from '../tiering/messages.ts';
+import type { TieredPlace, WholeChunk } from '../tiering/messages.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { backlogBytes, dueBytes, urgentBytes } from './seal-amounts.ts';
 import { UnsealedFiles } from './unsealed-files.ts';
@@ -74,12 +74,10 @@ export interface StraightStore {
   /** The disk is what is short, and the store takes data. */
   wanted(): boolean;
   /** @throws where it cannot be stored. */
-  put(chunk: number, prefix: string, bytes: Uint8Array): Promise<TieredPlace>;
+  put(whole: WholeChunk): Promise<TieredPlace>;
   /** What was put is referred to by now, or never will be. */
   settled(): void;
 }
-
-type StoreCall = Extract<FromWorker, { kind: 'store' }>;
 
 type Indexed = Extract<FromWorker, { kind: 'indexed' }>;
 
@@ -366,9 +364,10 @@ export class Checkpointer implements FileHoldParty {
     this.#quiet.report((busy) => say(worker, { kind: 'load', busy: busy && this.#unsealed.bytes < limit }));
   }
 
-  async #store(worker: CheckpointWorker, { chunk, prefix, bytes }: StoreCall): Promise<void> {
+  async #store(worker: CheckpointWorker, whole: WholeChunk): Promise<void> {
+    const { chunk, bytes } = whole;
     const sizeBytes = bytes.length;
-    const place = await this.straightStore?.put(chunk, prefix, bytes).catch((error: unknown) => {
+    const place = await this.straightStore?.put(whole).catch((error: unknown) => {
       this.#options.report(`A chunk was not put into the object store: ${asMillraceError(error).message}`);
       return undefined;
     });

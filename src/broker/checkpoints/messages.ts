@@ -1,7 +1,7 @@
 /** What the broker's thread and the checkpoint worker say to each other. */
 import type { DataKey } from '../../journal/encryption/data-keys.ts';
 import type { BrokerSettings } from '../settings.ts';
-import type { TieredPlace } from '../tiering/messages.ts';
+import type { TieredPlace, WholeChunk } from '../tiering/messages.ts';
 
 export interface WorkerStart {
   readonly directory: string;
@@ -56,11 +56,8 @@ export type FromWorker =
     }
   /** A chunk of the round that runs is there. */
   | { readonly kind: 'progress'; readonly sizeBytes: number }
-  /**
-   * Put a chunk of the round that runs into the object store. `prefix`: whose data key encrypts it. `bytes` are in shared memory,
-   * and the worker's again with the answer.
-   */
-  | { readonly kind: 'store'; readonly chunk: number; readonly prefix: string; readonly bytes: Uint8Array }
+  /** Put a chunk of the round that runs into the object store. Its bytes are the worker's again with the answer. */
+  | (WholeChunk & { readonly kind: 'store' })
   /** Answer to `seal`: commands for the journal, to be committed one by one in this order; none: nothing was done. */
   | {
       readonly kind: 'sealed';

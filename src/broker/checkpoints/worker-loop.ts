@@ -122,10 +122,10 @@ export class WorkerLoop {
     }
   }
 
-  readonly #toStore: ToStore = (chunk, prefix, bytes) => {
+  readonly #toStore: ToStore = (whole) => {
     const storing = Promise.withResolvers<TieredPlace>();
-    this.#storing.set(chunk, storing);
-    this.#port.say({ kind: 'store', chunk, prefix, bytes });
+    this.#storing.set(whole.chunk, storing);
+    this.#port.say({ kind: 'store', ...whole });
     return storing.promise;
   };
 

@@ -13,7 +13,7 @@ import { ChunkIndex } from '../../store/chunk-index.ts';
 import type { FileRange } from '../../store/file-ranges.ts';
 import type { Piece } from '../../store/read-plan.ts';
 import type { BrokerSettings } from '../settings.ts';
-import type { TieredPlace } from '../tiering/messages.ts';
+import type { TieredPlace, WholeChunk } from '../tiering/messages.ts';
 import { ChunkFileWriter } from './chunk-file-writer.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
 import { SealedCommands } from './chunks-state.ts';
@@ -31,11 +31,11 @@ export interface WrittenChunk {
 }
 
 /**
- * @param bytes borrowed until it resolves or rejects.
+ * @param whole its bytes are borrowed until it resolves or rejects.
  * @returns where it is in the object store, looked at.
  * @throws where it cannot be stored.
  */
-export type ToStore = (chunk: number, prefix: string, bytes: Uint8Array) => Promise<TieredPlace>;
+export type ToStore = (whole: WholeChunk) => Promise<TieredPlace>;
 
 export interface WrittenRound {
   readonly commands: SealedCommands;
@@ -184,17 +184,17 @@ export class ChunkWriter {
     }
     const end = index.position;
     const { footer, entries } = index.finish();
-    const whole = this.#memory.take(footer.reduce((sum, part) => sum + part.length, end));
-    whole.set(encodeChunkHeader(chunk));
+    const bytes = this.#memory.take(footer.reduce((sum, part) => sum + part.length, end));
+    bytes.set(encodeChunkHeader(chunk));
     let at = end;
     for (const part of footer) {
-      whole.set(part, at);
+      bytes.set(part, at);
       at += part.length;
     }
-    await copyPieces(placed, whole.subarray(start, end), start, this.#copying);
+    const isChecked = await copyPieces(placed, bytes.subarray(start, end), start, this.#copying);
     // A round that failed may have left a file of this number, which would be read in its place.
     await this.#disk.remove(chunkPath(this.#directory, chunk));
-    const stored = toStore(chunk, prefix, whole).finally(() => this.#memory.giveBack(whole));
+    const stored = toStore({ chunk, prefix, bytes, isChecked }).finally(() => this.#memory.giveBack(bytes));
     // Whoever waits for it hears of a failure; it must not be nobody until then.
     stored.catch(() => undefined);
     this.#stored.push(stored);

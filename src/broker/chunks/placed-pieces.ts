@@ -27,13 +27,15 @@ export interface CopyOptions {
  * Copies pieces to their places, and checks them. They are read in the order in which they lie in the sources.
  *
  * @param from place of the first byte of `into` in the chunk.
+ * @returns true: all of their batches are sound.
  */
 export async function copyPieces(
   placed: readonly Placed[],
   into: Uint8Array,
   from: number,
   { sources, pace, damages }: CopyOptions,
-): Promise<void> {
+): Promise<boolean> {
+  const before = damages.length;
   const places = new Map(placed.map((one) => [one.piece, one]));
   const inPlace = [...places.keys()].sort((a, b) => a.file - b.file || a.position - b.position);
   let stepBytes = 0;
@@ -51,6 +53,7 @@ export async function copyPieces(
     stepBytes = 0;
     await pace.rest();
   }
+  return damages.length === before;
 }
 
 function damage(piece: Piece, partition: number, sound: number): string {

@@ -13,20 +13,22 @@ export interface TieredPlace {
   readonly storedBytes: number;
 }
 
+/** A chunk that was put together in memory, and has no file. */
+export interface WholeChunk {
+  readonly chunk: number;
+  /** Whose data key encrypts it. */
+  readonly prefix: string;
+  /** In shared memory. */
+  readonly bytes: Uint8Array;
+  /** Its batches were checked on the way, and are sound. */
+  readonly isChecked: boolean;
+}
+
 export type TierJob =
   /** Writes a local chunk into the store, and looks that it is there. */
   | { readonly kind: 'upload'; readonly chunk: number; readonly object: string }
-  /**
-   * Writes a chunk that has no file into the store, and looks that it is there. `prefix`: whose data key encrypts it. `bytes` are
-   * in shared memory, and looked at until the answer.
-   */
-  | {
-      readonly kind: 'store';
-      readonly chunk: number;
-      readonly object: string;
-      readonly prefix: string;
-      readonly bytes: Uint8Array;
-    }
+  /** Writes a chunk that has no file into the store, and looks that it is there. Its bytes are looked at until the answer. */
+  | (WholeChunk & { readonly kind: 'store'; readonly object: string })
   /** Reads blocks of a tiered chunk, and checks them. `into` is shared memory of their size, written to until the answer. */
   | {
       readonly kind: 'fetch';

@@ -89,9 +89,8 @@ export class TierLoop {
       case 'upload':
         return await this.#uploads.run(() => this.#upload(job.chunk, job.object));
       case 'store': {
-        const { chunk, object, prefix, bytes } = job;
-        const put = () => this.#put(chunk, object, bytes, footerOf(bytes, chunk), this.#keys?.active(prefix));
-        return await this.#uploads.run(put);
+        const { chunk, object, prefix, bytes, isChecked } = job;
+        return await this.#uploads.run(() => this.#put(chunk, object, bytes, isChecked, this.#keys?.active(prefix)));
       }
       case 'fetch':
         return await this.#fetch(job);
@@ -120,23 +119,22 @@ export class TierLoop {
         details: { path, chunk },
       });
     }
-    return await this.#put(chunk, object, raw, footer, await this.#keyOf(path));
+    // Here and not at each read: this thread has the time, and the checksums of the blocks are of the same bytes.
+    const isChecked = hasSoundBatches(raw, footer);
+    return await this.#put(chunk, object, raw, isChecked, await this.#keyOf(path));
   }
 
-  /** @param footer of `raw`, or what is wrong with it. */
   async #put(
     chunk: number,
     object: string,
     raw: Uint8Array,
-    footer: ChunkFooter | string,
+    isChecked: boolean,
     key: DataKey | undefined,
   ): Promise<TierResults['upload']> {
-    // Here and not at each read: this thread has the time, and the checksums of the blocks are of the same bytes.
-    const isChecked = typeof footer !== 'string' && hasSoundBatches(raw, footer);
-    const body = encodeTieredChunk(chunk, raw, key, isChecked);
-    await this.#store.put(object, body);
-    await this.#look(object, body, raw.length);
-    return { rawBytes: raw.length, storedBytes: body.length };
+    const { pieces, tail, storedBytes } = encodeTieredChunk(chunk, raw, key, isChecked);
+    await this.#store.put(object, pieces);
+    await this.#look(object, tail, storedBytes);
+    return { rawBytes: raw.length, storedBytes };
   }
 
   /** That of the chunk's file, so that a key that is deleted takes both. Undefined: nothing is encrypted. */
@@ -152,12 +150,11 @@ export class TierLoop {
   }
 
   /** A store may lose what it has said to have written: the end of the object must be what it should be. */
-  async #look(object: string, body: Uint8Array, rawBytes: number): Promise<void> {
-    const sizeBytes = tierTailBytes(rawBytes);
-    const position = body.length - sizeBytes;
-    const tail = await this.#store.get(object, { position, sizeBytes });
-    if (tail !== undefined && Buffer.from(tail).equals(body.subarray(position))) return;
-    const found = tail === undefined ? 'it is not there' : 'it is another one';
+  async #look(object: string, tail: Uint8Array, storedBytes: number): Promise<void> {
+    const sizeBytes = tail.length;
+    const stored = await this.#store.get(object, { position: storedBytes - sizeBytes, sizeBytes });
+    if (stored !== undefined && Buffer.from(stored).equals(tail)) return;
+    const found = stored === undefined ? 'it is not there' : 'it is another one';
     throw new MillraceError('TIER_CORRUPT', `${this.#store.url}, object '${object}' was written, and ${found}.`);
   }
 

@@ -21,7 +21,7 @@ import { COMMAND } from '../state-part.ts';
 import type { Topic } from '../topic.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 import { type ChunkAge, Evictor, type EvictorOptions } from './evictor.ts';
-import type { TieredPlace } from './messages.ts';
+import type { TieredPlace, WholeChunk } from './messages.ts';
 import type { TierLink } from './tier-link.ts';
 import { type TierState, tierCommands } from './tier-state.ts';
 
@@ -131,12 +131,13 @@ export class Tierer {
    *
    * @throws as uploads do. The store counts as unreachable then, until an upload or a look goes well.
    */
-  async store(chunk: number, prefix: string, bytes: Uint8Array): Promise<TieredPlace> {
+  async store(whole: WholeChunk): Promise<TieredPlace> {
+    const { chunk } = whole;
     const object = this.#newObject(chunk);
     this.#writing.add(object);
     this.#straight.add(object);
     try {
-      const sizes = await this.#options.link.ask({ kind: 'store', chunk, object, prefix, bytes });
+      const sizes = await this.#options.link.ask({ kind: 'store', object, ...whole });
       this.#count(sizes);
       this.counters.straight += 1;
       return { chunk, object, ...sizes };

@@ -8,9 +8,11 @@ import zlib from 'node:zlib';
 export const BLOCK_CODEC = { none: 0, zstd: 1 } as const;
 /** A block that shrinks by less is kept as it is: reading it costs no time then. */
 const WORTH = 0.9;
-/** Where so many blocks in a row did not shrink, only each eighth is tried. */
+/** Where so many blocks in a row did not shrink, only some are tried. */
 const GIVE_UP_AFTER = 3;
-const TRY_EVERY = 8;
+/** Blocks up to the next try, twice as many after each in vain. */
+const FIRST_DISTANCE = 2;
+const MAX_DISTANCE = 64;
 /** Above the output: with exactly its size a second, empty step would follow. */
 const SLACK_BYTES = 64;
 /** Output that is expected of a first block, and the least that is of any. */
@@ -27,8 +29,10 @@ export interface PackedBlock {
 
 export class BlockPacker {
   readonly #level: number;
-  #blocks = 0;
   #inVain = 0;
+  /** Blocks that are not tried next. */
+  #untried = 0;
+  #distance = FIRST_DISTANCE;
   /** Memory for the output of the next block: much more than it takes costs as much as the compression. */
   #expectedBytes = FIRST_BYTES;
 
@@ -39,9 +43,10 @@ export class BlockPacker {
 
   /** Takes some milliseconds for a MiB: for worker threads. */
   pack(block: Uint8Array): PackedBlock {
-    const tries = this.#inVain < GIVE_UP_AFTER || this.#blocks % TRY_EVERY === 0;
-    this.#blocks += 1;
-    if (!tries) return { stored: block, codec: BLOCK_CODEC.none };
+    if (this.#untried > 0) {
+      this.#untried -= 1;
+      return { stored: block, codec: BLOCK_CODEC.none };
+    }
     const stored = zlib.zstdCompressSync(block, {
       params: { [zlib.constants.ZSTD_c_compressionLevel]: this.#level },
       // In one step mostly: pieces of the default size would be put together again.
@@ -49,8 +54,20 @@ export class BlockPacker {
     });
     this.#expectedBytes = Math.max(LEAST_BYTES, Math.ceil(stored.length * HEADROOM));
     const pays = stored.length < block.length * WORTH;
-    this.#inVain = pays ? 0 : this.#inVain + 1;
+    this.#judge(pays);
     return pays ? { stored, codec: BLOCK_CODEC.zstd } : { stored: block, codec: BLOCK_CODEC.none };
+  }
+
+  #judge(pays: boolean): void {
+    if (pays) {
+      this.#inVain = 0;
+      this.#distance = FIRST_DISTANCE;
+      return;
+    }
+    this.#inVain += 1;
+    if (this.#inVain < GIVE_UP_AFTER) return;
+    this.#untried = this.#distance - 1;
+    this.#distance = Math.min(MAX_DISTANCE, this.#distance * 2);
   }
 }
 

@@ -37,7 +37,7 @@ test('a body goes out with its length, answers come back whole, over one connect
     async (url, calls) => {
       const body = Buffer.alloc(3_000_000, 'abc');
       for (let i = 0; i < 5; i++) {
-        const answer = await calls.call({ ...GET, method: 'PUT', url, body });
+        const answer = await calls.call({ ...GET, method: 'PUT', url, body: [body.subarray(0, 7), body.subarray(7)] });
         assert.deepEqual([answer.status, answer.ok, answer.headers['x-length']], [201, true, '3000000']);
         const into = new Uint8Array(3_000_000);
         assert.equal(await answer.readInto(into), 3_000_000);

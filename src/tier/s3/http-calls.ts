@@ -17,7 +17,8 @@ export interface HttpCall {
   readonly method: 'PUT' | 'GET' | 'DELETE';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | undefined;
+  /** In pieces. */
+  readonly body?: readonly Uint8Array[] | undefined;
   /** For the whole of it, the answer's body included. */
   readonly timeoutMs: number;
 }
@@ -36,15 +37,20 @@ export class HttpCalls {
     const request = (isSecure ? https : http).request(url, {
       method,
       agent: isSecure ? this.#secure : this.#plain,
-      headers: body === undefined ? headers : { ...headers, 'content-length': body.length },
+      headers: body === undefined ? headers : { ...headers, 'content-length': sizeOf(body) },
       signal: AbortSignal.timeout(timeoutMs),
     });
     // Behind the answer's head the body's reader is told, and nobody listens here.
     request.on('error', () => undefined);
-    request.end(body);
+    for (const piece of body ?? []) request.write(piece);
+    request.end();
     const [message] = (await once(request, 'response')) as [IncomingMessage];
     return new HttpAnswer(message);
   }
+}
+
+export function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** Its body is read once, by one of the methods; each throws what broke it off. */

@@ -15,10 +15,16 @@
 import { createHash } from 'node:crypto';
 import { AwsV4Signer } from 'aws4fetch';
 import { MillraceError } from '../../base/errors.ts';
-import type { ByteRange, ObjectInfo, ObjectStore } from '../../store/object-store.ts';
+import {
+  type ByteRange,
+  type ObjectBody,
+  type ObjectInfo,
+  type ObjectStore,
+  piecesOf,
+} from '../../store/object-store.ts';
 import { tierError } from '../tier-errors.ts';
 import type { CredentialChain } from './credentials.ts';
-import { type HttpAnswer, HttpCalls } from './http-calls.ts';
+import { type HttpAnswer, HttpCalls, sizeOf } from './http-calls.ts';
 import { parseListAnswer } from './list-answer.ts';
 import type { S3Place } from './s3-url.ts';
 
@@ -35,7 +41,7 @@ interface Call {
   readonly key: string;
   readonly query?: string;
   readonly headers?: Record<string, string>;
-  readonly body?: Uint8Array;
+  readonly body?: readonly Uint8Array[];
   /** Of the answer, as far as it is known. */
   readonly answerBytes?: number;
 }
@@ -54,8 +60,11 @@ export class S3Store implements ObjectStore {
     this.url = place.url;
   }
 
-  async put(key: string, body: Uint8Array, options: { ifAbsent?: boolean } = {}): Promise<'stored' | 'exists'> {
-    const headers: Record<string, string> = { 'content-md5': createHash('md5').update(body).digest('base64') };
+  async put(key: string, whole: ObjectBody, options: { ifAbsent?: boolean } = {}): Promise<'stored' | 'exists'> {
+    const body = piecesOf(whole);
+    const md5 = createHash('md5');
+    for (const piece of body) md5.update(piece);
+    const headers: Record<string, string> = { 'content-md5': md5.digest('base64') };
     if (options.ifAbsent === true) headers['if-none-match'] = '*';
     const answer = await this.#call({ method: 'PUT', key, headers, body });
     const text = await this.#text(answer, key, 'TIER_OUTCOME_UNKNOWN');
@@ -124,7 +133,7 @@ export class S3Store implements ObjectStore {
       cache: this.#cache,
     });
     const signed = await signer.sign();
-    const timeoutMs = TIMEOUT_MS + Math.ceil(((body?.length ?? 0) + answerBytes) / SLOW_BYTES_PER_MS);
+    const timeoutMs = TIMEOUT_MS + Math.ceil((sizeOf(body ?? []) + answerBytes) / SLOW_BYTES_PER_MS);
     try {
       return await this.#calls.call({
         method,
