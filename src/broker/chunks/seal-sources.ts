@@ -27,6 +27,9 @@ const KEPT_ROW_BYTES = 32 * 1024 * 1024;
 const NOW_BYTES = 64 * 1024;
 const NOW_GAP_BYTES = 16 * 1024;
 
+/** Spans differ a little in size: the memory of one is to fit the next, since what is mapped anew waits for the collector. */
+const MEMORY_STEP_BYTES = 1024 * 1024;
+
 interface Rows {
   readonly bytes: Uint8Array;
   /** Where row 0 stands in `bytes`. */
@@ -99,7 +102,7 @@ export class SealSources {
     const file = await this.#open(span.file);
     const which = index % 2;
     if ((this.#memories[which] as Uint8Array).length < span.sizeBytes)
-      this.#memories[which] = mappedBytes(span.sizeBytes);
+      this.#memories[which] = mappedBytes(Math.ceil(span.sizeBytes / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES);
     const bytes = (this.#memories[which] as Uint8Array).subarray(0, span.sizeBytes);
     const count =
       bytes.length <= NOW_BYTES && file.readNow !== undefined
