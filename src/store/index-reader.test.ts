@@ -5,6 +5,8 @@ import { FakeDisk } from '../../test/kit/fake-disk.ts';
 import { testBatch } from '../../test/kit/log-kit.ts';
 import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
+import { CHUNK_HEADER_BYTES } from './chunk-file.ts';
+import { ChunkIndex } from './chunk-index.ts';
 import { FileHandles } from './file-handles.ts';
 import type { FileRange } from './file-ranges.ts';
 import { IndexBuilder } from './index-file.ts';
@@ -140,3 +142,25 @@ test(
     await handles.close();
   },
 );
+
+test('the footer of a chunk comes with the read of its end, or by itself where it is longer', DEADLINE, async () => {
+  for (const partitionCount of [1, 20, 2000]) {
+    const index = new ChunkIndex(7);
+    for (let partition = 0; partition < partitionCount; partition++) index.add(partition, 10, 20, 100, 5);
+    const position = index.position;
+    const { footer, entries } = index.finish();
+    const head = new Uint8Array(position).fill(1, CHUNK_HEADER_BYTES);
+    const disk = new FakeDisk();
+    await disk.makeDirectory();
+    const file = await disk.open('c/7', 'create');
+    await file.write([head, ...footer], 0);
+    const handles = new FileHandles(disk);
+    const reader = new IndexReader(handles, { ...PATHS, chunkFile: (chunk) => `c/${chunk}` });
+    for (const { partition, range } of entries) {
+      const place = { file: -7, position: CHUNK_HEADER_BYTES + partition * 100, sizeBytes: 100 };
+      const pieces = await reader.pieces(range, 15, 20, 1);
+      assert.deepEqual(pieces, [{ ...place, baseOffset: 10, endOffset: 20, maxTimestamp: 5 }]);
+    }
+    await handles.close();
+  }
+});
