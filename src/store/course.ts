@@ -3,18 +3,23 @@
  *
  * ```
  *  [given back] [stretch that holds the offset asked for] [stretch, checked] [stretch, being checked] [on its way] ──► AHEAD_BYTES
+ *                                                  [planned] ... [of the next file: planned, or on its way already] ──► PlannedSpans
  * ```
  */
 import type { Lease } from '../base/buffer-pool.ts';
 import type { Partition } from './partition.ts';
+import { type PlannedSpan, PlannedSpans } from './planned-spans.ts';
 import { isSparse, MAX_SPAN_BYTES, type Piece, type Span } from './read-plan.ts';
 
 /** Kept ahead of one reader, what it was answered with last included: so that the disk has something to do while an answer is sent. */
-const AHEAD_BYTES = 6 * 1024 * 1024;
+const AHEAD_BYTES = 8 * 1024 * 1024;
 /** At once, each in one piece: the disk has the next to do when one has come. */
 const MAX_READING = 2;
 /** Planned at a time, for one look into the index. */
 const PLAN_BYTES = 16 * 1024 * 1024;
+
+/** What is read before its turn leaves so much to other readers. */
+const EARLY_SPARE_BYTES = 4 * 1024 * 1024;
 
 export interface AheadSource {
   /** What holds offsets from `offset` on, until it is `maxBytes` together; one span at least, none where there are no more. */
@@ -27,8 +32,8 @@ export interface AheadSource {
 
 /** What all readers together may hold. */
 export interface AheadRoom {
-  /** False: there is no room for so many bytes. */
-  take(sizeBytes: number, taker: Course): boolean;
+  /** False: there is no room for so many bytes, and `spareBytes` for others. */
+  take(sizeBytes: number, taker: Course, spareBytes?: number): boolean;
   giveBack(sizeBytes: number): void;
 }
 
@@ -60,7 +65,7 @@ export class Course {
   /** There and checked, in order, without gaps. */
   readonly #stretches: Stretch[] = [];
   /** To be read next. */
-  #planned: Span[] = [];
+  readonly #planned: PlannedSpans;
   /** Asked for, in order, and not among the stretches yet. */
   readonly #onTheWay: Span[] = [];
   /** Where the last read began. */
@@ -77,11 +82,13 @@ export class Course {
   /** Spans that come from the disk now. */
   #reading = 0;
   #planning = false;
+  /** There was no more to plan, or no room for it: until the next read. */
+  #allPlanned = false;
   /** Of the span asked for last: what it has is looked at behind those before. */
   #arriving: Promise<void> = Promise.resolve();
   /** Stretches that are on their way or being checked. */
   #coming = 0;
-  /** There is no more to be had, or no room: until the next read. */
+  /** What is to be read next cannot be had, or there is no room: until the next read. */
   #paused = false;
   #ended = false;
   readonly #waiting: (() => void)[] = [];
@@ -94,6 +101,7 @@ export class Course {
     this.#offset = offset;
     this.#readTo = next;
     this.#heldTo = next;
+    this.#planned = new PlannedSpans(next);
   }
 
   /** An answer may end within an extent: the next read begins there, before what was read. */
@@ -106,12 +114,14 @@ export class Course {
     this.readAt = now;
     this.#offset = offset;
     this.#endOffset = endOffset;
+    this.#allPlanned = false;
     if (this.#coming === 0) {
       this.#paused = false;
       // What the first read had is not held, and nothing of what an unfinished plan has.
       this.#heldTo = this.#stretches.at(-1)?.endOffset ?? offset;
-      if (this.#readTo !== this.#heldTo) this.#planned = [];
+      const isElsewhere = this.#readTo !== this.#heldTo || this.#planned.first === undefined;
       this.#readTo = this.#heldTo;
+      if (isElsewhere) this.#planAnew();
     }
     this.ready(offset);
   }
@@ -131,8 +141,7 @@ export class Course {
 
   /** Length of the piece that begins at `offset`, behind all that is there; undefined: it is not known yet. */
   nextBytes(offset: number): number | undefined {
-    const [next] = this.#onTheWay.length > 0 ? this.#onTheWay : this.#planned;
-    const first = next?.pieces[0];
+    const first = (this.#onTheWay[0] ?? this.#planned.first)?.pieces[0];
     return first?.baseOffset === offset ? first.sizeBytes : undefined;
   }
 
@@ -147,25 +156,35 @@ export class Course {
   end(): void {
     this.#ended = true;
     for (const stretch of this.#stretches.splice(0)) this.#giveBack(stretch);
+    this.#planAnew();
   }
 
   #readOn(): void {
-    while (!this.#ended && !this.#paused && this.#reading < MAX_READING && this.#aheadBytes < AHEAD_BYTES) {
-      if (this.#planned.length === 0) return this.#planOn();
-      this.#readNext(this.#planned.shift() as Span);
+    while (!this.#ended && !this.#paused && this.#reading < MAX_READING) {
+      if (this.#readEarly()) continue;
+      const next = this.#aheadBytes < AHEAD_BYTES ? this.#planned.shift() : undefined;
+      if (next === undefined) break;
+      this.#readNext(next);
     }
+    if (!this.#ended && !this.#paused && this.#planned.isShort) this.#planOn();
   }
 
-  #readNext(span: Span): void {
-    if (isSparse(span) || !this.#room.take(span.sizeBytes, this)) return this.#pause();
+  /** @returns false where nothing is to be read before its turn, or cannot be. */
+  #readEarly(): boolean {
+    const { early } = this.#planned;
+    if (early === undefined || isSparse(early.span)) return false;
+    if (!this.#room.take(early.span.sizeBytes, this, EARLY_SPARE_BYTES)) return false;
+    early.reading = this.#read(early.span);
+    return true;
+  }
+
+  #readNext({ span, reading: begun }: PlannedSpan): void {
+    if (begun === undefined && (isSparse(span) || !this.#room.take(span.sizeBytes, this))) return this.#pause();
     this.#aheadBytes += span.sizeBytes;
-    this.#reading += 1;
     this.#onTheWay.push(span);
     const startOffset = this.#readTo;
     this.#readTo = (span.pieces.at(-1) as Piece).endOffset;
-    const reading = this.#read(span);
-    // It may fail before anybody waits for it.
-    reading.catch(() => undefined);
+    const reading = begun ?? this.#read(span);
     const before = this.#arriving;
     this.#arriving = this.#come(async () => {
       await before;
@@ -173,14 +192,16 @@ export class Course {
     });
   }
 
-  async #read(span: Span): Promise<Lease> {
-    try {
-      return await this.#source.readSpan(span);
-    } finally {
+  #read(span: Span): Promise<Lease> {
+    this.#reading += 1;
+    const reading = this.#source.readSpan(span).finally(() => {
       this.#reading -= 1;
       // The disk goes on while this waits for those before, and is checked.
       this.#readOn();
-    }
+    });
+    // It may fail before anybody waits for it.
+    reading.catch(() => undefined);
+    return reading;
   }
 
   async #arrive(span: Span, startOffset: number, reading: Promise<Lease>): Promise<void> {
@@ -204,17 +225,19 @@ export class Course {
   }
 
   #planOn(): void {
-    if (this.#planning) return;
+    if (this.#planning || this.#allPlanned) return;
     this.#planning = true;
     void this.#come(async () => {
       try {
-        await this.#plan(this.#readTo);
+        await this.#plan(this.#planned.endOffset);
+      } catch {
+        // What was planned before can be read; who comes to what was not learns why.
+        this.#allPlanned = true;
       } finally {
         this.#planning = false;
       }
       // Others read on from here as from anywhere: between what is found and what follows from it nothing may wait.
-      if (this.#planned.length > 0) this.#readOn();
-      else this.#pause();
+      this.#readOn();
     });
   }
 
@@ -228,10 +251,14 @@ export class Course {
 
   /** Nothing is planned where there is no room for it. */
   async #plan(startOffset: number): Promise<void> {
+    this.#allPlanned = true;
     if (!this.#room.take(MAX_SPAN_BYTES, this)) return;
     try {
       const spans = await this.#source.plan(this.partition, startOffset, this.#endOffset, PLAN_BYTES);
-      if (this.#readTo === startOffset) this.#planned = spans;
+      // It may have been given up meanwhile, and another way be planned from elsewhere.
+      if (spans.length === 0 || this.#planned.endOffset !== startOffset) return;
+      this.#planned.add(spans);
+      this.#allPlanned = false;
     } finally {
       this.#room.giveBack(MAX_SPAN_BYTES);
     }
@@ -240,7 +267,17 @@ export class Course {
   /** What was planned may be gone. */
   #pause(): void {
     this.#paused = true;
-    this.#planned = [];
+    this.#planAnew();
+  }
+
+  /** From where reading is. */
+  #planAnew(): void {
+    for (const { span, reading } of this.#planned.restart(this.#readTo)) {
+      void reading
+        ?.then((lease) => lease.release())
+        .catch(() => undefined)
+        .finally(() => this.#room.giveBack(span.sizeBytes));
+    }
   }
 
   #giveBack({ span, lease }: Stretch): void {

@@ -25,13 +25,19 @@ class Source {
   readonly reads: number[] = [];
   readonly #waiting: (() => void)[] = [];
   damagedFrom = Number.POSITIVE_INFINITY;
+  /** Chunks of so many extents. */
+  fileExtents = Number.POSITIVE_INFINITY;
   plans = 0;
 
   plan = async (_partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Span[]> => {
     this.plans += 1;
     const pieces: Piece[] = [];
     for (let at = Math.floor(offset / 10); at * 10 < endOffset && pieces.length * EXTENT_BYTES < maxBytes; at++) {
-      const place = { file: -1, position: at * EXTENT_BYTES, sizeBytes: EXTENT_BYTES };
+      const place = {
+        file: -1 - Math.floor(at / this.fileExtents),
+        position: at * EXTENT_BYTES,
+        sizeBytes: EXTENT_BYTES,
+      };
       pieces.push({ ...place, baseOffset: at * 10, endOffset: at * 10 + 10, maxTimestamp: 0 });
     }
     return planSpans(pieces);
@@ -80,8 +86,8 @@ test('a reader in order is kept ahead of, each byte read once, and only so far',
   }
   assert.ok(served > 280);
   assert.deepEqual([...new Set(source.reads)], source.reads, 'nothing twice');
-  assert.ok(source.plans <= 3, 'the index is not asked for each read');
-  assert.ok(source.pool.outstanding <= 4);
+  assert.ok(source.plans <= 5, 'the index is not asked for each read');
+  assert.ok(source.pool.outstanding <= 5);
   ahead.close();
   await source.deliver();
   assert.equal(source.pool.outstanding, 0);
@@ -100,13 +106,67 @@ test(
     assert.equal(course.nextBytes(10), EXTENT_BYTES);
     assert.equal(course.nextBytes(30), undefined, 'others are before it');
     await source.deliver();
-    assert.deepEqual(source.reads, [1, 3, 5]);
+    assert.deepEqual(source.reads, [1, 3, 5, 7]);
     assert.equal(course.ready(10)?.endOffset, 30);
-    assert.equal(course.nextBytes(70), EXTENT_BYTES, 'of what is planned');
+    assert.equal(course.nextBytes(90), EXTENT_BYTES, 'of what is planned');
     ahead.close();
     assert.equal(source.pool.outstanding, 0);
   },
 );
+
+test(
+  'the next file is begun while the one before it is read, each byte once, and given back by who does not come so far',
+  DEADLINE,
+  async () => {
+    for (const readTo of [150, 290, 390, 405, 420, 980]) {
+      const { source, ahead, partition } = setUp();
+      source.fileExtents = 40;
+      ahead.ended(partition, 0, 10);
+      let offset = 10;
+      for (; offset < readTo; offset += 20) {
+        const course = ahead.course(partition, offset, END) as Course;
+        await source.deliver();
+        await course.arrival(offset);
+        const stretch = course.ready(offset);
+        assert.ok(stretch !== undefined && stretch.startOffset <= offset && offset < stretch.endOffset);
+        assert.equal(stretch.span.file, -1 - Math.floor(offset / 400));
+      }
+      assert.deepEqual([...new Set(source.reads)], source.reads, 'nothing twice');
+      const [begun, last] = [source.reads.indexOf(40), source.reads.indexOf(39)];
+      if (readTo === 150) assert.equal(begun, -1, 'not yet');
+      else assert.ok(begun !== -1 && (last === -1 || last > begun), 'before its turn');
+      assert.ok(source.pool.outstanding * 2 * MIB <= 16 * MIB, `${source.pool.outstanding} stretches held`);
+      ahead.close();
+      await source.deliver();
+      assert.equal(source.pool.outstanding, 0);
+    }
+  },
+);
+
+test('what follows is looked up while there is enough to read', DEADLINE, async () => {
+  const { source, ahead, partition } = setUp();
+  const { plan } = source;
+  const lookedUp = Promise.withResolvers<void>();
+  source.plan = async (...asked) => {
+    if (source.plans > 0) await lookedUp.promise;
+    return await plan(...asked);
+  };
+  ahead.ended(partition, 0, 10);
+  for (let offset = 10; offset < 150; offset += 10) {
+    const course = ahead.course(partition, offset, END) as Course;
+    await source.deliver();
+    assert.ok(course.ready(offset) !== undefined, 'read meanwhile');
+  }
+  assert.equal(source.plans, 1);
+  lookedUp.resolve();
+  const course = ahead.course(partition, 150, END) as Course;
+  await source.deliver();
+  await course.arrival(200);
+  assert.ok(course.ready(200) !== undefined);
+  ahead.close();
+  await source.deliver();
+  assert.equal(source.pool.outstanding, 0);
+});
 
 // The next one was taken for what begins there, and readers were given a log with a hole.
 test('what there is no room for is not skipped, whoever else looks for more meanwhile', DEADLINE, async () => {
@@ -212,8 +272,8 @@ test('who has not come back gives way to others; what is held is bounded', DEADL
     ahead.course(partition, 10, END);
     await source.deliver();
   }
-  assert.ok(source.pool.outstanding * 2 * MIB <= 16 * MIB, `${source.pool.outstanding} stretches held`);
-  assert.ok(source.plans <= 3, 'who has no room looks nothing up');
+  assert.ok(source.pool.outstanding * 2 * MIB <= 20 * MIB, `${source.pool.outstanding} stretches held`);
+  assert.ok(source.plans <= 6, 'who has no room looks nothing up');
   const late = partitions[9] as Partition;
   clock.advance(2_000);
   ahead.ended(late, 100, 110);

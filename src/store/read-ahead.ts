@@ -8,7 +8,7 @@ import { type AheadRoom, type AheadSource, Course } from './course.ts';
 import type { Partition } from './partition.ts';
 
 /** Held over all readers. */
-const MAX_HELD_BYTES = 16 * 1024 * 1024;
+const MAX_HELD_BYTES = 20 * 1024 * 1024;
 /** Reads that may turn out to be in order, and those that have. */
 const MAX_COURSES = 64;
 /** Who has not come back for so long gives way to others. */
@@ -66,10 +66,11 @@ export class ReadAhead implements AheadRoom {
     for (const course of [...this.#courses]) this.drop(course);
   }
 
-  /** For courses: room for so many bytes, where there is some. */
-  take(sizeBytes: number, taker: Course): boolean {
-    if (this.#heldBytes + sizeBytes > MAX_HELD_BYTES) this.#dropIdle(taker);
-    if (this.#heldBytes + sizeBytes > MAX_HELD_BYTES) return false;
+  /** For courses: room for so many bytes, where there is some, and some to spare. */
+  take(sizeBytes: number, taker: Course, spareBytes = 0): boolean {
+    const wanted = sizeBytes + spareBytes;
+    if (this.#heldBytes + wanted > MAX_HELD_BYTES) this.#dropIdle(taker);
+    if (this.#heldBytes + wanted > MAX_HELD_BYTES) return false;
     this.#heldBytes += sizeBytes;
     return true;
   }
