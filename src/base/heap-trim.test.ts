@@ -34,6 +34,9 @@ test('collected once it has grown by 12 MiB, and by an eighth of what stays', ()
   assert.equal(usedBytes, 10 * MIB);
   assert.equal(stepAt(21), 2);
   assert.equal(stepAt(22), 3, 'counted from what is alive now');
+  usedBytes = 31 * MIB;
+  trim.release();
+  assert.equal(usedBytes, 31 * MIB, 'little is not worth it');
 });
 
 test('the heap of a thread is collected, with buffers outside of it', () => {

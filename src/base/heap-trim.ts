@@ -11,6 +11,9 @@ import { garbageCollector } from './minor-collections.ts';
 const GROWN_BYTES = 12 * 1024 * 1024;
 const GROWN_SHARE = 0.125;
 
+/** With all that is garbage. */
+const RELEASED_FROM_BYTES = 32 * 1024 * 1024;
+
 export interface ThreadHeap {
   /** Of the heap, and of buffers outside of it. */
   usedBytes(): number;
@@ -38,8 +41,12 @@ export class HeapTrim {
     this.#aliveBytes = this.#control.usedBytes();
   }
 
-  /** Most of the heap is garbage now: V8 would keep its pages for ten seconds, in which others take as many new ones. */
+  /**
+   * Most of the heap is garbage now: V8 would keep its pages for ten seconds, in which others take as many new ones. A small heap is not
+   * worth two collections.
+   */
   release(): void {
+    if (this.#control.usedBytes() < RELEASED_FROM_BYTES) return;
     this.#control.release();
     this.#aliveBytes = this.#control.usedBytes();
   }
