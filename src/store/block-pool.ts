@@ -6,6 +6,8 @@
  * A block has 1, 2, 4 units and so on, and begins at a multiple of its size (buddies, Knowlton 1965): two free halves of a larger
  * block become that block again. Lists of very many partitions grow in step, and none would take the small blocks that all
  * have grown out of. Pages stay while the pool lives, and go back to the system with it.
+ *
+ * Numbers of blocks are made without `**`: what comes of that is a number with memory of its own, 16 bytes for each list that keeps it.
  */
 import { mappedBytes } from '../base/mapped-bytes.ts';
 
@@ -47,7 +49,7 @@ export class BlockPool<Page extends Float64Array | Uint8Array> {
       const block = this.#takeFree(from);
       if (block === undefined) continue;
       // The first part is what is wanted.
-      for (let rest = from - 1; rest >= order; rest--) this.#putFree(block + 2 ** rest, rest);
+      for (let rest = from - 1; rest >= order; rest--) this.#putFree(block + (1 << rest), rest);
       return block;
     }
     this.#addPage();
@@ -103,7 +105,7 @@ export class BlockPool<Page extends Float64Array | Uint8Array> {
     for (let at = 0; at < this.#unitsPerPage; ) {
       const order = Math.min(this.#free.length - 1, 31 - Math.clz32(this.#unitsPerPage - at));
       this.#putFree(first + at, order);
-      at += 2 ** order;
+      at += 1 << order;
     }
   }
 }
