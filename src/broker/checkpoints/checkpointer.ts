@@ -450,7 +450,7 @@ function startThread(start: WorkerStart): CheckpointWorker {
       // The state of a large broker must fit; the default of a worker is that of a small one.
       maxOldGenerationSizeMb: 4096,
       // What it allocates stays, or is let go at once: more room for young objects is only more memory.
-      maxYoungGenerationSizeMb: 8,
+      maxYoungGenerationSizeMb: 4,
     },
   });
 }

@@ -17,7 +17,7 @@ export interface WorkerPort {
   close(): void;
   /** A step is done: much of what it needed is garbage. */
   stepped(): void;
-  /** The state is, which is nearly all there was. */
+  /** The state is, or what a round of sealing needed, which is nearly all there was. */
   letGo(): void;
 }
 
@@ -25,7 +25,6 @@ export class WorkerLoop {
   readonly #folder: Folder;
   readonly #port: WorkerPort;
   readonly #pace: SealPace;
-  readonly #memory = new ChunkMemory();
   /** Chunks that were sent to be stored, by number. */
   readonly #storing = new Map<number, PromiseWithResolvers<TieredPlace>>();
   #queue = Promise.resolve();
@@ -113,8 +112,11 @@ export class WorkerLoop {
         this.#port.say({ kind: 'progress', sizeBytes });
         this.#port.stepped();
       };
-      const options = { now, all, memory: this.#memory, pace: this.#pace, wrote, toStore };
+      // Memory of its own: in the minutes between two rounds nobody needs it.
+      const options = { now, all, memory: new ChunkMemory(), pace: this.#pace, wrote, toStore };
       const round = await this.#folder.seal(nextChunk, options);
+      // The broker takes memory for the swap.
+      this.#port.letGo();
       this.#port.say({ kind: 'sealed', ...round });
     } catch (error) {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
