@@ -4,6 +4,7 @@
  */
 import { MillraceError } from './errors.ts';
 import { mappedBytes } from './mapped-bytes.ts';
+import { MAX_SAFE_VARINT_BYTES, VarintReader, writeVarint } from './varint.ts';
 
 /** What is written lies in pieces of this size, once it is more than the first: sections of a checkpoint have many MiB, and are not copied as they grow. */
 const PIECE_BYTES = 1024 * 1024;
@@ -51,6 +52,12 @@ export class StateWriter {
   i64(value: number): this {
     const high = Math.floor(value / 0x1_0000_0000);
     return this.i32(high).u32(value - high * 0x1_0000_0000);
+  }
+
+  /** A safe integer, in as few bytes as it needs (`varint.ts`). */
+  varlong(value: number): this {
+    this.#end = writeVarint(this.#room(MAX_SAFE_VARINT_BYTES), this.#end, value);
+    return this;
   }
 
   bool(value: boolean): this {
@@ -141,12 +148,14 @@ export class StateWriter {
 export class StateReader {
   readonly #bytes: Buffer;
   readonly #what: string;
+  readonly #varints: VarintReader;
   #position = 0;
 
   /** @param what names the thing read, for errors. */
   constructor(bytes: Uint8Array, what: string) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
+    this.#varints = new VarintReader(this.#bytes);
   }
 
   get atEnd(): boolean {
@@ -174,6 +183,22 @@ export class StateReader {
     const low = this.u32();
     // What comes of the multiplication is a number on the heap of its own, and a field that held one once always has one.
     return high === 0 ? low : high * 0x1_0000_0000 + low;
+  }
+
+  varlong(): number {
+    const varints = this.#varints;
+    varints.position = this.#position;
+    const value = varints.varlong();
+    if (Number.isNaN(value)) this.#fail('a whole number');
+    this.#position = varints.position;
+    return value;
+  }
+
+  /** One that counts, or numbers. */
+  natural(): number {
+    const value = this.varlong();
+    if (value < 0) this.#fail(`0 or more, and not ${value},`);
+    return value;
   }
 
   bool(): boolean {

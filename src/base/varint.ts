@@ -12,6 +12,8 @@
 const MAX_SHIFTABLE = 0x3fff_ffff;
 const MAX_VARINT_BYTES = 5;
 const MAX_VARLONG_BYTES = 10;
+/** That `writeVarint` takes. */
+export const MAX_SAFE_VARINT_BYTES = 8;
 
 /**
  * Reads from borrowed bytes, moving `position`. What cannot be read (cut off, too long, out of range) reads as NaN and not

@@ -18,13 +18,16 @@ import {
   producerId,
 } from '../model/record-batch.ts';
 import type { FileNumber } from './file-number.ts';
-import { type FileRange, readRange, writeRange } from './file-ranges.ts';
+import { type FileRange, readRange } from './file-ranges.ts';
 import { Partition, PartitionMemory } from './partition.ts';
 import { PRODUCER_EXPIRATION_MS } from './producer-table.ts';
 import { Publisher } from './publisher.ts';
+import { NO_RANGE, type RangeBefore, readRangeStep, writeRangeStep } from './range-bytes.ts';
 
 /** Of section PARTITION_VIEWS. */
-const VIEWS_VERSION = 1;
+const VIEWS_VERSION = 2;
+/** Ranges are numbers of fixed sizes; read, not written. */
+const FIRST_VIEWS_VERSION = 1;
 
 export class LogStore {
   /** By number; numbers are dense but for deleted partitions. */
@@ -111,24 +114,32 @@ export class LogStore {
     writer.u8(VIEWS_VERSION).u32(this.#partitions.length);
     writer.list(this.partitions(), (partition) => {
       assert(partition.extents === undefined, 'a checkpoint is taken when every extent is indexed');
-      writer.u32(partition.number).u32(partition.index).i64(partition.logStartOffset).i64(partition.endOffset);
+      writer.varlong(partition.number).varlong(partition.index);
+      writer.varlong(partition.logStartOffset).varlong(partition.endOffset);
       const ranges = partition.ranges;
-      writer.u32(ranges?.count ?? 0);
+      writer.varlong(ranges?.count ?? 0);
+      let last: RangeBefore = NO_RANGE;
       for (let i = 0; i < (ranges?.count ?? 0); i++) {
         const range = ranges?.at(i) as FileRange;
-        writeRange(writer.i32(range.file), range);
+        writeRangeStep(writer, last, range);
+        last = range;
       }
     });
   }
 
   restorePartitions(reader: StateReader): void {
-    checkViewsVersion(reader.u8());
-    this.#restorePartitions(reader, () => readRange(reader, reader.i32()));
+    const version = reader.u8();
+    checkViewsVersion(version);
+    const isFirst = version === FIRST_VIEWS_VERSION;
+    this.#restorePartitions(
+      reader,
+      isFirst ? numbersOf(reader, () => readRange(reader, reader.i32())) : stepsOf(reader),
+    );
   }
 
   /** Section PARTITIONS, which checkpoints had before there were chunks: journal files only, and no sizes. */
   restoreFirstPartitions(reader: StateReader): void {
-    this.#restorePartitions(reader, () => ({
+    const nextRange = (): FileRange => ({
       file: reader.u32(),
       baseOffset: reader.i64(),
       endOffset: reader.i64(),
@@ -136,17 +147,23 @@ export class LogStore {
       rowCount: reader.u32(),
       maxTimestamp: reader.i64(),
       sizeBytes: 0,
-    }));
+    });
+    this.#restorePartitions(reader, numbersOf(reader, nextRange));
   }
 
-  #restorePartitions(reader: StateReader, nextRange: () => FileRange): void {
+  #restorePartitions(reader: StateReader, form: ViewForm): void {
     const total = reader.u32();
     reader.list(() => {
-      const partition = new Partition(reader.u32(), reader.u32(), this.#memory);
-      const logStartOffset = reader.i64();
-      partition.endOffset = reader.i64();
+      const partition = new Partition(form.number(), form.number(), this.#memory);
+      const logStartOffset = form.offset();
+      partition.endOffset = form.offset();
       partition.highWatermark = partition.endOffset;
-      for (let count = reader.count(); count > 0; count--) partition.indexed(nextRange());
+      let last: RangeBefore = NO_RANGE;
+      for (let count = form.count(); count > 0; count--) {
+        const range = form.range(last);
+        partition.indexed(range);
+        last = range;
+      }
       partition.moveStart(logStartOffset);
       this.#partitions[partition.number] = partition;
     });
@@ -241,8 +258,26 @@ function foldHeaders(run: BatchRun, partition: Partition, headersOnly: boolean):
   return latest;
 }
 
+/** How partitions stand in a checkpoint. */
+interface ViewForm {
+  number(): number;
+  offset(): number;
+  /** Of ranges. */
+  count(): number;
+  range(last: RangeBefore): FileRange;
+}
+
+function numbersOf(reader: StateReader, nextRange: () => FileRange): ViewForm {
+  return { number: () => reader.u32(), offset: () => reader.i64(), count: () => reader.count(), range: nextRange };
+}
+
+function stepsOf(reader: StateReader): ViewForm {
+  const natural = (): number => reader.natural();
+  return { number: natural, offset: natural, count: natural, range: (last) => readRangeStep(reader, last) };
+}
+
 function checkViewsVersion(version: number): void {
-  if (version === VIEWS_VERSION) return;
+  if (version === VIEWS_VERSION || version === FIRST_VIEWS_VERSION) return;
   throw new MillraceError(
     'STORE_CORRUPT',
     `The checkpoint's partitions have version ${version}, known is ${VIEWS_VERSION}: it was made by a newer Millrace.`,

@@ -6,14 +6,15 @@
  *
  *   file - its file, baseOffset - its endOffset, endOffset - baseOffset, firstRow, rowCount, maxTimestamp - its maxTimestamp, sizeBytes
  *
- * In memory only; in checkpoints ranges stand as numbers.
+ * In checkpoints they stand in the same order, and timestamps of any 64 bits have a form of their own.
  */
-import { VarintReader, writeVarint } from '../base/varint.ts';
+import type { StateReader, StateWriter } from '../base/state-bytes.ts';
+import { MAX_SAFE_VARINT_BYTES, VarintReader, writeVarint } from '../base/varint.ts';
 import type { FileNumber } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
 
 /** Seven varints of the largest safe integers. */
-export const MAX_RANGE_BYTES = 7 * 8;
+export const MAX_RANGE_BYTES = 7 * MAX_SAFE_VARINT_BYTES;
 
 const NOTHING = new Uint8Array(0);
 
@@ -88,4 +89,30 @@ export function encodeRange(bytes: Uint8Array, last: RangeBefore, range: FileRan
   at = writeVarint(bytes, at, range.rowCount);
   at = writeVarint(bytes, at, timestampStep);
   return writeVarint(bytes, at, range.sizeBytes);
+}
+
+/** In checkpoints. Byte layout: docs/formats.md, section PARTITION_VIEWS. */
+export function writeRangeStep(writer: StateWriter, last: RangeBefore, range: FileRange): void {
+  writer.varlong(range.file - last.file).varlong(range.baseOffset - last.endOffset);
+  writer.varlong(range.endOffset - range.baseOffset).varlong(range.firstRow);
+  const timestampStep = range.maxTimestamp - timestampOf(last);
+  // Rows are never none: their sign says which form the timestamp has.
+  if (Number.isSafeInteger(range.maxTimestamp) && Number.isSafeInteger(timestampStep)) {
+    writer.varlong(range.rowCount).varlong(timestampStep);
+  } else writer.varlong(-range.rowCount).i64(range.maxTimestamp);
+  writer.varlong(range.sizeBytes);
+}
+
+export function readRangeStep(reader: StateReader, last: RangeBefore): FileRange {
+  const file = last.file + reader.varlong();
+  const baseOffset = last.endOffset + reader.varlong();
+  const endOffset = baseOffset + reader.varlong();
+  const firstRow = reader.natural();
+  const rows = reader.varlong();
+  const maxTimestamp = rows < 0 ? reader.i64() : timestampOf(last) + reader.varlong();
+  return { file, baseOffset, endOffset, firstRow, rowCount: Math.abs(rows), maxTimestamp, sizeBytes: reader.natural() };
+}
+
+function timestampOf({ maxTimestamp }: RangeBefore): number {
+  return Number.isSafeInteger(maxTimestamp) ? maxTimestamp : 0;
 }
