@@ -53,6 +53,7 @@ test('any size and content comes back; what does not shrink is kept as it is', (
     const packed = encoded(7, text);
     assert.ok(size < 1000 || packed.length < size / 10);
     assert.deepEqual(open(packed, size), text);
+    assert.deepEqual(open(encoded(7, text, { level: 'fast' }), size), text);
     const random = noise(size, size);
     const kept = encoded(7, random);
     assert.equal(kept.length, 64 + size + tierTailBytes(size));
@@ -63,7 +64,7 @@ test('any size and content comes back; what does not shrink is kept as it is', (
 test('an object says whether its batches were checked, and is otherwise the same', () => {
   const raw = noise(TIER_BLOCK_BYTES + 5, 9);
   const plain = encoded(7, raw);
-  const checked = encoded(7, raw, undefined, true);
+  const checked = encoded(7, raw, { isChecked: true });
   for (const [object, isChecked] of [
     [plain, false],
     [checked, true],

@@ -28,6 +28,7 @@ import {
   openTierBlock,
   TIER_BLOCK_BYTES,
   type TierBlock,
+  type TierEncoding,
   tierTailBytes,
 } from '../../store/tiered-chunk.ts';
 import type { FromTierWorker, TieredPlace, TierJob, TierResults, ToTierWorker } from './messages.ts';
@@ -90,7 +91,9 @@ export class TierLoop {
         return await this.#uploads.run(() => this.#upload(job.chunk, job.object));
       case 'store': {
         const { chunk, object, prefix, bytes, isChecked } = job;
-        return await this.#uploads.run(() => this.#put(chunk, object, bytes, isChecked, this.#keys?.active(prefix)));
+        // Producers wait for the room that it takes.
+        const encoding = { dataKey: this.#keys?.active(prefix), isChecked, level: 'fast' } as const;
+        return await this.#uploads.run(() => this.#put(chunk, object, bytes, encoding));
       }
       case 'fetch':
         return await this.#fetch(job);
@@ -121,17 +124,11 @@ export class TierLoop {
     }
     // Here and not at each read: this thread has the time, and the checksums of the blocks are of the same bytes.
     const isChecked = hasSoundBatches(raw, footer);
-    return await this.#put(chunk, object, raw, isChecked, await this.#keyOf(path));
+    return await this.#put(chunk, object, raw, { dataKey: await this.#keyOf(path), isChecked });
   }
 
-  async #put(
-    chunk: number,
-    object: string,
-    raw: Uint8Array,
-    isChecked: boolean,
-    key: DataKey | undefined,
-  ): Promise<TierResults['upload']> {
-    const { pieces, tail, storedBytes } = encodeTieredChunk(chunk, raw, key, isChecked);
+  async #put(chunk: number, object: string, raw: Uint8Array, encoding: TierEncoding): Promise<TierResults['upload']> {
+    const { pieces, tail, storedBytes } = encodeTieredChunk(chunk, raw, encoding);
     await this.#store.put(object, pieces);
     await this.#look(object, tail, storedBytes);
     return { rawBytes: raw.length, storedBytes };
