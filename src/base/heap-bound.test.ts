@@ -78,7 +78,7 @@ test('the young generation does not grow, and is brought back step by step where
   assert.deepEqual([young.sizeBytes(), young.collected()], [MIB, 0], 'nothing happens');
   young.use(4 * MIB);
   const sizes = [1, 2, 3, 4].map(() => {
-    clock.advance(500);
+    clock.advance(250);
     return young.sizeBytes() / MIB;
   });
   assert.deepEqual([sizes, young.grows()], [[2, 4, 4, 4], false]);
