@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from './errors.ts';
-import { StateReader, StateWriter } from './state-bytes.ts';
+import { PieceReader, StateReader, StateWriter } from './state-bytes.ts';
 
 const value = fc.oneof(
   fc.record({ kind: fc.constant('u8' as const), value: fc.nat(255) }),
@@ -11,6 +11,8 @@ const value = fc.oneof(
   fc.record({ kind: fc.constant('u32' as const), value: fc.nat(0xffff_ffff) }),
   fc.record({ kind: fc.constant('i32' as const), value: fc.integer() }),
   fc.record({ kind: fc.constant('i64' as const), value: fc.maxSafeInteger() }),
+  fc.record({ kind: fc.constant('varlong' as const), value: fc.maxSafeInteger() }),
+  fc.record({ kind: fc.constant('natural' as const), value: fc.maxSafeNat() }),
   fc.record({ kind: fc.constant('bool' as const), value: fc.boolean() }),
   fc.record({ kind: fc.constant('string' as const), value: fc.string({ unit: 'grapheme' }) }),
   fc.record({ kind: fc.constant('nullableString' as const), value: fc.option(fc.string()) }),
@@ -20,7 +22,10 @@ type Value = typeof value extends fc.Arbitrary<infer T> ? T : never;
 
 function write(values: readonly Value[]): Uint8Array {
   const writer = new StateWriter(1);
-  for (const one of values) (writer[one.kind] as (given: unknown) => StateWriter)(one.value);
+  for (const { kind, value: given } of values) {
+    const method = kind === 'natural' ? 'varlong' : kind;
+    (writer[method] as (given: unknown) => StateWriter).call(writer, given);
+  }
   const bytes = writer.finish();
   assert.equal(writer.sizeBytes, bytes.length);
   return bytes;
@@ -123,4 +128,35 @@ test('bytes are copies: they outlive what they were read from', () => {
   const read = new StateReader(source, 'the test').bytes();
   source.fill(0);
   assert.deepEqual([...read], [1, 2]);
+});
+
+test('pieces are read in steps of any size', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array()), fc.array(fc.nat(40)), (pieces, steps) => {
+      const whole = Buffer.concat(pieces);
+      const reader = new PieceReader(pieces);
+      let at = 0;
+      for (const step of steps) {
+        const part = new Uint8Array(Math.min(step, whole.length - at));
+        reader.read(part);
+        assert.deepEqual(Buffer.from(part), whole.subarray(at, at + part.length));
+        at += part.length;
+      }
+    }),
+  );
+});
+
+test('a whole number that is cut off, or below nothing, is refused', () => {
+  const readers = [
+    [Uint8Array.of(), 'varlong'],
+    [Uint8Array.of(0x80), 'varlong'],
+    [Uint8Array.of(1), 'natural'],
+  ] as const;
+  for (const [bytes, kind] of readers) {
+    assert.throws(
+      () => new StateReader(bytes, 'the test')[kind](),
+      (error) => error instanceof MillraceError && error.code === 'STORE_CORRUPT',
+    );
+  }
+  assert.equal(new StateReader(Uint8Array.of(1), 'the test').varlong(), -1);
 });

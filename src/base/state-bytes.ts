@@ -98,14 +98,9 @@ export class StateWriter {
     return this;
   }
 
-  /** @param take makes the memory. */
-  finish(take = (sizeBytes: number): Uint8Array => new Uint8Array(sizeBytes)): Uint8Array {
-    const whole = take(this.sizeBytes);
-    let at = 0;
-    for (const piece of this.pieces()) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
+  finish(): Uint8Array {
+    const whole = new Uint8Array(this.sizeBytes);
+    new PieceReader(this.pieces()).read(whole);
     return whole;
   }
 
@@ -141,6 +136,32 @@ export class StateWriter {
     this.#fullBytes += this.#end;
     this.#bytes = Buffer.from(mappedBytes(Math.max(PIECE_BYTES, size)).buffer);
     this.#end = 0;
+  }
+}
+
+/** What lies in pieces, read from the first byte on: nothing is put together before. */
+export class PieceReader {
+  readonly #pieces: readonly Uint8Array[];
+  #index = 0;
+  /** In the piece. */
+  #at = 0;
+
+  constructor(pieces: readonly Uint8Array[]) {
+    this.#pieces = pieces;
+  }
+
+  /** Fills `into` with what comes next; the caller knows that there is so much. */
+  read(into: Uint8Array): void {
+    for (let filled = 0; filled < into.length; ) {
+      const piece = this.#pieces[this.#index] as Uint8Array;
+      const part = piece.subarray(this.#at, this.#at + into.length - filled);
+      into.set(part, filled);
+      filled += part.length;
+      this.#at += part.length;
+      if (this.#at < piece.length) continue;
+      this.#index += 1;
+      this.#at = 0;
+    }
   }
 }
 

@@ -7,8 +7,8 @@
  * before it is closed and its space may come back.
  */
 import { assert } from '../../base/errors.ts';
-import { mappedBytes, sharedBytes } from '../../base/mapped-bytes.ts';
-import { StateReader, StateWriter } from '../../base/state-bytes.ts';
+import { sharedBytes } from '../../base/mapped-bytes.ts';
+import { PieceReader, StateReader, StateWriter } from '../../base/state-bytes.ts';
 import { chunkFile } from '../../store/file-number.ts';
 import { type FileRange, readRange, writeRange } from '../../store/file-ranges.ts';
 import type { LogStore } from '../../store/log-store.ts';
@@ -60,14 +60,15 @@ export class SealedCommands {
       return new StateWriter().u8(BODY_VERSION).u32(through).u32(nextChunk).bool(isLast).u32(count).finish();
     });
     const headBytes = heads.reduce((sum, { length }) => sum + length, 0);
-    const bodies = this.#bodies.finish(mappedBytes);
-    const all = sharedBytes(bodies.length + headBytes);
+    const { sizeBytes } = this.#bodies;
+    const all = sharedBytes(sizeBytes + headBytes);
+    const bodies = new PieceReader(this.#bodies.pieces());
     let at = 0;
     return heads.map((head, i) => {
-      const [from, to] = [this.#parts[i]?.from, this.#parts[i + 1]?.from ?? bodies.length];
-      const command = all.subarray(at, at + head.length + to - (from as number));
+      const bodyBytes = (this.#parts[i + 1]?.from ?? sizeBytes) - (this.#parts[i]?.from as number);
+      const command = all.subarray(at, at + head.length + bodyBytes);
       command.set(head);
-      command.set(bodies.subarray(from, to), head.length);
+      bodies.read(command.subarray(head.length));
       at += command.length;
       return command;
     });

@@ -11,7 +11,7 @@ import type { Disk } from '../../journal/disk.ts';
 import type { BrokerSettings } from '../settings.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
-import { ChunkWriter, type ToStore, type WrittenChunk } from './chunk-writer.ts';
+import { ChunkWriter, type ToStore, type WrittenChunk, type WrittenRound } from './chunk-writer.ts';
 import type { PackedPlan } from './packed-plan.ts';
 import type { SealPace } from './seal-pace.ts';
 import { SealSources } from './seal-sources.ts';
@@ -71,13 +71,17 @@ function isGone(error: unknown): boolean {
 }
 
 async function writeRound(options: RoundOptions, plan: PackedPlan): Promise<SealedRound> {
-  const { disk, directory, through, firstChunk } = options;
-  const sources = new SealSources(disk, directory);
+  const { through, firstChunk } = options;
+  const { commands, chunks, tiered, damages } = await written(options, plan);
+  const nextChunk = firstChunk + chunks.length + tiered.length;
+  return { through, commands: commands.finish(through, nextChunk), chunks, tiered, problems: damages };
+}
+
+/** What it was read from is closed, and its rows are no longer in memory, when it resolves. */
+async function written(options: RoundOptions, plan: PackedPlan): Promise<WrittenRound> {
+  const sources = new SealSources(options.disk, options.directory);
   try {
-    const writer = new ChunkWriter({ ...options, sources }, firstChunk);
-    const { commands, chunks, tiered, damages } = await writer.write(plan);
-    const nextChunk = firstChunk + chunks.length + tiered.length;
-    return { through, commands: commands.finish(through, nextChunk), chunks, tiered, problems: damages };
+    return await new ChunkWriter({ ...options, sources }, options.firstChunk).write(plan);
   } finally {
     await sources.close();
   }
