@@ -227,7 +227,7 @@ test('who reads is answered from memory before the file is written, and from the
 test('a disk that is full keeps nobody from reading, and leaves no file', async () => {
   const { cache, asked, worker, files, read } = setUp();
   worker.refusesWrites = true;
-  for (let block = 0; block < 8; block++) await read(1, block);
+  for (let block = 8; block > 0; block--) await read(1, block);
   await settle();
   assert.equal(cache.sizeBytes, 0);
   assert.ok(cache.counters.unkeptBytes >= 8 * TIER_BLOCK_BYTES);
@@ -243,13 +243,61 @@ test('what is written more slowly than it is read is not kept, and waiting for i
   const { cache, worker, read } = setUp();
   const writing = Promise.withResolvers<void>();
   worker.writesBehind = writing.promise;
-  for (let block = 0; block < BLOCKS; block++) await read(1, block);
-  for (let block = 0; block < BLOCKS; block++) await read(2, block);
+  for (const chunk of [1, 2]) for (let block = BLOCKS - 1; block >= 0; block--) await read(chunk, block);
   assert.ok(cache.counters.unkeptBytes >= (2 * BLOCKS - 16) * TIER_BLOCK_BYTES, `${cache.counters.unkeptBytes}`);
   assert.ok(cache.memoryBytes <= 40 * TIER_BLOCK_BYTES, `${cache.memoryBytes}`);
   writing.resolve();
   await settle();
   assert.ok(cache.sizeBytes > 0 && cache.sizeBytes <= 16 * TIER_BLOCK_BYTES);
+});
+
+/** Both chunks in order, until nothing of them is in memory any more. */
+async function scan({ clock, worker, read }: ReturnType<typeof setUp>, chunks: readonly number[]): Promise<void> {
+  for (const chunk of chunks) for (let block = 0; block < BLOCKS; block++) await read(chunk, block);
+  await settle();
+  clock.advance(2_000);
+  worker.isNear = true;
+  for (const chunk of [3, 2, 1].filter((other) => !chunks.includes(other)).slice(0, 1)) {
+    for (let block = 0; block < BLOCKS; block++) await read(chunk, block);
+  }
+  await settle();
+  worker.isNear = false;
+}
+
+test('who reads through once leaves in the cache what others use; what is fetched again is kept', async () => {
+  const kit = setUp(120 * TIER_BLOCK_BYTES);
+  const { cache, asked, files, read } = kit;
+  await read(2, 17);
+  await settle();
+  assert.deepEqual([...(files.get(2)?.keys() ?? [])], [17]);
+  await scan(kit, [1]);
+  // The next chunk's index is no reader's alone.
+  assert.deepEqual([files.get(1)?.size, [...(files.get(2)?.keys() ?? [])]], [undefined, [17, 39]]);
+  assert.equal(cache.counters.unkeptBytes, 0);
+  await scan(kit, [1]);
+  assert.ok((files.get(1)?.size ?? 0) >= BLOCKS - 4, 'the second time');
+  asked.length = 0;
+  for (let block = 4; block < BLOCKS; block++) await read(1, block);
+  assert.ok(!asked.some((job) => job.kind === 'fetch' && job.place.chunk === 1), 'from then on it is there');
+});
+
+test('what is fetched again behind more than the cache holds is not kept', async () => {
+  const kit = setUp(20 * TIER_BLOCK_BYTES);
+  for (let i = 0; i < 3; i++) await scan(kit, [1, 2]);
+  assert.ok((kit.files.get(1)?.size ?? 0) <= 1 && (kit.files.get(2)?.size ?? 0) <= 1);
+});
+
+test('a reader right behind another is given what that one fetched', async () => {
+  const { fetched, files, read } = setUp();
+  const requests: number[] = [];
+  for (let block = 0; block < BLOCKS; block++) {
+    await read(1, block);
+    if (block >= 6) await read(1, block - 6);
+    requests.push(...(fetched()[1] ?? []));
+  }
+  assert.equal(new Set(requests).size, requests.length, 'each once');
+  await settle();
+  assert.ok((files.get(1)?.size ?? 0) <= BLOCKS);
 });
 
 test('what a near store has is not copied', async () => {

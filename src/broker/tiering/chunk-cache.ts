@@ -6,10 +6,12 @@
  *  read(chunk, position) ──► in memory, or on its way there? ── yes ──────────────────────────┐
  *                               │ no                                                          ▼
  *                            in the file? ── no ──► worker: GET, check ──► in memory ──► answer
- *                               │ yes                                         └──► worker: write ──► in the file
+ *                               │ yes                                         └ once in order: not kept
+ *                               │                                             └ else ──► worker: write ──► in the file
  *                               └──► read the cache file
  * ```
- * Readers do not wait for the file: where it is written more slowly than the store is read, or cannot be written, what comes is not kept.
+ * What is fetched for a reader in order is written into the file when it is fetched a second time: who reads an archive through leaves there
+ * what others use, and takes a third less processor time. Readers do not wait for the file: where it is written more slowly than the store is read, or cannot be written, what comes is not kept.
  * The file longest unread goes first when the cache is full. It begins empty with each start.
  */
 
@@ -22,6 +24,7 @@ import type { ColdChunks, ColdLease, ColdStretch } from '../../store/cold-chunks
 import { COLD_RUN_BYTES } from '../../store/read-plan.ts';
 import { TIER_BLOCK_BYTES, tierBlockCount } from '../../store/tiered-chunk.ts';
 import { BlockMemory, BlockRun } from './block-memory.ts';
+import { FetchedBlocks } from './fetched-blocks.ts';
 import type { TieredPlace } from './messages.ts';
 import type { TierLink } from './tier-link.ts';
 import type { TierState } from './tier-state.ts';
@@ -83,6 +86,7 @@ export class ChunkCache implements ColdChunks {
   readonly #options: ChunkCacheOptions;
   readonly #memory: BlockMemory;
   readonly #fetches = new Semaphore(MAX_FETCHES);
+  readonly #fetched: FetchedBlocks;
   #keepingBytes = 0;
   /** The one longest unread first. */
   readonly #entries = new Map<number, Entry>();
@@ -92,6 +96,7 @@ export class ChunkCache implements ColdChunks {
   constructor(options: ChunkCacheOptions) {
     this.#options = options;
     this.#memory = new BlockMemory(options.clock);
+    this.#fetched = new FetchedBlocks(Math.ceil(options.maxBytes / TIER_BLOCK_BYTES));
   }
 
   /** Of blocks in memory, and of those on their way there. */
@@ -133,9 +138,10 @@ export class ChunkCache implements ColdChunks {
     const first = blockAt(position);
     const last = blockAt(position + Math.max(1, sizeBytes) - 1);
     entry.users += 1;
-    const runs = this.#bring(entry, first, last);
+    const isInOrder = holds === 'records' && (first === entry.lastBlock || first === entry.lastBlock + 1);
+    const runs = this.#bring(entry, first, last, isInOrder);
     try {
-      if (holds === 'records') this.#readOn(entry, first, last);
+      if (holds === 'records') this.#readOn(entry, last, isInOrder);
       if (runs.every(({ bytes }) => bytes !== undefined)) this.counters.hits += 1;
       else await Promise.all(runs.map(({ arrived }) => arrived));
       for (const run of runs) {
@@ -186,6 +192,7 @@ export class ChunkCache implements ColdChunks {
 
   /** The chunk is nobody's any more. */
   forget(chunk: number): void {
+    this.#fetched.forget(chunk);
     const entry = this.#entries.get(chunk);
     if (entry !== undefined) this.#drop(chunk, entry);
   }
@@ -215,11 +222,11 @@ export class ChunkCache implements ColdChunks {
   }
 
   /** Starts what is missing of the blocks. @returns those that are in memory, or will be; the caller uses each, and says when no more. */
-  #bring(entry: Entry, first: number, last: number): BlockRun[] {
+  #bring(entry: Entry, first: number, last: number, isInOrder: boolean): BlockRun[] {
     const runs: BlockRun[] = [];
     for (let block = first; block <= last && block < entry.present.length; ) {
       const count = missingFrom(entry, block, last);
-      const run = count > 0 ? this.#fetch(entry, block, count) : entry.runs.get(block);
+      const run = count > 0 ? this.#fetch(entry, block, count, isInOrder) : entry.runs.get(block);
       // At once: making room for the next must leave it where it is.
       if (run !== undefined) {
         run.users += 1;
@@ -231,19 +238,18 @@ export class ChunkCache implements ColdChunks {
   }
 
   /** As far as there is room. */
-  #bringAhead(entry: Entry, first: number, last: number): void {
+  #bringAhead(entry: Entry, first: number, last: number, isInOrder = true): void {
     for (let block = first; block <= last && block < entry.present.length; ) {
       const count = missingFrom(entry, block, last);
       if (count > 0) {
         if (!this.#memory.hasRoom(count * TIER_BLOCK_BYTES)) return;
-        this.#fetch(entry, block, count);
+        this.#fetch(entry, block, count, isInOrder);
       }
       block += Math.max(1, count);
     }
   }
 
-  #readOn(entry: Entry, first: number, last: number): void {
-    const isInOrder = first === entry.lastBlock || first === entry.lastBlock + 1;
+  #readOn(entry: Entry, last: number, isInOrder: boolean): void {
     entry.lastBlock = last;
     const most = Math.min(MAX_AHEAD_BLOCKS, Math.floor(this.#options.maxBytes / TIER_BLOCK_BYTES / 4));
     entry.aheadBlocks = isInOrder ? Math.min(most, Math.max(FIRST_AHEAD_BLOCKS, entry.aheadBlocks * 2)) : 0;
@@ -270,32 +276,35 @@ export class ChunkCache implements ColdChunks {
     const last = runStart(Math.max(1, count) - 1) + MAX_FETCH_BLOCKS - 1;
     // Making room must not forget it meanwhile.
     entry.users += 1;
-    this.#bringAhead(entry, end, end);
+    // It is read long before its records are.
+    this.#bringAhead(entry, end, end, false);
     this.#bringAhead(entry, 0, Math.min(end, last));
     entry.users -= 1;
   }
 
-  #fetch(entry: Entry, firstBlock: number, blockCount: number): BlockRun {
+  /** @param isInOrder for a reader in order, who comes by once. */
+  #fetch(entry: Entry, firstBlock: number, blockCount: number, isInOrder: boolean): BlockRun {
     this.counters.fetches += 1;
     const { rawBytes } = entry.place;
     const sizeBytes = Math.min(blockCount * TIER_BLOCK_BYTES, rawBytes - firstBlock * TIER_BLOCK_BYTES);
     const run = new BlockRun(firstBlock, blockCount, sizeBytes, (given) => this.#givenUp(entry, given));
     for (let i = 0; i < blockCount; i++) entry.runs.set(firstBlock + i, run);
     this.#memory.reserve(run);
-    run.arrived = this.#fetches.run(() => this.#memory.load(run, (into) => this.#fetched(entry, run, into)));
+    run.arrived = this.#fetches.run(() => this.#memory.load(run, (into) => this.#load(entry, run, isInOrder, into)));
     // Nobody may wait for it.
     run.arrived.catch(() => undefined);
     return run;
   }
 
-  async #fetched(entry: Entry, run: BlockRun, into: Uint8Array): Promise<void> {
+  async #load(entry: Entry, run: BlockRun, isInOrder: boolean, into: Uint8Array): Promise<void> {
     const { place } = entry;
     const { firstBlock, blockCount } = run;
     try {
       const fetched = await this.#options.link.ask({ kind: 'fetch', place, firstBlock, blockCount, into });
       this.counters.fetchedBytes += fetched.fetchedBytes;
       run.isChecked = fetched.isChecked;
-      if (!fetched.isNear) this.#keep(entry, run, into);
+      const isAgain = this.#fetched.add(place.chunk, entry.present.length, firstBlock, blockCount);
+      if (!fetched.isNear && (!isInOrder || isAgain)) this.#keep(entry, run, into);
     } catch (error) {
       this.counters.failures += 1;
       throw error;
