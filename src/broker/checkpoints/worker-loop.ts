@@ -25,6 +25,8 @@ export class WorkerLoop {
   readonly #folder: Folder;
   readonly #port: WorkerPort;
   readonly #pace: SealPace;
+  /** Kept from a round to the next. */
+  #memory: ChunkMemory | undefined;
   /** Chunks that were sent to be stored, by number. */
   readonly #storing = new Map<number, PromiseWithResolvers<TieredPlace>>();
   #queue = Promise.resolve();
@@ -112,8 +114,8 @@ export class WorkerLoop {
         this.#port.say({ kind: 'progress', sizeBytes });
         this.#port.stepped();
       };
-      // Memory of its own: in the minutes between two rounds nobody needs it.
-      const options = { now, all, memory: new ChunkMemory(), pace: this.#pace, wrote, toStore };
+      const memory = this.#memoryFor(straight);
+      const options = { now, all, memory, pace: this.#pace, wrote, toStore };
       const round = await this.#folder.seal(nextChunk, options);
       // The broker takes memory for the swap.
       this.#port.letGo();
@@ -122,6 +124,13 @@ export class WorkerLoop {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
       this.#port.say({ kind: 'sealed', ...NOTHING_SEALED, problems: [problem] });
     }
+  }
+
+  /** In the minutes between two rounds nobody needs it; where the disk is short, one round follows the other. */
+  #memoryFor(straight: boolean): ChunkMemory {
+    const memory = this.#memory ?? new ChunkMemory();
+    this.#memory = straight ? memory : undefined;
+    return memory;
   }
 
   readonly #toStore: ToStore = (whole) => {
