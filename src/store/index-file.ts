@@ -114,49 +114,88 @@ export class IndexBuilder {
     this.#lastRows[partition] = this.#rowCount;
   }
 
-  build(): BuiltIndex {
+  /**
+   * Once, at the end.
+   *
+   * @param gathered told when what was gathered is garbage, and the ranges are not yet there.
+   */
+  build(gathered: () => void = () => undefined): BuiltIndex {
     const bytes = mappedBytes(INDEX_HEADER_BYTES + this.#rowCount * INDEX_ROW_BYTES);
-    const { ranges, nextRows, rangeOf } = this.#layOut();
+    const { endRows, rangeCount } = this.#sort(bytes);
+    this.#segments.length = 0;
+    gathered();
+    encodeHeader(bytes, this.#file, this.#rowCount);
+    return { bytes, ranges: this.#rangesOf(bytes, endRows, rangeCount) };
+  }
+
+  /**
+   * Rows into their places. Of each partition, what follows its last row, and, in place of the number of that row, how many offsets it
+   * covers: all that the rows do not say.
+   */
+  #sort(bytes: Uint8Array): { endRows: Uint32Array; rangeCount: number } {
+    const { nextRows, rangeCount } = this.#layOut();
+    const lastOffsetCounts = this.#lastRows;
     for (let i = 0; i < this.#rowCount; i++) {
       const { wide, narrow } = this.#segmentOf(i);
       const [w, n] = [(i % SEGMENT_ROWS) * WIDE, (i % SEGMENT_ROWS) * NARROW];
       const partition = narrow[n] as number;
       const place = nextRows[partition] as number;
       nextRows[partition] = place + 1;
+      lastOffsetCounts[partition] = narrow[n + 1] as number;
       const [baseOffset, latest] = [wide[w] as number, wide[w + 1] as number];
-      const endOffset = baseOffset + (narrow[n + 1] as number);
       const [position, sizeBytes] = [narrow[n + 2] as number, narrow[n + 3] as number];
       encodeRow(bytes, INDEX_HEADER_BYTES + place * INDEX_ROW_BYTES, baseOffset, position, sizeBytes, latest);
-      ranges.widen(rangeOf[partition] as number, baseOffset, endOffset, latest, sizeBytes);
     }
-    encodeHeader(bytes, this.#file, this.#rowCount);
-    return { bytes, ranges };
+    return { endRows: nextRows, rangeCount };
   }
 
-  /** Where the rows of each partition begin, and its range, which has no rows yet but their places. */
-  #layOut(): { ranges: PackedRanges; nextRows: Uint32Array; rangeOf: Uint32Array } {
+  /** Where the rows of each partition begin. */
+  #layOut(): { nextRows: Uint32Array; rangeCount: number } {
     const counts = mappedNumbers(Uint32Array, this.#lastRows.length);
-    let rangeCount = 0;
     for (let row = 0; row < this.#rowCount; row++) {
       const partition = this.#segmentOf(row).narrow[(row % SEGMENT_ROWS) * NARROW] as number;
-      if (counts[partition] === 0) rangeCount += 1;
       counts[partition] = (counts[partition] as number) + 1;
     }
-    const ranges = new PackedRanges(this.#file, rangeCount);
     const nextRows = counts;
-    const rangeOf = this.#lastRows;
+    let rangeCount = 0;
     let row = 0;
-    let range = 0;
     for (let partition = 0; partition < counts.length; partition++) {
       const rowCount = counts[partition] as number;
-      if (rowCount === 0) continue;
-      ranges.begin(range, partition, row, rowCount);
+      if (rowCount > 0) rangeCount += 1;
       nextRows[partition] = row;
-      rangeOf[partition] = range;
       row += rowCount;
-      range += 1;
     }
-    return { ranges, nextRows, rangeOf };
+    return { nextRows, rangeCount };
+  }
+
+  #rangesOf(bytes: Uint8Array, endRows: Uint32Array, rangeCount: number): PackedRanges {
+    const ranges = new PackedRanges(this.#file, rangeCount);
+    let firstRow = 0;
+    let index = 0;
+    for (let partition = 0; partition < endRows.length; partition++) {
+      const rowCount = (endRows[partition] as number) - firstRow;
+      if (rowCount === 0) continue;
+      let latest = -1;
+      let sizeBytes = 0;
+      const first = INDEX_HEADER_BYTES + firstRow * INDEX_ROW_BYTES;
+      const last = first + (rowCount - 1) * INDEX_ROW_BYTES;
+      for (let at = first; at <= last; at += INDEX_ROW_BYTES) {
+        sizeBytes += readUint32(bytes, at + 12);
+        latest = Math.max(latest, readInt64(bytes, at + 16));
+      }
+      const endOffset = readInt64(bytes, last) + (this.#lastRows[partition] as number);
+      ranges.set(index, partition, {
+        baseOffset: readInt64(bytes, first),
+        endOffset,
+        firstRow,
+        rowCount,
+        maxTimestamp: latest,
+        sizeBytes,
+      });
+      firstRow += rowCount;
+      index += 1;
+    }
+    return ranges;
   }
 
   /** What touches the partition's last row becomes part of it, as in `ExtentList`. */

@@ -21,25 +21,16 @@ export class PackedRanges {
     return this.numbers.length / STRIDE;
   }
 
-  /** A range without a row yet: `widen` says what is in them. */
-  begin(index: number, partition: number, firstRow: number, rowCount: number): void {
+  set(index: number, partition: number, range: Omit<FileRange, 'file'>): void {
     const at = index * STRIDE;
     const { numbers } = this;
     numbers[at] = partition;
-    numbers[at + 1] = -1;
-    numbers[at + 3] = firstRow;
-    numbers[at + 4] = rowCount;
-    numbers[at + 5] = -1;
-  }
-
-  /** One of its rows, in order. */
-  widen(index: number, baseOffset: number, endOffset: number, maxTimestamp: number, sizeBytes: number): void {
-    const at = index * STRIDE;
-    const { numbers } = this;
-    if (numbers[at + 1] === -1) numbers[at + 1] = baseOffset;
-    numbers[at + 2] = endOffset;
-    if (maxTimestamp > (numbers[at + 5] as number)) numbers[at + 5] = maxTimestamp;
-    numbers[at + 6] = (numbers[at + 6] as number) + sizeBytes;
+    numbers[at + 1] = range.baseOffset;
+    numbers[at + 2] = range.endOffset;
+    numbers[at + 3] = range.firstRow;
+    numbers[at + 4] = range.rowCount;
+    numbers[at + 5] = range.maxTimestamp;
+    numbers[at + 6] = range.sizeBytes;
   }
 
   partition(index: number): number {

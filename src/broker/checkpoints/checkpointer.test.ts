@@ -49,8 +49,8 @@ class FakeWorker implements CheckpointWorker {
   indexed(file: number, partitions = PARTITIONS): void {
     const ranges = new PackedRanges(file, partitions);
     for (let i = 0; i < partitions; i++) {
-      ranges.begin(i, i, i, 1);
-      ranges.widen(i, file - 1, file, 0, 100);
+      const [baseOffset, endOffset] = [file - 1, file];
+      ranges.set(i, i, { baseOffset, endOffset, firstRow: i, rowCount: 1, maxTimestamp: 0, sizeBytes: 100 });
     }
     this.tell({ kind: 'indexed', file, ranges: ranges.numbers });
   }

@@ -319,7 +319,7 @@ export class Folder {
       state.published(end.commit);
     }
     this.#memory.stepped();
-    const { bytes, ranges } = index.build();
+    const { bytes, ranges } = index.build(() => this.#memory.stepped());
     await writeWhole(this.#disk, journalDirectory(this.#directory), indexPath(this.#directory, file), [bytes]);
     for (let i = 0; i < ranges.count; i++) state.store.partition(ranges.partition(i))?.indexed(ranges.at(i));
     this.#file = file;
