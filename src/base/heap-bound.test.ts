@@ -17,6 +17,7 @@ function started(oldBytes: number) {
   let old = oldBytes;
   const clock = new ManualClock();
   const bound = new HeapBound({
+    keepNoPages: () => undefined,
     setGrowingPercent: (percent) => percents.push(percent),
     setYoungGrows: (grows) => (youngGrows = grows),
     collect: () => void collected++,
@@ -103,4 +104,5 @@ test('V8 knows the flags, and its collector is shown to nobody else', () => {
   assert.equal(Reflect.get(globalThis, 'gc'), undefined);
   v8.setFlagsFromString('--heap-growing-percent=0');
   v8.setFlagsFromString('--semi-space-growth-factor=2');
+  v8.setFlagsFromString('--memory-pool');
 });

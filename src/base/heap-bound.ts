@@ -5,6 +5,8 @@
  * The rest is bound while it is large: then it is nearly all state of very many topics, which stays. V8 would let it become two to
  * three times as large, and 200 MB before it looks at all of it for the first time; it does not give back what was in use once, since
  * some of what stays lies everywhere.
+ *
+ * Nor are pages kept that are empty: V8 would, for eight seconds, which is as long as a worker needs to take as many again.
  */
 import v8 from 'node:v8';
 import type { Clock } from './clock.ts';
@@ -17,12 +19,16 @@ const LARGE_PERCENT = 10;
 const NEARLY_LARGE_BYTES = LARGE_BYTES / 2;
 /** What is allocated between two collections of the young generation. */
 const YOUNG_BYTES = 4 * 1024 * 1024;
+/** Older ones have no flag for it, and complain. */
+const MEMORY_POOL_NODE = 26;
 /** By then a broker with little in it has started. */
 const FIRST_LOOK_MS = 500;
 /** Creating 100,000 topics takes three seconds, and loading them one. */
 const LOOK_MS = 250;
 
 export interface HeapControl {
+  /** Pages that a collection has emptied go back to the system at once, in all threads. */
+  keepNoPages(): void;
   /** By how many percent of itself the heap may grow until it is collected whole; 0: as V8 thinks right. */
   setGrowingPercent(percent: number): void;
   /** False: the young generation stays as large as it is. */
@@ -38,6 +44,9 @@ export interface HeapControl {
 }
 
 const V8_CONTROL: HeapControl = {
+  keepNoPages: () => {
+    if (Number.parseInt(process.versions.node, 10) >= MEMORY_POOL_NODE) v8.setFlagsFromString('--no-memory-pool');
+  },
   setGrowingPercent: (percent) => v8.setFlagsFromString(`--heap-growing-percent=${percent}`),
   setYoungGrows: (grows) => v8.setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`),
   collect: () => garbageCollector()('major'),
@@ -66,6 +75,7 @@ export class HeapBound {
   /** As long as the process lives. */
   begin(clock: Clock): void {
     this.#control.setYoungGrows(false);
+    this.#control.keepNoPages();
     clock.schedule(FIRST_LOOK_MS, () => {
       this.#setFirstLimit(this.#control.oldBytes());
       this.#look(clock);
