@@ -95,3 +95,35 @@ test('what breaks off or comes late is told to whoever reads it', DEADLINE, asyn
     },
   );
 });
+
+test(
+  'what comes before anybody reads it is there for who does, whole, with others on the same connections',
+  DEADLINE,
+  async () => {
+    const body = Buffer.alloc(1_500_000);
+    for (let at = 0; at < body.length; at += 4) body.writeUInt32LE(at, at);
+    const bodyOf = (url: string | undefined): Buffer => body.subarray(Number(url?.slice(1)));
+    await withServer(
+      (request, response) => {
+        const whole = bodyOf(request.url);
+        // With and without a length.
+        if (whole.length % 2 === 0) response.setHeader('content-length', whole.length);
+        response.write(whole.subarray(0, 70_000));
+        setImmediate(() => response.end(whole.subarray(70_000)));
+      },
+      async (url, calls) => {
+        const read = async (from: number): Promise<void> => {
+          const answer = await calls.call({ ...GET, url: new URL(`/${from}`, url) });
+          if (from % 3 === 0) await new Promise<void>((resolve) => setTimeout(resolve, 20));
+          const into = new Uint8Array(new SharedArrayBuffer(body.length - from));
+          if (from % 5 === 0) into.set(await answer.bytes());
+          else assert.equal(await answer.readInto(into), into.length);
+          assert.ok(bodyOf(`/${from}`).equals(into));
+        };
+        for (let round = 0; round < 5; round++) {
+          await Promise.all(Array.from({ length: 6 }, (_, i) => read(round * 6 + i)));
+        }
+      },
+    );
+  },
+);

@@ -5,10 +5,15 @@
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { copyShared } from '../../base/bytes.ts';
 import { minorCollections } from '../../base/minor-collections.ts';
+import { ReadingAgent, readsAnswer, SecureReadingAgent } from './reading-agents.ts';
 
 /** Of an answer that is read as text: a list of a thousand keys is a megabyte. */
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
+
+/** Of a body whose length is known before it comes: it has its memory then. */
+const MAX_AT_ONCE_BYTES = 64 * 1024 * 1024;
 
 /** Idle connections are closed before servers do it: a request on one that is being closed has no answer. */
 const IDLE_MS = 4_000;
@@ -24,8 +29,8 @@ export interface HttpCall {
 }
 
 export class HttpCalls {
-  readonly #plain = new http.Agent({ keepAlive: true, timeout: IDLE_MS });
-  readonly #secure = new https.Agent({ keepAlive: true, timeout: IDLE_MS });
+  readonly #plain = new ReadingAgent({ keepAlive: true, timeout: IDLE_MS });
+  readonly #secure = new SecureReadingAgent({ keepAlive: true, timeout: IDLE_MS });
 
   /**
    * Redirects are answers like others.
@@ -42,6 +47,7 @@ export class HttpCalls {
     });
     // Behind the answer's head the body's reader is told, and nobody listens here.
     request.on('error', () => undefined);
+    request.on('response', readsAnswer);
     for (const piece of body ?? []) request.write(piece);
     request.end();
     const [message] = (await once(request, 'response')) as [IncomingMessage];
@@ -88,24 +94,50 @@ export class HttpAnswer {
   /** @returns as many bytes as came, which may be more than `into` has: what is too much is not read. */
   async readInto(into: Uint8Array): Promise<number> {
     let count = 0;
-    for await (const piece of this.#message as AsyncIterable<Buffer>) {
-      if (count + piece.length > into.length) return count + piece.length;
-      piece.copy(into, count);
-      minorCollections.dropped(piece.length);
+    await this.#read((piece) => {
+      const from = count;
       count += piece.length;
-    }
+      if (count > into.length) return false;
+      copyShared(piece, into.subarray(from));
+      return true;
+    });
     return count;
   }
 
   /** All of it, in memory of its own. */
   async bytes(maxBytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
+    const { contentBytes } = this;
+    if (contentBytes !== undefined && contentBytes <= Math.min(maxBytes, MAX_AT_ONCE_BYTES)) {
+      const whole = Buffer.allocUnsafeSlow(contentBytes);
+      return whole.subarray(0, await this.readInto(whole));
+    }
     const pieces: Buffer[] = [];
     let sizeBytes = 0;
-    for await (const piece of this.#message as AsyncIterable<Buffer>) {
-      pieces.push(piece);
+    await this.#read((piece) => {
+      // It may lie in memory that is read into again.
+      pieces.push(Buffer.from(piece));
       sizeBytes += piece.length;
-      if (sizeBytes > maxBytes) throw new Error(`more than ${maxBytes} bytes of text came`);
-    }
+      return sizeBytes <= maxBytes;
+    });
+    if (sizeBytes > maxBytes) throw new Error(`more than ${maxBytes} bytes of text came`);
     return Buffer.concat(pieces);
+  }
+
+  /** @param take is given piece by piece, borrowed for the call; false: nothing more is read. */
+  async #read(take: (piece: Buffer) => boolean): Promise<void> {
+    const message = this.#message;
+    if (message.destroyed) throw message.errored ?? new Error('the connection was closed');
+    await new Promise<void>((resolve, reject) => {
+      message.on('data', (piece: Buffer) => {
+        const goesOn = take(piece);
+        minorCollections.dropped(piece.length);
+        if (goesOn) return;
+        message.destroy();
+        resolve();
+      });
+      message.on('end', resolve);
+      message.on('error', reject);
+      message.on('close', () => reject(new Error('the connection was closed')));
+    });
   }
 }
