@@ -127,9 +127,7 @@ export class CommitReader implements CommitSource {
       this.#take(head, table, false);
       return 'commit';
     } catch (error) {
-      if (!isMissingFile(error)) throw error;
-      // The checkpoint worker removes files and says so a moment later.
-      this.#options.map.removed([this.#file]);
+      this.#refuse(error);
       return 'gone';
     }
   }
@@ -181,13 +179,29 @@ export class CommitReader implements CommitSource {
 
   async #soundBody(upTo: CommitNumber): Promise<Uint8Array> {
     const { sizeBytes, baseOffset, offsetCount } = this.#shown;
-    const bytes = await this.#bytes(this.#bodies, sizeBytes, upTo);
+    const bytes = await this.#bodyBytes(sizeBytes, upTo);
     this.bodyStart = 0;
     this.bodyBytes = bytes.length;
     if (offsetCount === 0) return bytes;
     const sound = soundBytes(bytes, baseOffset);
     if (sound === bytes.length) return bytes;
     throw this.#fault(this.#bodies + sound, 'a batch is damaged');
+  }
+
+  async #bodyBytes(sizeBytes: number, upTo: CommitNumber): Promise<Uint8Array> {
+    try {
+      return await this.#bytes(this.#bodies, sizeBytes, upTo);
+    } catch (error) {
+      this.#refuse(error);
+      throw error;
+    }
+  }
+
+  /** @throws what it is, but that the file is gone: then nobody looks for it any more. */
+  #refuse(error: unknown): void {
+    if (!isMissingFile(error)) throw error;
+    // The checkpoint worker removes files and says so a moment later.
+    this.#options.map.removed([this.#file]);
   }
 
   release(): void {

@@ -6,9 +6,10 @@
 import type { CommitNumber } from '../journal/journal.ts';
 import type { CommitReader } from './commit-reader.ts';
 import type { CommitRow, CommitSource, CommitStep } from './commit-source.ts';
+import { isMissingFile } from './file-handles.ts';
 import type { JournalMap } from './journal-map.ts';
 import type { OrderFiles } from './order-files.ts';
-import type { OrderReader } from './order-reader.ts';
+import { NO_BYTES, NO_ROW, type OrderReader } from './order-reader.ts';
 
 export interface HistoryReaderOptions {
   readonly map: JournalMap;
@@ -22,6 +23,10 @@ export class HistoryReader implements CommitSource {
   /** Made when it is needed: most readers are at the end of the journal, and thousands wait there. */
   #order: OrderReader | undefined;
   #source: CommitReader | OrderReader;
+  /** Entry that was asked for last. */
+  #entry = 0;
+  /** Nothing of this commit is kept any more, though it was when `next` moved to it. */
+  #lost: CommitNumber | undefined;
 
   constructor(options: HistoryReaderOptions, journal: CommitReader) {
     this.#options = options;
@@ -36,21 +41,23 @@ export class HistoryReader implements CommitSource {
   }
 
   get commit(): CommitNumber {
-    return this.#source.commit;
+    return this.#lost ?? this.#source.commit;
   }
 
   get rowCount(): number {
-    return this.#source.rowCount;
+    return this.#lost === undefined ? this.#source.rowCount : 0;
   }
 
   async seek(commit: CommitNumber, upTo: CommitNumber): Promise<boolean> {
     this.#source = this.#journal;
+    this.#lost = undefined;
     if (await this.#journal.seek(commit, upTo)) return true;
     if (commit < (await this.firstCommit())) return false;
     return await this.#seekOrder(commit, upTo);
   }
 
   next(upTo: CommitNumber): CommitStep | Promise<CommitStep> {
+    this.#lost = undefined;
     const step = this.#source.next(upTo);
     const isEnd = step === 'end' && this.#source === this.#journal;
     return step === 'commit' || isEnd ? step : this.#goOn(step, upTo);
@@ -67,19 +74,42 @@ export class HistoryReader implements CommitSource {
   }
 
   row(index: number): CommitRow {
-    return this.#source.row(index);
+    this.#entry = index;
+    return this.#lost === undefined ? this.#source.row(index) : NO_ROW;
   }
 
   body(upTo: CommitNumber): Uint8Array | Promise<Uint8Array> {
-    return this.#source.body(upTo);
+    const body = this.#source.body(upTo);
+    return body instanceof Promise && this.#source === this.#journal ? this.#bodyOf(body, upTo) : body;
+  }
+
+  /** The file may go between two entries of a commit: its order says where the rest of them stands now. */
+  async #bodyOf(body: Promise<Uint8Array>, upTo: CommitNumber): Promise<Uint8Array> {
+    const { commit } = this.#journal;
+    try {
+      return await body;
+    } catch (error) {
+      if (!isMissingFile(error)) throw error;
+    }
+    const isInOrder = await this.#seekOrder(commit, upTo);
+    const order = this.#source === this.#order ? this.#order : undefined;
+    if (order !== undefined && (await order.next()) === 'commit' && order.commit === commit) {
+      order.row(this.#entry);
+      return await order.body();
+    }
+    // Only later commits have readable batches: the next step goes there.
+    if (order !== undefined) await order.seek(commit + 1);
+    else if (!isInOrder) await this.#journal.seek(this.#options.map.firstCommit, upTo);
+    this.#lost = commit;
+    return NO_BYTES;
   }
 
   get bodyStart(): number {
-    return this.#source.bodyStart;
+    return this.#lost === undefined ? this.#source.bodyStart : 0;
   }
 
   get bodyBytes(): number {
-    return this.#source.bodyBytes;
+    return this.#lost === undefined ? this.#source.bodyBytes : 0;
   }
 
   release(): void {

@@ -23,8 +23,9 @@ export interface OrderReaderOptions {
   readonly orderFile: (file: number) => string;
 }
 
-const NOTHING: CommitRow = { partition: -1, baseOffset: 0, offsetCount: 0 };
-const NO_BYTES = new Uint8Array(0);
+/** Of an entry that has no batches to be read. */
+export const NO_ROW: CommitRow = { partition: -1, baseOffset: 0, offsetCount: 0 };
+export const NO_BYTES = new Uint8Array(0);
 
 export class OrderReader implements CommitSource {
   readonly bodyStart = 0;
@@ -84,7 +85,7 @@ export class OrderReader implements CommitSource {
     while (this.#rowAt < rows.length && (rows[this.#rowAt] as OrderRow).entry < index) this.#rowAt += 1;
     const row = rows[this.#rowAt];
     this.#row = row?.entry === index ? row : undefined;
-    return this.#row ?? NOTHING;
+    return this.#row ?? NO_ROW;
   }
 
   async body(): Promise<Uint8Array> {

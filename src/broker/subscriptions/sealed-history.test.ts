@@ -14,6 +14,7 @@ import { TransactionalWriter } from '../../../test/kit/transactional-writer.ts';
 import { journalDirectory, numberedFiles } from '../../journal/paths.ts';
 import { BatchBuilder } from '../../model/batch-builder.ts';
 import { readRecords } from '../../model/record-codec.ts';
+import type { Partition } from '../../store/partition.ts';
 import type { Broker } from '../broker.ts';
 import { formatCursor } from './cursor.ts';
 
@@ -118,6 +119,66 @@ test('who is under way when its journal file goes notices nothing', OPTIONS, asy
   assert.ok(live);
   const count = (await drain(live)).length;
   assert.ok(count > 0, 'it goes on, from the journal');
+  await scene.broker.close();
+});
+
+/** Commits of three entries, read up to the first one of the first. */
+async function betweenEntries(scene: Scene) {
+  const { broker } = scene;
+  const names = ['t.a', 't.b', 't.c'];
+  const topics = await Promise.all(names.map((name) => broker.topics.create({ name, config: KEPT })));
+  const all: string[] = [];
+  const write = async (): Promise<void> => {
+    const items = await Promise.all(topics.map((topic) => produce(broker, topic, 0, batchOf(['v'.repeat(200)]))));
+    for (const [i, { baseOffset }] of items.entries()) all.push(`${names[i]}/0@${baseOffset}`);
+  };
+  for (let i = 0; i < 8; i++) await write();
+  const subscription = subscribe(broker, ['t/*'], 'earliest');
+  const seen = await drain(subscription, 1);
+  subscription.rest();
+  const [first] = await drain(subscribe(broker, ['t/*'], 'earliest'));
+  assert.equal(first?.cursor.commit, seen[0]?.cursor.commit);
+  const writeUntilGone = async (count: number): Promise<void> => {
+    while (((await scene.files('journal'))[0] ?? 0) <= count) {
+      for (let i = 0; i < 5; i++) await write();
+      await settle(broker);
+    }
+  };
+  return { topics, all, subscription, seen, writeUntilGone };
+}
+
+test(
+  'who stands between two entries of a commit when its journal file goes is given the rest of it',
+  OPTIONS,
+  async () => {
+    const scene = await Scene.start();
+    const { all, subscription, seen, writeUntilGone } = await betweenEntries(scene);
+    await writeUntilGone(3);
+    assert.deepEqual(places([...seen, ...(await drain(subscription))]), all);
+    await scene.broker.close();
+  },
+);
+
+test('where the rest of the commit is not kept either, what follows comes', OPTIONS, async () => {
+  for (const keptFrom of [4, 8]) {
+    const scene = await Scene.start();
+    const older = await scene.broker.topics.create({ name: 'older', config: KEPT });
+    await produce(scene.broker, older, 0, batchOf(['kept']));
+    const { topics, all, subscription, seen, writeUntilGone } = await betweenEntries(scene);
+    for (const { partitions } of topics) await scene.broker.deleteRecords(partitions[0] as Partition, keptFrom);
+    await writeUntilGone(3);
+    const kept = all.filter((place) => Number(place.slice(place.indexOf('@') + 1)) >= keptFrom);
+    assert.deepEqual(places([...seen, ...(await drain(subscription))]), [all[0], ...kept]);
+    await scene.broker.close();
+  }
+});
+
+test('where nothing older is kept either, who stands there hears that the cursor has expired', OPTIONS, async () => {
+  const scene = await Scene.start();
+  const { topics, subscription, writeUntilGone } = await betweenEntries(scene);
+  for (const { partitions } of topics) await scene.broker.deleteRecords(partitions[0] as Partition, 8);
+  await writeUntilGone(3);
+  await assert.rejects(drain(subscription), { code: 'BROKER_CURSOR_EXPIRED' });
   await scene.broker.close();
 });
 
