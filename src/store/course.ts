@@ -161,7 +161,8 @@ export class Course {
 
   #readOn(): void {
     while (!this.#ended && !this.#paused && this.#reading < MAX_READING) {
-      if (this.#readEarly()) continue;
+      // Where nothing is there, or on its way, somebody may be waiting.
+      if (this.#aheadBytes > 0 && this.#readEarly()) continue;
       const next = this.#aheadBytes < AHEAD_BYTES ? this.#planned.shift() : undefined;
       if (next === undefined) break;
       this.#readNext(next);
@@ -174,7 +175,10 @@ export class Course {
     const { early } = this.#planned;
     if (early === undefined || isSparse(early.span)) return false;
     if (!this.#room.take(early.span.sizeBytes, this, EARLY_SPARE_BYTES)) return false;
-    early.reading = this.#read(early.span);
+    const reading = this.#read(early.span);
+    early.reading = reading;
+    // Who waits for what comes in its turn has not waited in vain: it is read next.
+    void this.#come(async () => void (await reading.catch(() => undefined)));
     return true;
   }
 

@@ -51,6 +51,12 @@ class Source {
 
   isSound = ({ position, sizeBytes }: Span): boolean => position + sizeBytes <= this.damagedFrom;
 
+  /** What was asked for first. */
+  async deliverOne(): Promise<void> {
+    this.#waiting.shift()?.();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
   /** Until nothing more is asked for. */
   async deliver(): Promise<void> {
     for (let quiet = 0; quiet < 3; quiet++) {
@@ -142,6 +148,29 @@ test(
     }
   },
 );
+
+// Both reads at a time were of the next file, and who waited was told that nothing would come: what had been read was read again.
+test('who waits while the next file is begun is given what is read next', DEADLINE, async () => {
+  for (const fileExtents of [4, 8, 16, 32]) {
+    const { source, ahead, partition } = setUp();
+    source.fileExtents = fileExtents;
+    ahead.ended(partition, 0, 10);
+    for (let offset = 10; offset < END - 10; offset += 10) {
+      const course = ahead.course(partition, offset, END) as Course;
+      let isWaiting = true;
+      const arrival = course.arrival(offset).finally(() => {
+        isWaiting = false;
+      });
+      for (let i = 0; isWaiting && i < 100; i++) await source.deliverOne();
+      await arrival;
+      assert.ok(course.ready(offset) !== undefined, `nothing at ${offset}, files of ${fileExtents}`);
+    }
+    assert.deepEqual([...new Set(source.reads)], source.reads, 'nothing twice');
+    ahead.close();
+    await source.deliver();
+    assert.equal(source.pool.outstanding, 0);
+  }
+});
 
 test('what follows is looked up while there is enough to read', DEADLINE, async () => {
   const { source, ahead, partition } = setUp();
