@@ -60,9 +60,10 @@ export class NodeDisk implements Disk {
       if (descriptor === undefined) return;
       // A power loss must not bring back a part of it.
       await this.syncDirectory(dirname(path));
-      await freeInSteps(descriptor);
+      // What cannot be cut is freed at once, when it is closed.
+      await freeInSteps(descriptor).catch(() => undefined);
     } finally {
-      if (descriptor !== undefined) await call((done) => fs.close(descriptor, done));
+      if (descriptor !== undefined) await call((done) => fs.close(descriptor, done)).catch(() => undefined);
     }
   }
 
@@ -207,7 +208,8 @@ async function openLarge(path: string): Promise<number | undefined> {
   });
   if (descriptor === undefined) return undefined;
   const stats = await statsOf(descriptor).catch(() => undefined);
-  if (stats?.isFile() === true && stats.size > CUT_BYTES) return descriptor;
+  // With a name to lose: there are file systems that do not count them.
+  if (stats?.isFile() === true && stats.nlink === 1 && stats.size > CUT_BYTES) return descriptor;
   await call((done) => fs.close(descriptor, done));
   return undefined;
 }
