@@ -92,7 +92,9 @@ export async function* walkJournal(options: WalkOptions): AsyncGenerator<WalkedI
       chain = yield* walkFile(options, handle, window, file, files, chain);
     } catch (error) {
       if (error === options.signal?.reason) throw error;
-      throw ioFailed('read', path, error);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw ioFailed('read', path, error);
+      // A broker has removed it meanwhile; what was shown of it was there.
+      chain = undefined;
     } finally {
       await window.settle();
       await handle?.close();
