@@ -30,6 +30,10 @@ interface Worker {
   refusesFetches: boolean;
   refusesWrites: boolean;
   isNear: boolean;
+  /** Files may have holes. */
+  isAnew: boolean;
+  /** Reads of cache files begin behind it. */
+  filesBehind: Promise<void>;
 }
 
 function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
@@ -43,6 +47,8 @@ function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
     refusesFetches: false,
     refusesWrites: false,
     isNear: false,
+    isAnew: false,
+    filesBehind: Promise.resolve(),
   };
   const fetch = async ({ place: { chunk }, firstBlock, blockCount, into }: Job<'fetch'>) => {
     await worker.fetchesBehind;
@@ -81,13 +87,14 @@ function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
     clock,
     readFile: async (path, into, position) => {
       fileReads += 1;
+      await worker.filesBehind;
       const first = Math.floor(position / TIER_BLOCK_BYTES);
       for (let at = 0; at < into.length; at++) {
         const value = files
           .get(Number(path))
           ?.get(first + Math.floor((position - first * TIER_BLOCK_BYTES + at) / TIER_BLOCK_BYTES));
-        assert.ok(value !== undefined, `block ${first} of chunk ${path} is in no file`);
-        into[at] = value;
+        assert.ok(value !== undefined || worker.isAnew, `block ${first} of chunk ${path} is in no file`);
+        into[at] = value ?? 0;
       }
     },
     dropped: () => undefined,
@@ -382,4 +389,26 @@ test('of files whose worker has died nothing is read any more', async () => {
   fetched();
   await read(1, 5);
   assert.deepEqual([fetched()[1], fileReads()], [[5], 0]);
+});
+
+// A hole reads as zeros, which nobody would take for a block but who knows the batch already.
+test('who reads from a file that was made anew meanwhile hears that the chunk is gone', async () => {
+  const { cache, clock, worker, files, read } = setUp();
+  await read(1, 17);
+  await settle();
+  clock.advance(10_000);
+  for (let block = BLOCKS - 1; block >= 0; block--) await read(2, block);
+  await settle();
+  const turn = Promise.withResolvers<void>();
+  worker.filesBehind = turn.promise;
+  worker.isAnew = true;
+  const late = read(1, 17);
+  await settle();
+  cache.forgetAll();
+  files.clear();
+  await read(1, 30);
+  await settle();
+  assert.deepEqual([...(files.get(1)?.keys() ?? [])], [30]);
+  turn.resolve();
+  await assert.rejects(late, { code: 'STORE_IO' });
 });

@@ -164,13 +164,17 @@ export class ChunkCache implements ColdChunks {
   }
 
   /** What `runs` do not have is in the file. @returns bytes that came from memory. */
-  async #copy({ place }: Entry, runs: readonly BlockRun[], position: number, into: Uint8Array): Promise<number> {
+  async #copy(entry: Entry, runs: readonly BlockRun[], position: number, into: Uint8Array): Promise<number> {
     const { path, readFile } = this.#options;
+    const { place } = entry;
     const end = position + into.length;
     let from = position;
     let copied = 0;
     const readTo = async (to: number): Promise<void> => {
-      if (to > from) await readFile(path(place.chunk), into.subarray(from - position, to - position), from);
+      if (to <= from) return;
+      await readFile(path(place.chunk), into.subarray(from - position, to - position), from);
+      // Forgotten meanwhile: there may be another file of that name, with holes where this one had blocks.
+      if (this.#entries.get(place.chunk) !== entry) throw gone(path(place.chunk));
     };
     for (const run of runs) {
       const start = run.firstBlock * TIER_BLOCK_BYTES;
