@@ -160,6 +160,20 @@ test('a file whose key is gone has its length, and is not read: the number of th
   await file.close();
 });
 
+// Keys went by the name alone: a file of the tier's cache that was made anew was decrypted with those of the one before.
+test('a file that has the name of one that is still open has keys of its own', async () => {
+  const { raw, disk } = setUp();
+  const path = '/data/cache/0000000001.chunk';
+  const other = new EncryptedDisk(raw, keys([1]));
+  await write(other, path, content(1_000), 1_000);
+  const before = await disk.open(path, 'read');
+  await other.remove(path);
+  await write(other, path, content(1_000, 2), 1_000);
+  assert.deepEqual(await readAt(disk, path, 0, 1_000), content(1_000, 2));
+  await before.close();
+  assert.deepEqual(await readAt(disk, path, 0, 1_000), content(1_000, 2));
+});
+
 test('a journal file that is used again under another name gets another key', async () => {
   const { raw, disk } = setUp();
   const next = '/data/journal/0000000002.journal';

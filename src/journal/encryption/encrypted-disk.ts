@@ -115,7 +115,10 @@ export class EncryptedDisk extends DiskOver {
   }
 
   #stream(path: string, file: DiskFile, head: FileHead): StreamFile {
-    const spans = this.#streams.get(path) ?? new StreamSpans(head, (salt) => this.#derived(path, head.dataKey, salt));
+    const known = this.#streams.get(path);
+    // Another file may have had the name, and still be open.
+    const isSame = known !== undefined && isSameFile(known.head, head);
+    const spans = isSame ? known : new StreamSpans(head, (salt) => this.#derived(path, head.dataKey, salt));
     this.#streams.set(path, spans);
     spans.users += 1;
     return new StreamFile(file, path, spans, () => {
@@ -131,6 +134,11 @@ export class EncryptedDisk extends DiskOver {
   #derived(path: string, dataKey: number, salt: Uint8Array): KeyObject {
     return createSecretKey(deriveKey(this.keys.byNumber(dataKey, path), salt, 'file'));
   }
+}
+
+/** Each file begins with a salt of its own. */
+function isSameFile(a: FileHead, b: FileHead): boolean {
+  return Buffer.from(a.spans[0]?.salt ?? []).equals(b.spans[0]?.salt ?? new Uint8Array(0));
 }
 
 /** A crash came while the head was made, and nothing else: content comes after a head that is durable. */
