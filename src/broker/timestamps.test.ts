@@ -103,6 +103,28 @@ test('files that are indexed and deleted under a search hide nothing', DEADLINE,
   await decompressor.close();
 });
 
+test('a search whose file was removed looks anew where its records are', DEADLINE, async () => {
+  const decompressor = new Decompressor();
+  const log = new TestLog(1, 0, (offset) => 1000 + offset);
+  for (let file = 0; file < 2; file++) {
+    for (let i = 0; i < 3; i++) await log.commit([{ partition: 0, batches: [100] }]);
+    log.roll();
+    await log.indexOldest();
+  }
+  const partition = log.partitions[0] as Partition;
+  const search = new Timestamps(log.reader, decompressor);
+  const second = partition.ranges?.at(1).baseOffset ?? 0;
+  const from = recordsOf(log)[second];
+  await log.disk.remove('j/1.journal');
+  const found = Promise.all([search.firstAtOrAfter(partition, 1001), search.oldest(partition)]);
+  await new Promise((resolve) => setImmediate(resolve));
+  partition.moveStart(second);
+  assert.deepEqual(await found, [from, from?.timestamp]);
+  log.close();
+  await log.handles.close();
+  await decompressor.close();
+});
+
 // Where all records were deleted and their extents were still in memory, the search began again at the end for ever.
 test('a partition whose records are all deleted has none at any time', DEADLINE, async () => {
   const decompressor = new Decompressor();

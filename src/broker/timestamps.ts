@@ -9,7 +9,7 @@ import type { ExtentList } from '../store/extent-list.ts';
 import type { FileRange } from '../store/file-ranges.ts';
 import type { Partition } from '../store/partition.ts';
 import { type Piece, planSpans, type Span } from '../store/read-plan.ts';
-import { notBatches, type PartitionReader } from '../store/reader.ts';
+import { notBatches, type PartitionReader, planAnew } from '../store/reader.ts';
 import { soundBytes } from '../store/sound-batches.ts';
 import type { Decompressor } from './decompressor/decompressor.ts';
 
@@ -27,7 +27,11 @@ export class Timestamps {
   }
 
   /** The first readable record, by offset, at or after the time (ms since 1970); `NO_MATCH` where there is none. */
-  async firstAtOrAfter(partition: Partition, timestamp: number): Promise<TimestampMatch> {
+  firstAtOrAfter(partition: Partition, timestamp: number): Promise<TimestampMatch> {
+    return planAnew(() => this.#firstAtOrAfter(partition, timestamp));
+  }
+
+  async #firstAtOrAfter(partition: Partition, timestamp: number): Promise<TimestampMatch> {
     let from = partition.logStartOffset;
     // An extent's largest timestamp may belong to a record before the log start: then the search goes on behind it.
     while (from < partition.highWatermark) {
@@ -41,7 +45,11 @@ export class Timestamps {
   }
 
   /** The record with the largest timestamp, the first of them; `NO_MATCH` for an empty partition. */
-  async latest(partition: Partition): Promise<TimestampMatch> {
+  latest(partition: Partition): Promise<TimestampMatch> {
+    return planAnew(() => this.#latest(partition));
+  }
+
+  async #latest(partition: Partition): Promise<TimestampMatch> {
     const from = partition.logStartOffset;
     const end = partition.highWatermark;
     let best = NO_MATCH;
@@ -58,7 +66,11 @@ export class Timestamps {
   }
 
   /** That of the batch at the log start: of its first record, or of all where the broker gave them. */
-  async oldest(partition: Partition): Promise<number | undefined> {
+  oldest(partition: Partition): Promise<number | undefined> {
+    return planAnew(() => this.#oldest(partition));
+  }
+
+  async #oldest(partition: Partition): Promise<number | undefined> {
     const { logStartOffset, highWatermark } = partition;
     if (logStartOffset >= highWatermark) return undefined;
     const [piece] = await this.#reader.plan(partition, logStartOffset, highWatermark, 1);

@@ -7,7 +7,7 @@ import * as fc from '../../test/kit/properties.ts';
 import { MillraceError } from '../base/errors.ts';
 import { CHUNK_HEADER_BYTES } from './chunk-file.ts';
 import { ChunkIndex } from './chunk-index.ts';
-import { FileHandles } from './file-handles.ts';
+import { FileHandles, isMissingFile } from './file-handles.ts';
 import type { FileRange } from './file-ranges.ts';
 import { IndexBuilder } from './index-file.ts';
 import { IndexReader } from './index-reader.ts';
@@ -116,6 +116,17 @@ test(
     }
   },
 );
+
+test('an index whose journal file is gone, too, is missing, and not damaged', DEADLINE, async () => {
+  const { range } = build([{ count: 1, timestamp: 1 }]);
+  const handles = new FileHandles(new FakeDisk());
+  const rebuildIndex = async (): Promise<void> => {
+    throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
+  };
+  const reader = new IndexReader(handles, { ...PATHS, rebuildIndex });
+  await assert.rejects(reader.pieces(range, 0, 1, 1000), isMissingFile);
+  await handles.close();
+});
 
 test(
   'an index that cannot be built again is an error with its path, and is tried again by the next read',

@@ -193,7 +193,13 @@ export class IndexReader {
     if (fault === undefined) return INDEX_HEADER_BYTES;
     const path = this.#paths.indexFile(file);
     if (this.#paths.rebuildIndex === undefined) throw damaged(path, file, fault);
-    await this.#paths.rebuildIndex(file, fault);
+    try {
+      await this.#paths.rebuildIndex(file, fault);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      // What it would be made of was removed, too: the reader looks anew where its batches are.
+      throw new MillraceError('STORE_IO', `${path} and its journal file are not there any more.`, { cause: error });
+    }
     this.#handles.forget(path);
     const remaining = await this.#fault(file);
     if (remaining !== undefined) throw damaged(path, file, remaining);

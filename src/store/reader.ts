@@ -102,7 +102,7 @@ export class PartitionReader {
       return undefined;
     }
     this.#tail.misses += 1;
-    return this.#readDisk(partition, offset, limits, result);
+    return planAnew(() => this.#readPlanned(partition, offset, limits, result));
   }
 
   /** The extents that hold offsets from `offset` on, until they are `maxBytes` together; one at least. */
@@ -189,20 +189,6 @@ export class PartitionReader {
       if (!complete) break;
     }
     return true;
-  }
-
-  /**
-   * Between planning and opening, a file may have been sealed and removed: the batches stand elsewhere by then, or the log
-   * start has left them behind, and the plan is made anew.
-   */
-  async #readDisk(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#readPlanned(partition, offset, limits, result);
-      } catch (error) {
-        if (attempt === MAX_PLANS || !isMissingFile(error)) throw error;
-      }
-    }
   }
 
   async #readPlanned(partition: Partition, offset: number, limits: ReadLimits, result: ReadResult): Promise<void> {
@@ -357,6 +343,20 @@ function addSpan(
     if (cut.byteOffset + cut.length < bytes.byteOffset + bytes.length) return false;
   }
   return true;
+}
+
+/**
+ * Between planning and reading, a file may have been sealed and removed: the batches stand elsewhere by then, or the log start has left
+ * them behind, and the plan is made anew.
+ */
+export async function planAnew<T>(planAndRead: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await planAndRead();
+    } catch (error) {
+      if (attempt === MAX_PLANS || !isMissingFile(error)) throw error;
+    }
+  }
 }
 
 /** Where a closed file has the batches at `offset`, or after it. */
