@@ -6,7 +6,7 @@ import { diskWith } from '../../journal/open-disk.ts';
 import { ChunkMemory } from '../chunks/chunk-memory.ts';
 import type { ToStore } from '../chunks/chunk-writer.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
-import { NOTHING_SEALED } from '../chunks/seal-round.ts';
+import { NOTHING_SEALED, type SealedRound } from '../chunks/seal-round.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
 import { Folder, type Removed } from './folder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -20,6 +20,8 @@ export interface WorkerPort {
   /** The state is, or what a round of sealing needed, which is nearly all there was. */
   letGo(): void;
 }
+
+type SealCall = Omit<Extract<ToWorker, { kind: 'seal' }>, 'kind'>;
 
 export class WorkerLoop {
   readonly #folder: Folder;
@@ -104,19 +106,13 @@ export class WorkerLoop {
   }
 
   /** A round that fails costs nothing but time: its chunks are overwritten by those of the next one, or removed. */
-  async #seal({ file, now, nextChunk, all, straight }: Extract<ToWorker, { kind: 'seal' }>): Promise<void> {
+  async #seal({ file, now, nextChunk, all, straight }: SealCall): Promise<void> {
     await this.#folder.folded(file);
     try {
       // So that the files can go as soon as the swap is in a checkpoint, too.
       if ((await this.#folder.sealDue(nextChunk)) && this.#folder.hasNews) await this.#checkpoint();
-      const toStore = straight ? this.#toStore : undefined;
-      const wrote = (sizeBytes: number): void => {
-        this.#port.say({ kind: 'progress', sizeBytes });
-        this.#port.stepped();
-      };
-      const memory = this.#memoryFor(straight);
-      const options = { now, all, memory, pace: this.#pace, wrote, toStore };
-      const round = await this.#folder.seal(nextChunk, options);
+      // What the round needs is in no variable here, which would hold it.
+      const round = await this.#round({ now, nextChunk, all, straight });
       // The broker takes memory for the swap.
       this.#port.letGo();
       this.#port.say({ kind: 'sealed', ...round });
@@ -124,6 +120,16 @@ export class WorkerLoop {
       const problem = `Sealing failed, and is tried again with the next journal file: ${asMillraceError(error).message}`;
       this.#port.say({ kind: 'sealed', ...NOTHING_SEALED, problems: [problem] });
     }
+  }
+
+  #round({ now, nextChunk, all, straight }: Omit<SealCall, 'file'>): Promise<SealedRound> {
+    const toStore = straight ? this.#toStore : undefined;
+    const wrote = (sizeBytes: number): void => {
+      this.#port.say({ kind: 'progress', sizeBytes });
+      this.#port.stepped();
+    };
+    const memory = this.#memoryFor(straight);
+    return this.#folder.seal(nextChunk, { now, all, memory, pace: this.#pace, wrote, toStore });
   }
 
   /** In the minutes between two rounds nobody needs it; where the disk is short, one round follows the other. */
