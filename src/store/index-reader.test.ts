@@ -120,10 +120,12 @@ test(
 test('an index whose journal file is gone, too, is missing, and not damaged', DEADLINE, async () => {
   const { range } = build([{ count: 1, timestamp: 1 }]);
   const handles = new FileHandles(new FakeDisk());
-  const rebuildIndex = async (): Promise<void> => {
-    throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
-  };
-  const reader = new IndexReader(handles, { ...PATHS, rebuildIndex });
+  const reader = new IndexReader(handles, {
+    ...PATHS,
+    async rebuildIndex() {
+      throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
+    },
+  });
   await assert.rejects(reader.pieces(range, 0, 1, 1000), isMissingFile);
   await handles.close();
 });

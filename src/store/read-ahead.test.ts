@@ -157,11 +157,11 @@ test('who waits while the next file is begun is given what is read next', DEADLI
     ahead.ended(partition, 0, 10);
     for (let offset = 10; offset < END - 10; offset += 10) {
       const course = ahead.course(partition, offset, END) as Course;
-      let isWaiting = true;
+      const wait = { isOver: false };
       const arrival = course.arrival(offset).finally(() => {
-        isWaiting = false;
+        wait.isOver = true;
       });
-      for (let i = 0; isWaiting && i < 100; i++) await source.deliverOne();
+      for (let i = 0; !wait.isOver && i < 100; i++) await source.deliverOne();
       await arrival;
       assert.ok(course.ready(offset) !== undefined, `nothing at ${offset}, files of ${fileExtents}`);
     }
