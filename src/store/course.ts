@@ -26,6 +26,8 @@ export interface AheadSource {
   plan(partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Span[]>;
   /** The caller releases the lease. */
   readSpan(span: Span): Promise<Lease>;
+  /** True: it comes from a disk, where a file that nobody has read from begins slowly. */
+  isLocal(span: Span): boolean;
   /** False: some of it is damaged. */
   isSound(span: Span, lease: Lease): boolean;
 }
@@ -173,7 +175,7 @@ export class Course {
   /** @returns false where nothing is to be read before its turn, or cannot be. */
   #readEarly(): boolean {
     const { early } = this.#planned;
-    if (early === undefined || isSparse(early.span)) return false;
+    if (early === undefined || isSparse(early.span) || !this.#source.isLocal(early.span)) return false;
     if (!this.#room.take(early.span.sizeBytes, this, EARLY_SPARE_BYTES)) return false;
     const reading = this.#read(early.span);
     early.reading = reading;

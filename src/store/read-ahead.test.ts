@@ -28,6 +28,7 @@ class Source {
   /** Chunks of so many extents. */
   fileExtents = Number.POSITIVE_INFINITY;
   plans = 0;
+  isLocal = (): boolean => true;
 
   plan = async (_partition: Partition, offset: number, endOffset: number, maxBytes: number): Promise<Span[]> => {
     this.plans += 1;
@@ -170,6 +171,26 @@ test('who waits while the next file is begun is given what is read next', DEADLI
     await source.deliver();
     assert.equal(source.pool.outstanding, 0);
   }
+});
+
+test('of files that are not on the disk none is begun before its turn', DEADLINE, async () => {
+  const { source, ahead, partition } = setUp();
+  source.fileExtents = 40;
+  source.isLocal = () => false;
+  ahead.ended(partition, 0, 10);
+  for (let offset = 10; offset < 500; offset += 20) {
+    const course = ahead.course(partition, offset, END) as Course;
+    await source.deliver();
+    await course.arrival(offset);
+    assert.ok(course.ready(offset) !== undefined);
+  }
+  assert.deepEqual(
+    source.reads,
+    [...source.reads].sort((a, b) => a - b),
+  );
+  ahead.close();
+  await source.deliver();
+  assert.equal(source.pool.outstanding, 0);
 });
 
 test('what follows is looked up while there is enough to read', DEADLINE, async () => {

@@ -83,6 +83,7 @@ export class PartitionReader {
       plan: async (partition: Partition, offset: number, endOffset: number, maxBytes: number) =>
         this.#planSpans(await this.#planClosed(partition, offset, endOffset, maxBytes)),
       readSpan: (span: Span) => this.readSpan(span, false),
+      isLocal: ({ file }: Span) => !this.#isCold(file),
       isSound: (span: Span, lease: Lease) => isSound(span, lease, options.checked),
     };
     this.#ahead = new ReadAhead(source, options.clock);
@@ -131,7 +132,7 @@ export class PartitionReader {
   async readSpan(span: Span, inParts = true): Promise<Lease> {
     const { file, sizeBytes, position } = span;
     const { cold } = this.#paths;
-    if (isChunk(file) && cold?.sizeOf(-file) !== undefined) return await this.#readCold(cold, span);
+    if (cold !== undefined && this.#isCold(file)) return await this.#readCold(cold, span);
     const path = isChunk(file) ? this.#paths.chunkFile(-file) : this.#paths.journalFile(file);
     return await this.#handles.readLease(this.#pool, path, sizeBytes, position, inParts);
   }
@@ -152,11 +153,15 @@ export class PartitionReader {
     return lease;
   }
 
+  #isCold(file: FileNumber): boolean {
+    return isChunk(file) && this.#paths.cold?.sizeOf(-file) !== undefined;
+  }
+
   #planSpans(pieces: readonly Piece[]): Span[] {
     const { cold } = this.#paths;
     if (cold === undefined) return planSpans(pieces);
     return planSpans(pieces, {
-      runBytes: (file) => (isChunk(file) && cold.sizeOf(-file) !== undefined ? COLD_RUN_BYTES : undefined),
+      runBytes: (file) => (this.#isCold(file) ? COLD_RUN_BYTES : undefined),
     });
   }
 
