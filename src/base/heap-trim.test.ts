@@ -9,8 +9,10 @@ test('collected once it has grown by 12 MiB, and by an eighth of what stays', ()
   let usedBytes = 20 * MIB;
   let collected = 0;
   let aliveBytes = 0;
+  let mappedBefore = 0;
   const trim = new HeapTrim({
     usedBytes: () => usedBytes,
+    usedSinceRelease: () => usedBytes + mappedBefore,
     collect: () => {
       collected += 1;
       usedBytes = aliveBytes;
@@ -34,9 +36,12 @@ test('collected once it has grown by 12 MiB, and by an eighth of what stays', ()
   assert.equal(usedBytes, 10 * MIB);
   assert.equal(stepAt(21), 2);
   assert.equal(stepAt(22), 3, 'counted from what is alive now');
-  usedBytes = 31 * MIB;
+  usedBytes = 47 * MIB;
   trim.release();
-  assert.equal(usedBytes, 31 * MIB, 'little is not worth it');
+  assert.equal(usedBytes, 47 * MIB, 'little is not worth it');
+  mappedBefore = MIB;
+  trim.release();
+  assert.equal(usedBytes, 10 * MIB, 'what was mapped before the last collection may be garbage now');
 });
 
 test('the heap of a thread is collected, with buffers outside of it', () => {

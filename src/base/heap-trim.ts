@@ -4,19 +4,21 @@
  * thread does nothing else: for threads that nobody waits for, never for the event loop of a broker.
  */
 import v8 from 'node:v8';
-import { forgetTaken, takenSince } from './mapped-bytes.ts';
+import { takenBytes } from './mapped-bytes.ts';
 import { garbageCollector } from './minor-collections.ts';
 
 /** Grown by so much, and by an eighth. */
 const GROWN_BYTES = 12 * 1024 * 1024;
 const GROWN_SHARE = 0.125;
 
-/** With all that is garbage. */
-const RELEASED_FROM_BYTES = 32 * 1024 * 1024;
+/** With all that is garbage, or may be. */
+const RELEASED_FROM_BYTES = 48 * 1024 * 1024;
 
 export interface ThreadHeap {
-  /** Of the heap, and of buffers outside of it. */
+  /** Of the heap, and of buffers outside of it: of those that are mapped, what came since it was collected. */
   usedBytes(): number;
+  /** The same, but what was mapped since it was released: what was alive at a collection may be garbage now. */
+  usedSinceRelease(): number;
   collect(): void;
   /** Once more, and what it frees goes back to the system at once. */
   release(): void;
@@ -46,7 +48,7 @@ export class HeapTrim {
    * worth two collections.
    */
   release(): void {
-    if (this.#control.usedBytes() < RELEASED_FROM_BYTES) return;
+    if (this.#control.usedSinceRelease() < RELEASED_FROM_BYTES) return;
     this.#control.release();
     this.#aliveBytes = this.#control.usedBytes();
   }
@@ -54,18 +56,23 @@ export class HeapTrim {
 
 function heapOfThread(): ThreadHeap {
   const collect = garbageCollector();
+  let collectedAt = takenBytes();
+  let releasedAt = collectedAt;
+  const used = (taken: number): number => {
+    const { used_heap_size: heapBytes, external_memory: externalBytes } = v8.getHeapStatistics();
+    return heapBytes + externalBytes + taken;
+  };
   return {
-    usedBytes: () => {
-      const { used_heap_size: heapBytes, external_memory: externalBytes } = v8.getHeapStatistics();
-      return heapBytes + externalBytes + takenSince();
-    },
+    usedBytes: () => used(takenBytes() - collectedAt),
+    usedSinceRelease: () => used(takenBytes() - releasedAt),
     collect: () => {
       collect('major');
-      forgetTaken();
+      collectedAt = takenBytes();
     },
     release: () => {
       collect('everything');
-      forgetTaken();
+      collectedAt = takenBytes();
+      releasedAt = collectedAt;
     },
   };
 }

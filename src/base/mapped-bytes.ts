@@ -19,17 +19,13 @@ declare const WebAssembly: {
   };
 };
 
-let takenBytes = 0;
+let taken = 0;
 /** Each try that fails takes V8 several collections. */
 let isRefused = false;
 
-/** Taken by this thread since it was asked last. */
-export function takenSince(): number {
-  return takenBytes;
-}
-
-export function forgetTaken(): void {
-  takenBytes = 0;
+/** Taken by this thread, ever. */
+export function takenBytes(): number {
+  return taken;
 }
 
 /** Zeros. */
@@ -59,7 +55,7 @@ function mapped<Buffer>(sizeBytes: number, map: (pages: number) => Buffer): Buff
   if (sizeBytes < LEAST_BYTES || isRefused) return undefined;
   try {
     const buffer = map(Math.ceil(sizeBytes / PAGE_BYTES));
-    takenBytes += sizeBytes;
+    taken += sizeBytes;
     return buffer;
   } catch {
     // It reserves some GB of addresses, which there may be a limit for.
