@@ -127,3 +127,30 @@ test(
     );
   },
 );
+
+// The memory of a chunk is used again when its put has failed: the server got the next chunk's bytes as the end of this one.
+test('nothing is sent any more once an answer that came early is read', DEADLINE, async () => {
+  const memory = new Uint8Array(new SharedArrayBuffer(64 * 1024 * 1024)).fill(1);
+  const closed = Promise.withResolvers<void>();
+  let foreign = 0;
+  await withServer(
+    (request, response) => {
+      response.writeHead(503).end();
+      request.on('data', (piece: Buffer) => {
+        foreign += piece.includes(2) ? 1 : 0;
+      });
+      request.pause();
+      setTimeout(() => request.resume(), 200);
+      request.socket.on('close', closed.resolve);
+      request.on('error', () => undefined);
+    },
+    async (url, calls) => {
+      const answer = await calls.call({ ...GET, method: 'PUT', url, body: [memory] });
+      assert.equal(answer.status, 503);
+      await answer.text();
+      memory.fill(2);
+      await closed.promise;
+    },
+  );
+  assert.equal(foreign, 0);
+});

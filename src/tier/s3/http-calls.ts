@@ -3,7 +3,7 @@
  * processor time of `fetch`, whose streams hand on every piece through promises.
  */
 import { once } from 'node:events';
-import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { copyShared } from '../../base/bytes.ts';
 import { minorCollections } from '../../base/minor-collections.ts';
@@ -51,7 +51,7 @@ export class HttpCalls {
     for (const piece of body ?? []) request.write(piece);
     request.end();
     const [message] = (await once(request, 'response')) as [IncomingMessage];
-    return new HttpAnswer(message);
+    return new HttpAnswer(message, request);
   }
 }
 
@@ -59,12 +59,17 @@ export function sizeOf(pieces: readonly Uint8Array[]): number {
   return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** Its body is read once, by one of the methods; each throws what broke it off. */
+/**
+ * Its body is read once, by one of the methods; each throws what broke it off. Once it is read, nothing of the request's body is sent any
+ * more: a server may answer before it has all of it, and the memory is somebody else's then.
+ */
 export class HttpAnswer {
   readonly #message: IncomingMessage;
+  readonly #request: ClientRequest;
 
-  constructor(message: IncomingMessage) {
+  constructor(message: IncomingMessage, request: ClientRequest) {
     this.#message = message;
+    this.#request = request;
     // Where it breaks off before anybody reads it, the reader is told then.
     message.on('error', () => undefined);
   }
@@ -125,6 +130,14 @@ export class HttpAnswer {
 
   /** @param take is given piece by piece, borrowed for the call; false: nothing more is read. */
   async #read(take: (piece: Buffer) => boolean): Promise<void> {
+    try {
+      await this.#readPieces(take);
+    } finally {
+      if (!this.#request.writableFinished) this.#request.destroy();
+    }
+  }
+
+  async #readPieces(take: (piece: Buffer) => boolean): Promise<void> {
     const message = this.#message;
     if (message.destroyed) throw message.errored ?? new Error('the connection was closed');
     await new Promise<void>((resolve, reject) => {
