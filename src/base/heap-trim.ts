@@ -58,13 +58,9 @@ function heapOfThread(): ThreadHeap {
   const collect = garbageCollector();
   let collectedAt = takenBytes();
   let releasedAt = collectedAt;
-  const used = (taken: number): number => {
-    const { used_heap_size: heapBytes, external_memory: externalBytes } = v8.getHeapStatistics();
-    return heapBytes + externalBytes + taken;
-  };
   return {
-    usedBytes: () => used(takenBytes() - collectedAt),
-    usedSinceRelease: () => used(takenBytes() - releasedAt),
+    usedBytes: () => heapBytes() + takenBytes() - collectedAt,
+    usedSinceRelease: () => heapBytes() + takenBytes() - releasedAt,
     collect: () => {
       collect('major');
       collectedAt = takenBytes();
@@ -75,4 +71,10 @@ function heapOfThread(): ThreadHeap {
       releasedAt = collectedAt;
     },
   };
+}
+
+/** With buffers outside of it that V8 knows of. */
+function heapBytes(): number {
+  const { used_heap_size: inHeap, external_memory: outside } = v8.getHeapStatistics();
+  return inHeap + outside;
 }
