@@ -1,5 +1,6 @@
 /** Entry of the checkpoint worker's thread. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { giveWay } from '../../base/background-thread.ts';
 import { waitingClock } from '../../base/clock.ts';
 import { HeapTrim } from '../../base/heap-trim.ts';
 import { NodeDisk } from '../../journal/node-disk.ts';
@@ -8,6 +9,7 @@ import { WorkerLoop } from './worker-loop.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('the checkpoint worker is started by the broker');
+giveWay();
 const start = workerData as WorkerStart;
 const heap = start.collects ? new HeapTrim() : undefined;
 const loop = new WorkerLoop(new NodeDisk(), waitingClock, start, {
