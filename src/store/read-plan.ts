@@ -24,8 +24,11 @@ export interface Span {
 const MAX_GAP_BYTES = 128 * 1024;
 /** Longest joined read; a single larger piece is its own span. */
 export const MAX_SPAN_BYTES = 2 * 1024 * 1024;
-/** What lies between two multiples of this in a chunk that is not on the disk can be leased without a copy. */
-export const COLD_RUN_BYTES = 4 * 1024 * 1024;
+/**
+ * What lies between two multiples of this in a chunk that is not on the disk is fetched by one request, and can be leased without a copy.
+ * Servers of objects read ahead within a request: radosgw has 16 MiB of one on its way, and 4 MiB at a time take it twice as long.
+ */
+export const COLD_RUN_BYTES = 16 * 1024 * 1024;
 const MAX_ROUND_SPANS = 16;
 
 export interface SpanLimits {

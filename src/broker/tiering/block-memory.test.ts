@@ -11,7 +11,7 @@ const ROOM = 10;
 
 function setUp() {
   const clock = new ManualClock();
-  const memory = new BlockMemory(clock);
+  const memory = new BlockMemory(clock, ROOM * RUN_BYTES);
   const gone: number[] = [];
   let count = 0;
   const reserve = (sizeBytes = RUN_BYTES): BlockRun => {

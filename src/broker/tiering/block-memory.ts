@@ -12,7 +12,7 @@ import { BufferPool, Lease } from '../../base/buffer-pool.ts';
 import type { Clock } from '../../base/clock.ts';
 
 /** What one reader in order has on its way and holds, and some for others. */
-const MAX_BYTES = 40 * 1024 * 1024;
+const MAX_BYTES = 72 * 1024 * 1024;
 /** Kept for the next runs. */
 const MAX_FREE_BYTES = 16 * 1024 * 1024;
 /** What was fetched ahead, and for so long not read, was for somebody who has left. */
@@ -62,13 +62,15 @@ export class BlockRun {
 
 export class BlockMemory {
   readonly #clock: Clock;
+  readonly #maxBytes: number;
   readonly #pool = new BufferPool(MAX_FREE_BYTES, (sizeBytes) => new Uint8Array(new SharedArrayBuffer(sizeBytes)));
   /** The one touched longest ago first. */
   readonly #filled = new Set<BlockRun>();
   #sizeBytes = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, maxBytes = MAX_BYTES) {
     this.#clock = clock;
+    this.#maxBytes = maxBytes;
   }
 
   /** Of all runs, those included that are yet to be filled. */
@@ -78,17 +80,17 @@ export class BlockMemory {
 
   /** Leased out it would keep others from coming. */
   get isFull(): boolean {
-    return this.#sizeBytes > MAX_BYTES;
+    return this.#sizeBytes > this.#maxBytes;
   }
 
   /** Gives up what it may. @returns false where so much would still be too much. */
   hasRoom(sizeBytes: number): boolean {
     const before = this.#clock.monotonic() - IDLE_MS;
     for (const run of this.#filled) {
-      if (this.#sizeBytes + sizeBytes <= MAX_BYTES) break;
+      if (this.#sizeBytes + sizeBytes <= this.#maxBytes) break;
       if (run.users === 0 && (run.mayGo || run.touchedAt < before)) this.#giveUp(run);
     }
-    return this.#sizeBytes + sizeBytes <= MAX_BYTES;
+    return this.#sizeBytes + sizeBytes <= this.#maxBytes;
   }
 
   /** The run counts from now on, also where there is no room: somebody waits for it. */

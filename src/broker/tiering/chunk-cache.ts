@@ -31,15 +31,15 @@ import type { TierState } from './tier-state.ts';
 
 /** Of one request to the store. */
 const MAX_FETCH_BLOCKS = COLD_RUN_BYTES / TIER_BLOCK_BYTES;
-/** Requests at once: enough to fill a line, few enough for memory. */
-const MAX_FETCHES = 6;
+/** Requests at once: enough to keep a server busy, few enough for memory. */
+const MAX_FETCHES = 3;
 /** A lease may hold so many times what it is asked for. */
 const MOST_HELD = 4;
 /** Waits to be written into files. */
 const MAX_KEEPING_BYTES = 16 * 1024 * 1024;
 /** Fetched ahead of a reader that goes on in order: twice as much with each read, as far as a line of some latency needs. */
 const FIRST_AHEAD_BLOCKS = 4;
-const MAX_AHEAD_BLOCKS = 24;
+const MAX_AHEAD_BLOCKS = 48;
 
 interface Entry {
   readonly place: TieredPlace;
