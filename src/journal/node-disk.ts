@@ -57,13 +57,20 @@ export class NodeDisk implements Disk {
     const descriptor = process.platform === 'win32' ? undefined : await openLarge(path);
     try {
       await rm(path, { force: true });
-      if (descriptor === undefined) return;
-      // A power loss must not bring back a part of it.
-      await this.syncDirectory(dirname(path));
-      // What cannot be cut is freed at once, when it is closed.
-      await freeInSteps(descriptor).catch(() => undefined);
+      if (descriptor !== undefined) await this.#free(path, descriptor);
     } finally {
       if (descriptor !== undefined) await call((done) => fs.close(descriptor, done)).catch(() => undefined);
+    }
+  }
+
+  /** Of a file whose name is gone. Never rejects: what cannot be cut is freed at once, when it is closed. */
+  async #free(path: string, descriptor: number): Promise<void> {
+    try {
+      // A power loss must not bring back a part of it.
+      await this.syncDirectory(dirname(path));
+      await freeInSteps(descriptor);
+    } catch {
+      // Who removes files syncs their directory, and hears of it.
     }
   }
 
@@ -214,7 +221,7 @@ async function openLarge(path: string): Promise<number | undefined> {
   return undefined;
 }
 
-/** Of a file whose name is gone. Who reads it meanwhile hears that it is not there. */
+/** Who reads it meanwhile hears that it is not there. */
 async function freeInSteps(descriptor: number): Promise<void> {
   const stats = await statsOf(descriptor);
   // A copy of the directory may be made of links.
