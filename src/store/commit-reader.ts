@@ -127,7 +127,7 @@ export class CommitReader implements CommitSource {
       this.#take(head, table, false);
       return 'commit';
     } catch (error) {
-      this.#refuse(error);
+      if (!isMissingFile(error)) throw error;
       return 'gone';
     }
   }
@@ -179,29 +179,13 @@ export class CommitReader implements CommitSource {
 
   async #soundBody(upTo: CommitNumber): Promise<Uint8Array> {
     const { sizeBytes, baseOffset, offsetCount } = this.#shown;
-    const bytes = await this.#bodyBytes(sizeBytes, upTo);
+    const bytes = await this.#bytes(this.#bodies, sizeBytes, upTo);
     this.bodyStart = 0;
     this.bodyBytes = bytes.length;
     if (offsetCount === 0) return bytes;
     const sound = soundBytes(bytes, baseOffset);
     if (sound === bytes.length) return bytes;
     throw this.#fault(this.#bodies + sound, 'a batch is damaged');
-  }
-
-  async #bodyBytes(sizeBytes: number, upTo: CommitNumber): Promise<Uint8Array> {
-    try {
-      return await this.#bytes(this.#bodies, sizeBytes, upTo);
-    } catch (error) {
-      this.#refuse(error);
-      throw error;
-    }
-  }
-
-  /** @throws what it is, but that the file is gone: then nobody looks for it any more. */
-  #refuse(error: unknown): void {
-    if (!isMissingFile(error)) throw error;
-    // The checkpoint worker removes files and says so a moment later.
-    this.#options.map.removed([this.#file]);
   }
 
   release(): void {
@@ -260,10 +244,14 @@ export class CommitReader implements CommitSource {
 
   async #read(position: number, sizeBytes: number, upTo: CommitNumber): Promise<Uint8Array> {
     this.#dropWindow();
-    const { handles, pool, journalFile } = this.#options;
+    const { handles, pool, journalFile, map } = this.#options;
     const path = journalFile(this.#file);
     const wanted = Math.max(sizeBytes, WINDOW_BYTES);
-    const { lease, count } = await handles.readUpTo(pool, path, wanted, position);
+    const { lease, count } = await handles.readUpTo(pool, path, wanted, position).catch((error: unknown) => {
+      // The checkpoint worker removes files and says so a moment later.
+      if (isMissingFile(error)) map.removed([this.#file]);
+      throw error;
+    });
     this.#window = { lease, file: this.#file, position, endPosition: position + count, upTo };
     if (count < sizeBytes) throw this.#fault(position, `the file ends at ${position + count}`);
     return lease.bytes.subarray(0, sizeBytes);

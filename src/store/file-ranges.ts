@@ -259,12 +259,7 @@ function withRow(rows: Float64Array, count: number, range: FileRange): Float64Ar
     roomy.set(rows);
   }
   roomy[at] = range.file;
-  roomy[at + 1] = range.baseOffset;
-  roomy[at + 2] = range.endOffset;
-  roomy[at + 3] = range.firstRow;
-  roomy[at + 4] = range.rowCount;
-  roomy[at + 5] = range.maxTimestamp;
-  roomy[at + 6] = range.sizeBytes;
+  setRange(roomy, at, range);
   return roomy;
 }
 
@@ -284,6 +279,16 @@ export function readRange(reader: StateReader, file: FileNumber): FileRange {
     maxTimestamp: reader.i64(),
     sizeBytes: reader.i64(),
   };
+}
+
+/** Into a row at `at`, behind its first number. */
+export function setRange(rows: Float64Array, at: number, range: Omit<FileRange, 'file'>): void {
+  rows[at + 1] = range.baseOffset;
+  rows[at + 2] = range.endOffset;
+  rows[at + 3] = range.firstRow;
+  rows[at + 4] = range.rowCount;
+  rows[at + 5] = range.maxTimestamp;
+  rows[at + 6] = range.sizeBytes;
 }
 
 /** Of a row at `at`, whose first number is another's: all but the file. */

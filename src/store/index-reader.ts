@@ -11,7 +11,7 @@ import {
   footerBytesOf,
   rowsPosition,
 } from './chunk-file.ts';
-import type { FileHandles } from './file-handles.ts';
+import { type FileHandles, isMissingFile } from './file-handles.ts';
 import { type FileNumber, isChunk } from './file-number.ts';
 import type { FileRange } from './file-ranges.ts';
 import { decodeRow, INDEX_HEADER_BYTES, INDEX_ROW_BYTES, type IndexRow, indexFault } from './index-file.ts';
@@ -196,7 +196,7 @@ export class IndexReader {
     try {
       await this.#paths.rebuildIndex(file, fault);
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       // What it would be made of was removed, too: the reader looks anew where its batches are.
       throw new MillraceError('STORE_IO', `${path} and its journal file are not there any more.`, { cause: error });
     }
@@ -210,14 +210,10 @@ export class IndexReader {
     try {
       return indexFault(await this.#handles.readWhole(this.#paths.indexFile(file)), file);
     } catch (error) {
-      if (error instanceof MillraceError && isMissing(error.cause)) return 'it is missing';
+      if (isMissingFile(error)) return 'it is missing';
       throw error;
     }
   }
-}
-
-function isMissing(cause: unknown): boolean {
-  return (cause as { code?: unknown } | undefined)?.code === 'ENOENT';
 }
 
 function damaged(path: string, file: number, fault: string): MillraceError {

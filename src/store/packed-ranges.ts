@@ -1,7 +1,7 @@
 /** Ranges of one file, of very many partitions: in one piece of memory, which another thread sees without its being copied. */
 import { sharedBytes } from '../base/mapped-bytes.ts';
 import type { FileNumber } from './file-number.ts';
-import { type FileRange, rangeAt } from './file-ranges.ts';
+import { type FileRange, rangeAt, setRange } from './file-ranges.ts';
 
 /** A row: partition, then the range without its file. */
 const STRIDE = 7;
@@ -23,14 +23,8 @@ export class PackedRanges {
 
   set(index: number, partition: number, range: Omit<FileRange, 'file'>): void {
     const at = index * STRIDE;
-    const { numbers } = this;
-    numbers[at] = partition;
-    numbers[at + 1] = range.baseOffset;
-    numbers[at + 2] = range.endOffset;
-    numbers[at + 3] = range.firstRow;
-    numbers[at + 4] = range.rowCount;
-    numbers[at + 5] = range.maxTimestamp;
-    numbers[at + 6] = range.sizeBytes;
+    this.numbers[at] = partition;
+    setRange(this.numbers, at, range);
   }
 
   partition(index: number): number {
