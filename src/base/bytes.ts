@@ -104,3 +104,8 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 export function copyShared(bytes: Uint8Array, into: Uint8Array): void {
   asBuffer(bytes).copy(into);
 }
+
+/** Of all pieces together. */
+export function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}

@@ -1,4 +1,5 @@
 /** Files that are written once, from begin to end, and read afterwards: what neither half of their life allows. */
+import { lengthOf } from '../base/bytes.ts';
 import { assert } from '../base/errors.ts';
 import type { DiskFile } from './disk.ts';
 
@@ -130,6 +131,6 @@ export abstract class FileInBlocks implements DiskFile {
       this.#failed = true;
       throw error;
     }
-    this.#storedBytes += stored.reduce((sum, { length }) => sum + length, 0);
+    this.#storedBytes += lengthOf(stored);
   }
 }

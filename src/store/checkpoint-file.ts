@@ -27,7 +27,7 @@
  *
  * To evolve: a section's body begins with what its part needs to tell versions apart; a new header is a new version byte.
  */
-import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
+import { lengthOf, readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { MillraceError } from '../base/errors.ts';
 
@@ -63,7 +63,7 @@ export function* encodeCheckpoint(checkpoint: NewCheckpoint): Generator<readonly
   for (const [id, body] of checkpoint.sections) {
     const sectionHeader = new Uint8Array(SECTION_HEADER_BYTES);
     writeUint32(sectionHeader, 0, id);
-    const bodyBytes = body.reduce((sum, piece) => sum + piece.length, 0);
+    const bodyBytes = lengthOf(body);
     writeInt64(sectionHeader, 4, bodyBytes);
     writeUint32(sectionHeader, 12, sectionChecksum(sectionHeader, body));
     yield [sectionHeader, ...body];

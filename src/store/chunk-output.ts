@@ -7,6 +7,7 @@
  *  append, append ──► drain ──► temporary file ──(large enough)──► footer, sync, rename ──► next chunk
  * ```
  */
+import { lengthOf } from '../base/bytes.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Disk, DiskFile } from '../journal/disk.ts';
 import { chunkDirectory, chunkPath } from '../journal/paths.ts';
@@ -127,7 +128,7 @@ export class ChunkOutput {
   }
 
   async #write(open: OpenChunk, pieces: readonly Uint8Array[]): Promise<void> {
-    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const sizeBytes = lengthOf(pieces);
     await open.file.write(pieces, open.written);
     open.written += sizeBytes;
     open.unsynced += sizeBytes;

@@ -40,7 +40,7 @@
  * To evolve: new version byte, a reader for both, a fixture of the old one under test/golden.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
+import { lengthOf, readInt64, readUint32, writeInt64, writeUint32 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { BLOCK_CODEC, BlockPacker, unpackBlock } from '../journal/compression/block-packer.ts';
 import { type DataKey, type DataKeys, deriveKey } from '../journal/encryption/data-keys.ts';
@@ -119,7 +119,7 @@ export function encodeTieredChunk(
   }
   const tail = Buffer.concat([table, encodeEnd(TRAILER_MAGIC, { ...end, tableChecksum: crc32c(table) })]);
   pieces.push(tail);
-  return { pieces, tail, storedBytes: pieces.reduce((sum, { length }) => sum + length, 0) };
+  return { pieces, tail, storedBytes: lengthOf(pieces) };
 }
 
 /** Length of table and trailer. */

@@ -5,6 +5,7 @@
  * A chunk is there whole or not at all (temporary name, sync, rename), and nothing refers to it before it is durable.
  * Where the disk is what is short, chunks of large partitions go straight into the object store, and into no file.
  */
+import { lengthOf } from '../../base/bytes.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { diskUnder } from '../../journal/open-disk.ts';
 import { chunkDirectory, chunkPath } from '../../journal/paths.ts';
@@ -184,7 +185,7 @@ export class ChunkWriter {
     }
     const end = index.position;
     const { footer, entries } = index.finish();
-    const bytes = this.#memory.take(footer.reduce((sum, part) => sum + part.length, end));
+    const bytes = this.#memory.take(end + lengthOf(footer));
     bytes.set(encodeChunkHeader(chunk));
     let at = end;
     for (const part of footer) {

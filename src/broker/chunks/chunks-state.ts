@@ -6,6 +6,7 @@
  * `JOURNAL_ROLLED` changes nothing: it is the first commit of a new file where nothing else is written, so that the file
  * before it is closed and its space may come back.
  */
+import { lengthOf } from '../../base/bytes.ts';
 import { assert } from '../../base/errors.ts';
 import { sharedBytes } from '../../base/mapped-bytes.ts';
 import { PieceReader, StateReader, StateWriter } from '../../base/state-bytes.ts';
@@ -59,7 +60,7 @@ export class SealedCommands {
       const isLast = i === this.#parts.length - 1;
       return new StateWriter().u8(BODY_VERSION).u32(through).u32(nextChunk).bool(isLast).u32(count).finish();
     });
-    const headBytes = heads.reduce((sum, { length }) => sum + length, 0);
+    const headBytes = lengthOf(heads);
     const { sizeBytes } = this.#bodies;
     const all = sharedBytes(sizeBytes + headBytes);
     const bodies = new PieceReader(this.#bodies.pieces());

@@ -10,8 +10,9 @@
  *                               │                                             └ else ──► worker: write ──► in the file
  *                               └──► read the cache file
  * ```
- * What is fetched for a reader in order is written into the file when it is fetched a second time: who reads an archive through leaves there
- * what others use, and nothing is written for it. Readers do not wait for the file: where it is written more slowly than the store is read, or cannot be written, what comes is not kept.
+ * What is fetched for a reader in order is written into the file when it is fetched a second time: who reads an archive through leaves
+ * there what others use, and nothing is written for it. Readers do not wait for the file: where it is written more slowly than the
+ * store is read, or cannot be written, what comes is not kept.
  * The file longest unread goes first when the cache is full. It begins empty with each start.
  */
 

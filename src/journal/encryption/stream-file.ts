@@ -4,6 +4,7 @@
  * itself: each commit and batch has its checksum under the encryption.
  */
 import { createCipheriv, type KeyObject } from 'node:crypto';
+import { lengthOf } from '../../base/bytes.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { DiskFile } from '../disk.ts';
 import { encodeHead, type FileHead, HEAD_BYTES, HEAD_COPY_BYTES, MAX_SPANS, newSpan } from './file-head.ts';
@@ -110,7 +111,7 @@ export class StreamFile implements DiskFile {
   }
 
   #encrypted(pieces: readonly Uint8Array[], position: number): Uint8Array[] {
-    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const sizeBytes = lengthOf(pieces);
     const [run, ...others] = this.#spans.runs(position, position + sizeBytes);
     if (run === undefined) return [];
     if (others.length === 0) return [...crypt(pieces, position, run.key)];

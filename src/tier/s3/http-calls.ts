@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { copyShared } from '../../base/bytes.ts';
+import { copyShared, lengthOf } from '../../base/bytes.ts';
 import { minorCollections } from '../../base/minor-collections.ts';
 import { ReadingAgent, readsAnswer, SecureReadingAgent } from './reading-agents.ts';
 
@@ -42,7 +42,7 @@ export class HttpCalls {
     const request = (isSecure ? https : http).request(url, {
       method,
       agent: isSecure ? this.#secure : this.#plain,
-      headers: body === undefined ? headers : { ...headers, 'content-length': sizeOf(body) },
+      headers: body === undefined ? headers : { ...headers, 'content-length': lengthOf(body) },
       signal: AbortSignal.timeout(timeoutMs),
     });
     // Behind the answer's head the body's reader is told, and nobody listens here.
@@ -53,10 +53,6 @@ export class HttpCalls {
     const [message] = (await once(request, 'response')) as [IncomingMessage];
     return new HttpAnswer(message, request);
   }
-}
-
-export function sizeOf(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
 /**

@@ -14,6 +14,7 @@
  */
 import { createHash } from 'node:crypto';
 import { AwsV4Signer } from 'aws4fetch';
+import { lengthOf } from '../../base/bytes.ts';
 import { MillraceError } from '../../base/errors.ts';
 import {
   type ByteRange,
@@ -24,7 +25,7 @@ import {
 } from '../../store/object-store.ts';
 import { tierError } from '../tier-errors.ts';
 import type { CredentialChain } from './credentials.ts';
-import { type HttpAnswer, HttpCalls, sizeOf } from './http-calls.ts';
+import { type HttpAnswer, HttpCalls } from './http-calls.ts';
 import { parseListAnswer } from './list-answer.ts';
 import type { S3Place } from './s3-url.ts';
 
@@ -133,7 +134,7 @@ export class S3Store implements ObjectStore {
       cache: this.#cache,
     });
     const signed = await signer.sign();
-    const timeoutMs = TIMEOUT_MS + Math.ceil((sizeOf(body ?? []) + answerBytes) / SLOW_BYTES_PER_MS);
+    const timeoutMs = TIMEOUT_MS + Math.ceil((lengthOf(body ?? []) + answerBytes) / SLOW_BYTES_PER_MS);
     try {
       return await this.#calls.call({
         method,
