@@ -68,6 +68,43 @@ test('memory that was given up is used again', async () => {
   assert.equal((await filled()).bytes?.buffer, buffer);
 });
 
+test('runs of other lengths are given it, too; what is too much for the pool goes', async () => {
+  const { memory, filled, reserve } = setUp();
+  const first = await filled(true);
+  const buffer = first.bytes?.buffer;
+  assert.ok(memory.hasRoom(ROOM * RUN_BYTES));
+  const shorter = reserve(3 * MIB);
+  assert.equal(memory.sizeBytes, RUN_BYTES, 'its memory counts, and not what lies in it');
+  await memory.load(shorter, async (into) => assert.equal(into.length, 3 * MIB));
+  assert.equal(shorter.bytes?.buffer, buffer);
+  const second = reserve(MIB);
+  await memory.load(second, async () => undefined);
+  assert.equal(second.bytes?.buffer.byteLength, MIB, 'a short one has short memory');
+});
+
+test('all of it is, and for runs of other sizes as much goes as they need', async () => {
+  const { memory, reserve } = setUp();
+  const fill = async (count: number, sizeBytes: number): Promise<Set<ArrayBufferLike | undefined>> => {
+    const buffers = new Set<ArrayBufferLike | undefined>();
+    for (let i = 0; i < count; i++) {
+      const run = reserve(sizeBytes);
+      await memory.load(run, async () => undefined);
+      run.mayGo = true;
+      buffers.add(run.bytes?.buffer);
+    }
+    return buffers;
+  };
+  const first = await fill(ROOM, RUN_BYTES);
+  assert.equal(first.size, ROOM);
+  assert.ok(memory.hasRoom(ROOM * RUN_BYTES));
+  assert.deepEqual(await fill(ROOM, RUN_BYTES), first);
+  assert.ok(memory.hasRoom(ROOM * RUN_BYTES));
+  await fill(30, MIB);
+  assert.ok(memory.hasRoom(ROOM * RUN_BYTES));
+  const last = await fill(ROOM, RUN_BYTES);
+  assert.equal([...last].filter((buffer) => first.has(buffer)).length, 2, 'ten MiB were left beside thirty');
+});
+
 test('memory of a fetch that failed is not: a worker that died may still write there', async () => {
   const { memory, gone, reserve, filled } = setUp();
   let buffer: ArrayBufferLike | undefined;

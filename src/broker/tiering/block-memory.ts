@@ -10,19 +10,24 @@
  */
 import { BufferPool, Lease } from '../../base/buffer-pool.ts';
 import type { Clock } from '../../base/clock.ts';
+import { powerOfTwo } from '../../store/block-pool.ts';
 
 /** What one reader in order has on its way and holds, and some for others. */
 const MAX_BYTES = 72 * 1024 * 1024;
-/** Kept for the next runs. */
-const MAX_FREE_BYTES = 16 * 1024 * 1024;
 /** What was fetched ahead, and for so long not read, was for somebody who has left. */
 const IDLE_MS = 1_000;
+
+/** Memory of a run, of one of few sizes, so that runs of about as many blocks use each other's: the last ones of chunks have any number. */
+export function memoryFor(sizeBytes: number): number {
+  return powerOfTwo(sizeBytes);
+}
 
 /** Neighbouring blocks of one chunk, fetched by one request. */
 export class BlockRun {
   readonly firstBlock: number;
   readonly blockCount: number;
   readonly sizeBytes: number;
+  readonly memoryBytes: number;
   /** It is given up: its blocks are to be fetched anew, unless they are in the file. */
   readonly givenUp: (run: BlockRun) => void;
   /** Rejects where the fetch failed. */
@@ -40,6 +45,7 @@ export class BlockRun {
     this.firstBlock = firstBlock;
     this.blockCount = blockCount;
     this.sizeBytes = sizeBytes;
+    this.memoryBytes = memoryFor(sizeBytes);
     this.givenUp = givenUp;
   }
 
@@ -63,17 +69,24 @@ export class BlockRun {
 export class BlockMemory {
   readonly #clock: Clock;
   readonly #maxBytes: number;
-  readonly #pool = new BufferPool(MAX_FREE_BYTES, (sizeBytes) => new Uint8Array(new SharedArrayBuffer(sizeBytes)));
+  /**
+   * What was given up is kept for the next runs, as far as it and what is used have room: fresh memory costs a quarter of a fetch, and what
+   * threads share is collected late, since no collector knows how large it is.
+   */
+  readonly #pool: BufferPool;
   /** The one touched longest ago first. */
   readonly #filled = new Set<BlockRun>();
   #sizeBytes = 0;
+  /** Of runs that are filled, or being filled. */
+  #usedBytes = 0;
 
   constructor(clock: Clock, maxBytes = MAX_BYTES) {
     this.#clock = clock;
     this.#maxBytes = maxBytes;
+    this.#pool = new BufferPool(maxBytes, (sizeBytes) => new Uint8Array(new SharedArrayBuffer(sizeBytes)));
   }
 
-  /** Of all runs, those included that are yet to be filled. */
+  /** Memory of all runs, those included that are yet to be filled. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
@@ -95,15 +108,16 @@ export class BlockMemory {
 
   /** The run counts from now on, also where there is no room: somebody waits for it. */
   reserve(run: BlockRun): void {
-    this.hasRoom(run.sizeBytes);
-    this.#sizeBytes += run.sizeBytes;
+    this.hasRoom(run.memoryBytes);
+    this.#sizeBytes += run.memoryBytes;
   }
 
   /** @param work fills the memory; nobody writes into it after it has ended well. @throws as `work`. */
   async load<T>(run: BlockRun, work: (into: Uint8Array) => Promise<T>): Promise<T> {
     // Where many wait, there was no room when they came.
     this.hasRoom(0);
-    const lease = this.#pool.acquire(run.sizeBytes);
+    const lease = this.#pool.acquire(run.memoryBytes);
+    this.#use(run.memoryBytes);
     try {
       const result = await work(lease.bytes.subarray(0, run.sizeBytes));
       run.filled(lease);
@@ -111,7 +125,8 @@ export class BlockMemory {
       return result;
     } catch (error) {
       // The lease is not released: a worker that died may have left a read behind that still ends there.
-      this.#sizeBytes -= run.sizeBytes;
+      this.#sizeBytes -= run.memoryBytes;
+      this.#use(-run.memoryBytes);
       run.givenUp(run);
       throw error;
     }
@@ -137,8 +152,14 @@ export class BlockMemory {
 
   #giveUp(run: BlockRun): void {
     this.#filled.delete(run);
-    this.#sizeBytes -= run.sizeBytes;
+    this.#sizeBytes -= run.memoryBytes;
     run.release();
+    this.#use(-run.memoryBytes);
     run.givenUp(run);
+  }
+
+  #use(bytes: number): void {
+    this.#usedBytes += bytes;
+    this.#pool.keepAtMost(Math.max(0, this.#maxBytes - this.#usedBytes));
   }
 }
