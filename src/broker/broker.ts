@@ -185,6 +185,7 @@ export class Broker {
         chunkFile: (chunk) => chunkPath(directory, chunk),
         cold: {
           sizeOf: (chunk) => this.tiering.cache.sizeOf(chunk),
+          expect: (chunk, following) => this.tiering.cache.expect(chunk, following),
           read: (stretch, into) => this.tiering.cache.read(stretch, into),
           lease: (stretch, from) => this.tiering.cache.lease(stretch, from),
         },

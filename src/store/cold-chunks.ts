@@ -15,6 +15,9 @@ export interface ColdChunks {
    */
   read(stretch: ColdStretch, into: Uint8Array): Promise<void>;
 
+  /** Who reads its records in order goes on in these chunks: some of them may be on their way before they are read. */
+  expect(chunk: number, following: readonly number[]): void;
+
   /** As `read`, into memory that is there already, or from `pool`, taken once the bytes are at hand: reads that wait hold none. */
   lease(stretch: ColdStretch, pool: BufferPool): Promise<ColdLease>;
 }

@@ -30,6 +30,8 @@ import type { TailCache } from './tail-cache.ts';
 const MAX_READ_BYTES = 16 * 1024 * 1024;
 /** How often a read is planned where files vanish meanwhile. */
 const MAX_PLANS = 3;
+/** Chunks that a reader is said to come to. */
+const MAX_EXPECTED = 8;
 /** Extents that one read plans; more are the next read's. */
 const MAX_PIECES = 4096;
 
@@ -80,8 +82,10 @@ export class PartitionReader {
     this.#checked = options.checked;
     this.#index = new IndexReader(options.handles, options.paths);
     const source = {
-      plan: async (partition: Partition, offset: number, endOffset: number, maxBytes: number) =>
-        this.#planSpans(await this.#planClosed(partition, offset, endOffset, maxBytes)),
+      plan: async (partition: Partition, offset: number, endOffset: number, maxBytes: number) => {
+        this.#expectOn(partition, offset);
+        return this.#planSpans(await this.#planClosed(partition, offset, endOffset, maxBytes));
+      },
       readSpan: (span: Span) => this.readSpan(span, false),
       isLocal: ({ file }: Span) => !this.#isCold(file),
       isSound: (span: Span, lease: Lease) => isSound(span, lease, options.checked),
@@ -254,6 +258,18 @@ export class PartitionReader {
     const { endOffset } = last.pieces.at(-1) as Piece;
     if (isSparse(last) || (partition.extents?.find(endOffset - 1) ?? -1) >= 0) return;
     this.#ahead.ended(partition, offset, endOffset);
+  }
+
+  /** A reader in order comes to `offset`: where it goes on from there. */
+  #expectOn({ ranges }: Partition, offset: number): void {
+    const at = ranges?.find(offset) ?? 0;
+    if (ranges === undefined || at >= ranges.count || !this.#isCold(ranges.file(at))) return;
+    const chunk = -ranges.file(at);
+    const following: number[] = [];
+    for (let i = at + 1; i < ranges.count && following.length < MAX_EXPECTED && isChunk(ranges.file(i)); i++) {
+      following.push(-ranges.file(i));
+    }
+    this.#paths.cold?.expect(chunk, following);
   }
 
   async #planClosed(

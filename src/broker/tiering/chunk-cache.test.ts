@@ -128,6 +128,11 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
+/** Chunks, in order. */
+function opened(asked: readonly TierJob[]): number[] {
+  return asked.filter((job) => job.kind === 'open').map(({ place: { chunk } }) => chunk);
+}
+
 function kinds(asked: readonly TierJob[]): string[] {
   return asked.map(({ kind }) => kind);
 }
@@ -168,14 +173,28 @@ test('looking into the index is not reading on, and does not end it', async () =
   assert.deepEqual(fetched(), { 2: [39, 38] });
 });
 
-test('who comes to the end of a chunk finds the next one, and its index', async () => {
-  const { fetched, read } = setUp();
+test('who comes to the end of a chunk finds the one that was expected, and its index, and not its neighbour', async () => {
+  const { cache, asked, fetched, read } = setUp();
+  cache.expect(1, [3]);
+  assert.deepEqual(opened(asked), [3]);
   for (let block = 0; block < BLOCKS; block++) await read(1, block);
-  const next = fetched()[2] ?? [];
+  const { 2: neighbour, 3: next = [] } = fetched();
   assert.ok(next.includes(39) && next.includes(0) && next.length >= 20, String(next));
   assert.equal(new Set(next).size, next.length);
+  assert.equal(neighbour, undefined);
   for (let block = 0; block < BLOCKS; block++) await read(3, block);
-  assert.equal(fetched()[4], undefined, 'there is no other');
+  assert.equal(fetched()[2], undefined, 'nobody said what comes behind it');
+});
+
+test('of chunks that are expected the next ones are opened early, and several are on their way where they are short', async () => {
+  const { cache, asked, fetched, read } = setUp();
+  cache.expect(1, [2, 3, 4]);
+  assert.deepEqual(opened(asked), [2, 3]);
+  for (let block = 0; block < BLOCKS; block++) await read(1, block);
+  const { 2: next = [], 3: second = [] } = fetched();
+  assert.equal(next.length, BLOCKS);
+  assert.deepEqual(second.slice(0, 9), [39, 0, 1, 2, 3, 4, 5, 6, 7]);
+  assert.ok(cache.memoryBytes <= 72 * TIER_BLOCK_BYTES, `${cache.memoryBytes}`);
 });
 
 test('a small cache is not filled by one reader', async () => {
@@ -274,6 +293,7 @@ async function scan({ clock, worker, read }: ReturnType<typeof setUp>, chunks: r
 test('who reads through once leaves in the cache what others use; what is fetched again is kept', async () => {
   const kit = setUp(120 * TIER_BLOCK_BYTES);
   const { cache, asked, files, read } = kit;
+  cache.expect(1, [2]);
   await read(2, 17);
   await settle();
   assert.deepEqual([...(files.get(2)?.keys() ?? [])], [17]);

@@ -1,6 +1,7 @@
 /**
  * Blocks of tiered chunks, as they are read: fetched into memory, answered from there, and kept in a bounded cache of files with holes.
- * Many readers of one block share one fetch; who reads on in order finds the next blocks on their way.
+ * Many readers of one block share one fetch; who reads on in order finds the next blocks on their way, those of the chunks that it comes
+ * to next included.
  *
  * ```
  *  read(chunk, position) ──► in memory, or on its way there? ── yes ──────────────────────────┐
@@ -41,6 +42,8 @@ const MAX_KEEPING_BYTES = 16 * 1024 * 1024;
 /** Fetched ahead of a reader that goes on in order: twice as much with each read, as far as a line of some latency needs. */
 const FIRST_AHEAD_BLOCKS = 4;
 const MAX_AHEAD_BLOCKS = 48;
+/** Of the chunks that a reader comes to next so many are opened early: an answer of some bytes takes as long as one of a block. */
+const OPENED_AHEAD = 2;
 
 interface Entry {
   readonly place: TieredPlace;
@@ -58,6 +61,8 @@ interface Entry {
   lastBlock: number;
   /** How far ahead of it others are fetched. */
   aheadBlocks: number;
+  /** Chunks in which a reader in order goes on. */
+  following: readonly number[];
 }
 
 export interface ChunkCacheOptions {
@@ -106,12 +111,21 @@ export class ChunkCache implements ColdChunks {
   }
 
   sizeOf(chunk: number): number | undefined {
-    const { isLocal, state } = this.#options;
-    return isLocal(chunk) ? undefined : state.place(chunk)?.rawBytes;
+    return this.#coldPlace(chunk)?.rawBytes;
   }
 
   async read(stretch: ColdStretch, into: Uint8Array): Promise<void> {
     await this.#with(stretch, (entry, runs) => this.#copy(entry, runs, stretch.position, into));
+  }
+
+  expect(chunk: number, following: readonly number[]): void {
+    const entry = this.#entry(chunk);
+    if (entry === undefined) return;
+    entry.following = following;
+    for (const next of following.slice(0, OPENED_AHEAD)) {
+      const place = this.#coldPlace(next);
+      if (place !== undefined) this.#options.link.ask({ kind: 'open', place }).catch(() => undefined);
+    }
   }
 
   async lease(stretch: ColdStretch, pool: BufferPool): Promise<ColdLease> {
@@ -202,6 +216,12 @@ export class ChunkCache implements ColdChunks {
     if (entry !== undefined) this.#drop(chunk, entry);
   }
 
+  /** Undefined: the chunk's own file is on the disk, or nobody knows it. */
+  #coldPlace(chunk: number): TieredPlace | undefined {
+    const { isLocal, state } = this.#options;
+    return isLocal(chunk) ? undefined : state.place(chunk);
+  }
+
   #entry(chunk: number): Entry | undefined {
     const known = this.#entries.get(chunk);
     if (known !== undefined) {
@@ -221,6 +241,7 @@ export class ChunkCache implements ColdChunks {
       // The first block is the first in order; a reader that begins elsewhere shows itself with its second read.
       lastBlock: -1,
       aheadBlocks: 0,
+      following: [],
     };
     this.#entries.set(chunk, entry);
     return entry;
@@ -242,16 +263,17 @@ export class ChunkCache implements ColdChunks {
     return runs;
   }
 
-  /** As far as there is room. */
-  #bringAhead(entry: Entry, first: number, last: number, isInOrder = true): void {
+  /** @returns false where there is no room for all of them. */
+  #bringAhead(entry: Entry, first: number, last: number, isInOrder = true): boolean {
     for (let block = first; block <= last && block < entry.present.length; ) {
       const count = missingFrom(entry, block, last);
       if (count > 0) {
-        if (!this.#memory.hasRoom(memoryFor(count * TIER_BLOCK_BYTES))) return;
+        if (!this.#memory.hasRoom(memoryFor(count * TIER_BLOCK_BYTES))) return false;
         this.#fetch(entry, block, count, isInOrder);
       }
       block += Math.max(1, count);
     }
+    return true;
   }
 
   #readOn(entry: Entry, last: number, isInOrder: boolean): void {
@@ -266,25 +288,26 @@ export class ChunkCache implements ColdChunks {
     const wanted = from + entry.aheadBlocks - 1;
     // In whole runs, as long as there are so many blocks.
     const last = wanted >= end ? end : runStart(wanted + 1) - 1;
-    this.#bringAhead(entry, from, last);
-    // Chunks of a large partition were written one after the other.
-    if (last === end) this.#readAheadChunk(entry.place.chunk + 1, wanted - end, entry.aheadBlocks);
+    let hasRoom = this.#bringAhead(entry, from, last);
+    let left = wanted - end;
+    for (const chunk of entry.following) {
+      const next = left > 0 && hasRoom && this.sizeOf(chunk) !== undefined ? this.#entry(chunk) : undefined;
+      if (next === undefined) return;
+      next.aheadBlocks = Math.max(next.aheadBlocks, entry.aheadBlocks);
+      hasRoom = this.#readAheadChunk(next, left);
+      left -= next.present.length;
+    }
   }
 
-  /** The next one is known by its number. Its last block says where its records are. */
-  #readAheadChunk(chunk: number, count: number, aheadBlocks: number): void {
-    if (this.sizeOf(chunk) === undefined) return;
-    const entry = this.#entry(chunk);
-    if (entry === undefined) return;
-    entry.aheadBlocks = Math.max(entry.aheadBlocks, aheadBlocks);
+  /** Its last block says where its records are, and is read long before them. @returns false where there is no room. */
+  #readAheadChunk(entry: Entry, count: number): boolean {
     const end = entry.present.length - 1;
-    const last = runStart(Math.max(1, count) - 1) + MAX_FETCH_BLOCKS - 1;
+    const last = Math.min(end, runStart(count - 1) + MAX_FETCH_BLOCKS - 1);
     // Making room must not forget it meanwhile.
     entry.users += 1;
-    // It is read long before its records are.
-    this.#bringAhead(entry, end, end, false);
-    this.#bringAhead(entry, 0, Math.min(end, last));
+    const hasRoom = this.#bringAhead(entry, end, end, false) && this.#bringAhead(entry, 0, last);
     entry.users -= 1;
+    return hasRoom;
   }
 
   /** @param isInOrder for a reader in order, who comes by once. */

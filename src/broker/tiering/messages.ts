@@ -29,6 +29,8 @@ export type TierJob =
   | { readonly kind: 'upload'; readonly chunk: number; readonly object: string }
   /** Writes a chunk that has no file into the store, and looks that it is there. Its bytes are looked at until the answer. */
   | (WholeChunk & { readonly kind: 'store'; readonly object: string })
+  /** Learns where the blocks of a tiered chunk stand, so that a fetch is one request. */
+  | { readonly kind: 'open'; readonly place: TieredPlace }
   /** Reads blocks of a tiered chunk, and checks them. `into` is shared memory of their size, written to until the answer. */
   | {
       readonly kind: 'fetch';
@@ -48,6 +50,7 @@ export type TierJob =
 export interface TierResults {
   readonly upload: { readonly rawBytes: number; readonly storedBytes: number };
   readonly store: TierResults['upload'];
+  readonly open: null;
   readonly fetch: {
     /** Bytes that came from the store. */
     readonly fetchedBytes: number;

@@ -95,6 +95,9 @@ export class TierLoop {
         const encoding = { dataKey: this.#keys?.active(prefix), isChecked, level: 'fast' } as const;
         return await this.#uploads.run(() => this.#put(chunk, object, bytes, encoding));
       }
+      case 'open':
+        await this.#table(job.place);
+        return null;
       case 'fetch':
         return await this.#fetch(job);
       case 'keep':

@@ -10,7 +10,14 @@ import { FakeDisk } from '../../../test/kit/fake-disk.ts';
 import { inProcessTier } from '../../../test/kit/in-process-tier.ts';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { HostileObjectStore, MemoryObjectStore } from '../../../test/kit/memory-object-store.ts';
-import { openOn, readTopics, SEALING_DIRECTORY, SealingHistory, settle } from '../../../test/kit/sealing-history.ts';
+import {
+  openOn,
+  readTopic,
+  readTopics,
+  SEALING_DIRECTORY,
+  SealingHistory,
+  settle,
+} from '../../../test/kit/sealing-history.ts';
 import { SeededRandom } from '../../../test/kit/seeded-random.ts';
 import type { ObjectStore } from '../../store/object-store.ts';
 import type { Partition } from '../../store/partition.ts';
@@ -112,6 +119,33 @@ test('without tier.store what is there alone is refused, and everything else is 
   const { item: newest } = await fetchOnce(bare, large, (large?.highWatermark ?? 0) - 1);
   assert.equal(newest.error, undefined);
   await bare.close();
+});
+
+test('who reads a partition in order has only its chunks fetched, and those of others that lie between are left alone', async () => {
+  const asked = new Set<number>();
+  const watching = (memory: MemoryObjectStore): ObjectStore => ({
+    url: memory.url,
+    put: async (key, body, options) => await memory.put(key, body, options),
+    get: async (key, range) => {
+      asked.add(chunkOf(key));
+      return await memory.get(key, range);
+    },
+    list: (prefix) => memory.list(prefix),
+    delete: async (key) => await memory.delete(key),
+  });
+  const { broker, history } = await open(watching);
+  await history.run(new SeededRandom(7), 400);
+  await broker.tiering.tierer.look();
+  const topic = broker.topics.find('large') as Topic;
+  const chunks = largeChunks(topic.partitions[0]);
+  assert.ok(chunks.length > 2 && chunks.some((chunk, i) => chunk !== (chunks[0] ?? 0) + i), chunks.join());
+  asked.clear();
+  await readTopic(broker, topic);
+  assert.deepEqual(
+    [...asked].sort((a, b) => a - b),
+    chunks.filter((chunk) => chunk > 0).sort((a, b) => a - b),
+  );
+  await broker.close();
 });
 
 test('many readers of one block share one fetch', async () => {
