@@ -1,8 +1,8 @@
 /** A redis-server of the test's own, on a free port, that can be killed and started again on the same data. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
-import path from 'node:path';
+import { type CertificateFiles, makeCertificate } from './certificate.ts';
 import { endChild } from './end-child.ts';
 import { freePort } from './millrace-process.ts';
 import { TempDirectory } from './temp-directory.ts';
@@ -11,8 +11,8 @@ export class RedisServer implements AsyncDisposable {
   readonly port: number;
   readonly #program: string;
   readonly #durable: boolean;
-  /** Set where it speaks TLS on `tlsPort` too: a self-signed certificate for 127.0.0.1, in PEM. */
-  readonly certificateFile: string | undefined;
+  /** Set where it speaks TLS on `tlsPort` too. */
+  readonly certificate: CertificateFiles | undefined;
   readonly tlsPort: number;
   readonly #directory = new TempDirectory();
   #child: ChildProcess | undefined;
@@ -22,7 +22,7 @@ export class RedisServer implements AsyncDisposable {
     this.#durable = durable;
     this.port = port;
     this.tlsPort = tlsPort;
-    if (tlsPort !== 0) this.certificateFile = this.#makeCertificate();
+    if (tlsPort !== 0) this.certificate = makeCertificate(this.#directory.path);
   }
 
   /**
@@ -72,21 +72,10 @@ export class RedisServer implements AsyncDisposable {
     this.#directory[Symbol.dispose]();
   }
 
-  #makeCertificate(): string {
-    const [certificate, key] = [
-      path.join(this.#directory.path, 'cert.pem'),
-      path.join(this.#directory.path, 'key.pem'),
-    ];
-    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject];
-    execFileSync('openssl', [...args, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
-    return certificate;
-  }
-
   #tlsArgs(): string[] {
-    const certificate = this.certificateFile;
-    if (certificate === undefined) return [];
-    const files = ['--tls-cert-file', certificate, '--tls-key-file', path.join(path.dirname(certificate), 'key.pem')];
+    if (this.certificate === undefined) return [];
+    const { certificateFile, keyFile } = this.certificate;
+    const files = ['--tls-cert-file', certificateFile, '--tls-key-file', keyFile];
     return ['--tls-port', String(this.tlsPort), ...files, '--tls-auth-clients', 'no'];
   }
 

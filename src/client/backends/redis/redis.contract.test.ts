@@ -127,7 +127,7 @@ test('rediss://: TLS with the certificate that is trusted, and no other', { time
   if (program === undefined || requireTool(t, 'openssl') === undefined) return;
   await using redis = await RedisServer.start(program, { tls: true });
   const uri = `rediss://127.0.0.1:${redis.tlsPort}/secret`;
-  const ca = readFileSync(redis.certificateFile ?? '');
+  const ca = readFileSync(redis.certificate?.certificateFile ?? '');
   await using client = await connect(uri, { library: { tls: { ca } } });
   await using producer = await client.producer({ value: string() });
   await producer.send({ value: 'over TLS' });
