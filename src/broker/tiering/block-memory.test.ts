@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { BlockMemory, BlockRun } from './block-memory.ts';
+import { TierJobError } from './tier-link.ts';
 
 const MIB = 1024 * 1024;
 const RUN_BYTES = 4 * MIB;
@@ -105,7 +106,21 @@ test('all of it is, and for runs of other sizes as much goes as they need', asyn
   assert.equal([...last].filter((buffer) => first.has(buffer)).length, 2, 'ten MiB were left beside thirty');
 });
 
-test('memory of a fetch that failed is not: a worker that died may still write there', async () => {
+// An object that is damaged and a consumer that asks again and again: 16 MiB each time, which nothing collected.
+test('memory of a fetch that failed is used again', async () => {
+  const { memory, gone, reserve } = setUp();
+  const buffers = new Set<ArrayBufferLike>();
+  for (let i = 0; i < 20; i++) {
+    const filling = memory.load(reserve(), async (into) => {
+      buffers.add(into.buffer);
+      throw new TierJobError('TIER_CORRUPT', 'the checksum of a block is wrong');
+    });
+    await assert.rejects(filling, { code: 'TIER_CORRUPT' });
+  }
+  assert.deepEqual([memory.sizeBytes, gone.length, buffers.size], [0, 20, 1]);
+});
+
+test('memory of a fetch whose worker died is not: it may still write there', async () => {
   const { memory, gone, reserve, filled } = setUp();
   let buffer: ArrayBufferLike | undefined;
   const run = reserve();

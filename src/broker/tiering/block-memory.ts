@@ -4,13 +4,15 @@
  *
  * ```
  *  reserved ──► being filled ──► filled ──► given up: its memory is used again
- *      │             └ failed ──► lost: the worker may still write there, so it is not
+ *      │             ├ failed, says the worker ──► its memory is used again
+ *      │             └ the worker died ──► lost: it may still write there
  *      └ bytes count from here on
  * ```
  */
 import { BufferPool, Lease } from '../../base/buffer-pool.ts';
 import type { Clock } from '../../base/clock.ts';
 import { powerOfTwo } from '../../store/block-pool.ts';
+import { TierJobError } from './tier-link.ts';
 
 /** What one reader in order has on its way and holds, and some for others. */
 const MAX_BYTES = 72 * 1024 * 1024;
@@ -112,7 +114,7 @@ export class BlockMemory {
     this.#sizeBytes += run.memoryBytes;
   }
 
-  /** @param work fills the memory; nobody writes into it after it has ended well. @throws as `work`. */
+  /** @param work fills the memory; nobody writes into it after it has ended well, or with a `TierJobError`. @throws as `work`. */
   async load<T>(run: BlockRun, work: (into: Uint8Array) => Promise<T>): Promise<T> {
     // Where many wait, there was no room when they came.
     this.hasRoom(0);
@@ -124,8 +126,9 @@ export class BlockMemory {
       this.touch(run);
       return result;
     } catch (error) {
-      // The lease is not released: a worker that died may have left a read behind that still ends there.
       this.#sizeBytes -= run.memoryBytes;
+      // A worker that died may have left a read behind that still ends there. All that fails must not: no collector sees how much it is.
+      if (error instanceof TierJobError) lease.release();
       this.#use(-run.memoryBytes);
       run.givenUp(run);
       throw error;

@@ -11,6 +11,9 @@ export interface TierWorker {
   terminate(): Promise<unknown>;
 }
 
+/** What the worker answered: it has ended what it was asked, and touches nothing of it any more. */
+export class TierJobError extends MillraceError {}
+
 interface Asked {
   readonly resolve: (result: never) => void;
   readonly reject: (error: MillraceError) => void;
@@ -30,7 +33,7 @@ export class TierLink {
     this.#startWorker = startWorker;
   }
 
-  /** @throws what the job failed with; TIER_UNAVAILABLE where the worker died; TIER_REFUSED without a store; STORE_CLOSED. */
+  /** @throws a `TierJobError` where the job failed; TIER_UNAVAILABLE where the worker died; TIER_REFUSED without a store; STORE_CLOSED. */
   ask<K extends TierJob['kind']>(job: Extract<TierJob, { kind: K }>): Promise<TierResults[K]> {
     const startWorker = this.#startWorker;
     if (this.#closed) return Promise.reject(closedError());
@@ -70,7 +73,7 @@ export class TierLink {
     if (asked === undefined) return;
     this.#asked.delete(message.id);
     if ('result' in message) asked.resolve(message.result as never);
-    else asked.reject(new MillraceError(message.code, message.message));
+    else asked.reject(new TierJobError(message.code, message.message));
   }
 
   #died(worker: TierWorker, why: string): void {

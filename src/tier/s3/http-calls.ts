@@ -137,16 +137,22 @@ export class HttpAnswer {
     const message = this.#message;
     if (message.destroyed) throw message.errored ?? new Error('the connection was closed');
     await new Promise<void>((resolve, reject) => {
-      message.on('data', (piece: Buffer) => {
+      const onData = (piece: Buffer): void => {
         const goesOn = take(piece);
         minorCollections.dropped(piece.length);
         if (goesOn) return;
         message.destroy();
-        resolve();
-      });
-      message.on('end', resolve);
-      message.on('error', reject);
-      message.on('close', () => reject(new Error('the connection was closed')));
+        end(resolve);
+      };
+      // What was buffered may come still: whose memory it went to may be somebody else's by then.
+      const end = (settle: () => void): void => {
+        message.off('data', onData);
+        settle();
+      };
+      message.on('data', onData);
+      message.on('end', () => end(resolve));
+      message.on('error', (error) => end(() => reject(error)));
+      message.on('close', () => end(() => reject(new Error('the connection was closed'))));
     });
   }
 }
