@@ -156,6 +156,21 @@ test('partitions deleted meanwhile are left out', DEADLINE, async () => {
   await checkpointer.close();
 });
 
+// A backup of a broker with many partitions waited until the worker was idle and wrote a checkpoint by itself.
+test('a checkpoint is asked for while the ranges of its file are still taken in', DEADLINE, async () => {
+  const { workers, checkpointer } = setUp();
+  checkpointer.add(1, 100);
+  const worker = workers[0] as FakeWorker;
+  worker.indexed(1);
+  assert.equal(checkpointer.waitingFiles, 1, 'it takes several turns');
+  const reached = checkpointer.checkpointThrough(1);
+  await settled(checkpointer);
+  assert.equal(worker.said.at(-1)?.kind, 'checkpoint');
+  worker.tell({ kind: 'checkpointed', file: 1, removed: [], removedOrders: [] });
+  assert.equal(await reached, true);
+  await checkpointer.close();
+});
+
 // Nearly all checkpoints of a small broker are made then, and nobody heard that none could be.
 test('what fails while a worker finishes is reported, and its end is no failure', DEADLINE, async () => {
   const { workers, problems, clock, checkpointer } = setUp();

@@ -166,7 +166,8 @@ export class Checkpointer implements FileHoldParty {
     if (this.#closed) return false;
     return await new Promise<boolean>((done) => {
       this.#awaited.push({ file, done });
-      if (this.waitingFiles === 0) this.#checkpointAwaited();
+      // Folded already, though its ranges may still be being taken in: nothing asks for the checkpoint any more.
+      this.#checkpointAwaited();
     });
   }
 
