@@ -51,6 +51,7 @@ import { ProducePath, type ProduceRequest } from './produce.ts';
 import { Producers } from './producers.ts';
 import { Pushes } from './push/pushes.ts';
 import { Quotas } from './quotas/quotas.ts';
+import { ReadFailures } from './read-failures.ts';
 import type { RecordReader } from './read-record.ts';
 import { addChunks, type DataFiles } from './retention/data-files.ts';
 import { FileHold } from './retention/file-hold.ts';
@@ -303,12 +304,18 @@ export class Broker {
       startWorker: parts.startCompaction,
     });
     this.producers = new Producers(journal, state.cluster);
+    const readFailures = new ReadFailures({
+      clock,
+      logger: parts.logger,
+      topicOf: ({ number }) => this.topics.ofPartition(number)?.name,
+    });
     this.fetchPath = new FetchPath({
       reader: this.#reader,
       pool,
       clock,
       maxBytes: settings.fetchMaxBytes,
       maxWaitMs: settings.fetchMaxWaitMs,
+      failed: (partition, offset, error) => readFailures.failed(partition, offset, error),
     });
     this.quotas = new Quotas({ journal, clock, state: state.quotas });
     this.#timestamps = new Timestamps(this.#reader, this.decompressor);

@@ -9,8 +9,10 @@ import { History } from '../../test/kit/history.ts';
 import { TestLog } from '../../test/kit/log-kit.ts';
 import { ManualClock } from '../../test/kit/manual-clock.ts';
 import * as fc from '../../test/kit/properties.ts';
+import { MillraceError } from '../base/errors.ts';
 import { transactOnce } from '../journal/journal.ts';
-import { cancelFetch, FetchItem, FetchPath, type FetchRequest, releaseFetch } from './fetch.ts';
+import type { Partition } from '../store/partition.ts';
+import { cancelFetch, FetchItem, FetchPath, type FetchPathOptions, type FetchRequest, releaseFetch } from './fetch.ts';
 
 const DEADLINE = { timeout: 60_000 };
 
@@ -24,10 +26,10 @@ class Bench {
   readonly clock = new ManualClock();
   readonly path: FetchPath;
 
-  constructor(partitions: number, tailBytes = 1_000_000) {
+  constructor(partitions: number, tailBytes = 1_000_000, failed?: FetchPathOptions['failed']) {
     this.log = new TestLog(partitions, tailBytes);
     const { reader, pool } = this.log;
-    this.path = new FetchPath({ reader, pool, clock: this.clock, maxBytes: 1_000_000, maxWaitMs: 10_000 });
+    this.path = new FetchPath({ reader, pool, clock: this.clock, maxBytes: 1_000_000, maxWaitMs: 10_000, failed });
   }
 
   /** Offsets by partition, from 0 on. */
@@ -185,6 +187,30 @@ test('cancelled while parked, after it settled, and after it was released', DEAD
 });
 
 // Such a fetch was parked after its read, behind the close, and held its connection until its time was up.
+// A reader was told a code, and that the broker's log says why; the log said nothing.
+test('who watches is told why a read failed, and the answer has its code', DEADLINE, async () => {
+  const told: unknown[] = [];
+  const bench = new Bench(1, 0, (...failure) => told.push(failure));
+  await bench.log.commit([{ partition: 0, batches: [100] }]);
+  const partition = bench.log.partitions[0] as Partition;
+  const damage = new MillraceError('STORE_CORRUPT', 'journal/0000000001.journal, position 64: damaged');
+  bench.log.reader.read = () => Promise.reject(damage);
+  const later = bench.fetch([0]);
+  await bench.turns();
+  bench.log.reader.read = () => {
+    throw damage;
+  };
+  const atOnce = bench.fetch([0]);
+  for (const request of [later, atOnce]) {
+    assert.deepEqual([request.settledCount, request.items[0]?.error], [1, 'STORE_CORRUPT']);
+  }
+  assert.deepEqual(told, [
+    [partition, 0, damage],
+    [partition, 0, damage],
+  ]);
+  await bench.end();
+});
+
 test('a fetch that reads while the path closes is answered with what there is', DEADLINE, async () => {
   const bench = new Bench(1, 0);
   await bench.log.commit([{ partition: 0, batches: [100] }]);

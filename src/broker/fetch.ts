@@ -99,6 +99,8 @@ export interface FetchPathOptions {
   readonly clock: Clock;
   readonly maxBytes: number;
   readonly maxWaitMs: number;
+  /** Told of every read that failed, with the offset that was asked for: the answer has no more than a code. */
+  readonly failed?: ((partition: Partition, offset: number, error: unknown) => void) | undefined;
 }
 
 export class FetchPath {
@@ -272,8 +274,13 @@ export class FetchOperation implements PartitionWaiter {
   }
 
   #failedLater(item: FetchItem, index: number, budget: number, error: unknown): void {
-    fail(item, error);
+    this.#fail(item, error);
     this.#collectedLater(item, index, budget);
+  }
+
+  #fail(item: FetchItem, error: unknown): void {
+    refuse(item, asMillraceError(error).code);
+    if (item.partition !== undefined) this.#path.options.failed?.(item.partition, item.offset, error);
   }
 
   /** Reads one partition; undefined when its answer stands. */
@@ -303,7 +310,7 @@ export class FetchOperation implements PartitionWaiter {
       if (pending === undefined) finishItem(item, this.#request.readCommitted);
       return pending;
     } catch (error) {
-      fail(item, error);
+      this.#fail(item, error);
       return undefined;
     }
   }
@@ -397,10 +404,6 @@ function endOffsetOf(batches: Uint8Array): number {
   let last = 0;
   for (let at = 0; at < batches.length; at += batchSizeBytes(batches, at)) last = at;
   return lastOffset(batches, last) + 1;
-}
-
-function fail(item: FetchItem, error: unknown): void {
-  refuse(item, asMillraceError(error).code);
 }
 
 function refuse(item: FetchItem, error: ErrorCode): void {
