@@ -2,7 +2,7 @@
  * Which journal file holds which commits. Files of the running journal are known from its recovery and its rolls; older
  * ones, which a checkpoint made unnecessary to replay, by their headers, read when somebody first asks for them.
  */
-import { MillraceError } from '../base/errors.ts';
+import { asMillraceError, MillraceError } from '../base/errors.ts';
 import type { Disk } from '../journal/disk.ts';
 import { decodeFileHeader, FILE_HEADER_BYTES } from '../journal/file-header.ts';
 import type { CommitNumber, JournalFile } from '../journal/journal.ts';
@@ -19,6 +19,8 @@ export class JournalMap {
   readonly #directory: string;
   /** In order, without gaps. */
   #files: MappedFile[] = [];
+  /** Files go from the oldest on: the last that is gone; 0: none is known to be. */
+  #lastRemoved = 0;
   #older: Promise<void> | undefined;
 
   constructor(disk: Disk, directory: string) {
@@ -38,14 +40,16 @@ export class JournalMap {
 
   removed(files: readonly number[]): void {
     const last = files.at(-1);
-    if (last !== undefined) this.#files = this.#files.filter(({ file }) => file > last);
+    if (last === undefined) return;
+    this.#lastRemoved = Math.max(this.#lastRemoved, last);
+    this.#files = this.#files.filter(({ file }) => file > last);
   }
 
   /** Reads the headers of files before those that are known, once. @throws STORE_IO, STORE_CORRUPT. */
   async loadOlder(): Promise<void> {
     this.#older ??= this.#readOlder().catch((error: unknown) => {
       this.#older = undefined;
-      throw error;
+      throw asMillraceError(error, 'STORE_IO');
     });
     await this.#older;
   }
@@ -71,25 +75,52 @@ export class JournalMap {
     const names = await this.#disk.list(journalDirectory(this.#directory));
     const known = this.#files[0]?.file ?? Number.POSITIVE_INFINITY;
     const older: MappedFile[] = [];
-    for (const file of numberedFiles(names, 'journal')) if (file < known) older.push(await this.#readHeader(file));
+    for (const file of numberedFiles(names, 'journal')) {
+      if (file >= known) break;
+      const mapped = await this.#readHeader(file);
+      if (mapped !== undefined) older.push(mapped);
+    }
     // Files may have been closed or removed meanwhile; those that are known by now are not older.
     const first = this.#files[0]?.file ?? Number.POSITIVE_INFINITY;
-    this.#files = [...older.filter(({ file }) => file < first), ...this.#files];
+    const kept = older.filter(({ file }) => file < first && file > this.#lastRemoved);
+    this.#files = [...kept, ...this.#files];
   }
 
-  async #readHeader(file: number): Promise<MappedFile> {
+  /** @returns undefined: the file is gone. */
+  async #readHeader(file: number): Promise<MappedFile | undefined> {
     const path = journalPath(this.#directory, file);
     const bytes = new Uint8Array(FILE_HEADER_BYTES);
-    const handle = await this.#disk.open(path, 'read');
+    let count: number;
     try {
-      const outcome = decodeFileHeader(bytes.subarray(0, await handle.read(bytes, 0)));
-      if (outcome.kind === 'header') return { file, firstCommit: outcome.header.firstCommit };
-      const problem = outcome.kind === 'bad' ? outcome.problem : `format version ${outcome.version}`;
-      throw new MillraceError('STORE_CORRUPT', `${path}, position 0: ${problem}. Run 'millrace journal verify'.`, {
-        details: { path, position: 0 },
-      });
-    } finally {
-      await handle.close();
+      count = await readStart(this.#disk, path, bytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unreadable(path, error);
+      // The checkpoint worker removes files and says so a moment later.
+      this.removed([file]);
+      return undefined;
     }
+    const outcome = decodeFileHeader(bytes.subarray(0, count));
+    if (outcome.kind === 'header') return { file, firstCommit: outcome.header.firstCommit };
+    const problem = outcome.kind === 'bad' ? outcome.problem : `format version ${outcome.version}`;
+    throw new MillraceError('STORE_CORRUPT', `${path}, position 0: ${problem}. Run 'millrace journal verify'.`, {
+      details: { path, position: 0 },
+    });
   }
+}
+
+async function readStart(disk: Disk, path: string, into: Uint8Array): Promise<number> {
+  const handle = await disk.open(path, 'read');
+  try {
+    return await handle.read(into, 0);
+  } finally {
+    await handle.close();
+  }
+}
+
+function unreadable(path: string, cause: unknown): MillraceError {
+  if (cause instanceof MillraceError) return cause;
+  return new MillraceError('STORE_IO', `Reading ${path} at 0 failed: ${String(cause)}.`, {
+    details: { path, position: 0 },
+    cause,
+  });
 }
