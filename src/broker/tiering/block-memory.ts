@@ -36,7 +36,7 @@ export class BlockRun {
   arrived: Promise<void> = Promise.resolve();
   /** Who reads from it, writes it down, or waits for it: its memory stays for them. */
   users = 0;
-  /** It may be given up before somebody reads it (again): somebody has, or the file has it. */
+  /** It may be given up before somebody reads it (again): somebody has, to its end, or the file has it. */
   mayGo = false;
   touchedAt = 0;
   /** Batches in it were checked when the chunk was written into the store. */

@@ -327,6 +327,22 @@ test('a reader right behind another is given what that one fetched', async () =>
   assert.ok((files.get(1)?.size ?? 0) <= BLOCKS);
 });
 
+// What was fetched ahead of one gave way to what was fetched ahead of another as soon as its first block was read.
+test('readers of several chunks at once do not take from each other what was fetched ahead', async () => {
+  const { cache, asked, fetched, read } = setUp();
+  for (let block = 0; block < BLOCKS; block++) await Promise.all([1, 2, 3].map((chunk) => read(chunk, block)));
+  const requests = kinds(asked).filter((kind) => kind === 'fetch').length;
+  const all = Array.from({ length: BLOCKS }, (_, block) => block);
+  const blocks = Object.entries(fetched()).map(([chunk, some]) => [Number(chunk), some.toSorted((a, b) => a - b)]);
+  assert.deepEqual(
+    blocks,
+    [1, 2, 3].map((chunk) => [chunk, all]),
+    'each once',
+  );
+  assert.ok(requests <= 40, `${requests}`);
+  assert.ok(cache.memoryBytes <= 72 * TIER_BLOCK_BYTES, `${cache.memoryBytes}`);
+});
+
 test('what a near store has is not copied', async () => {
   const { cache, asked, worker, read } = setUp();
   worker.isNear = true;

@@ -160,7 +160,8 @@ export class ChunkCache implements ColdChunks {
       if (runs.every(({ bytes }) => bytes !== undefined)) this.counters.hits += 1;
       else await Promise.all(runs.map(({ arrived }) => arrived));
       for (const run of runs) {
-        run.mayGo = true;
+        // What was fetched ahead is wanted to its end.
+        run.mayGo ||= last >= run.firstBlock + run.blockCount - 1;
         this.#memory.touch(run);
       }
       return await work(entry, runs);
