@@ -212,7 +212,9 @@ async function loadCheckpoint(
   state: BrokerState,
   report: (problem: string) => void,
 ): Promise<ReplayStart | undefined> {
-  const checkpoint = await new CheckpointStore(disk, directory).newest(Number.MAX_SAFE_INTEGER, report);
+  const checkpoint = await new CheckpointStore(disk, directory).newest(Number.MAX_SAFE_INTEGER, (problem) =>
+    report(`The start passes over a checkpoint: ${problem}`),
+  );
   if (checkpoint === undefined) return undefined;
   const { file, commit, commitChecksum: checksum, sections } = checkpoint;
   state.restore(sections);

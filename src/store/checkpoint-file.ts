@@ -74,9 +74,10 @@ export function* encodeCheckpoint(checkpoint: NewCheckpoint): Generator<readonly
 export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   if (bytes.length < HEADER_BYTES) throw damaged(path, `${bytes.length} bytes are fewer than its header`);
   if (readUint32(bytes, 0) !== MAGIC) throw damaged(path, 'it does not begin as a checkpoint');
-  if (bytes[4] !== VERSION) throw damaged(path, `its version is ${bytes[4]}, known is ${VERSION}`);
-  if (readUint32(bytes, 60) !== crc32c(bytes.subarray(0, 60)))
+  if (readUint32(bytes, 60) !== crc32c(bytes.subarray(0, 60))) {
     throw damaged(path, 'the checksum of its header is wrong');
+  }
+  if (bytes[4] !== VERSION) throw unusable(path, `of format version ${bytes[4]}, which this program does not know`);
   const sections = new Map<number, Uint8Array>();
   let at = HEADER_BYTES;
   for (let left = readUint32(bytes, 28); left > 0; left--) {
@@ -109,5 +110,9 @@ function sectionChecksum(header: Uint8Array, body: readonly Uint8Array[]): numbe
 }
 
 function damaged(path: string, fault: string): MillraceError {
-  return new MillraceError('STORE_CORRUPT', `Checkpoint ${path} is damaged: ${fault}.`, { details: { path, fault } });
+  return unusable(path, `damaged: ${fault}`);
+}
+
+function unusable(path: string, fault: string): MillraceError {
+  return new MillraceError('STORE_CORRUPT', `Checkpoint ${path} is ${fault}.`, { details: { path, fault } });
 }

@@ -1,5 +1,5 @@
 /** Checkpoints on disk: which there are, the newest that is sound, writing one, dropping old ones. */
-import { asMillraceError } from '../../base/errors.ts';
+import { MillraceError } from '../../base/errors.ts';
 import { mappedBytes } from '../../base/mapped-bytes.ts';
 import type { Disk } from '../../journal/disk.ts';
 import { checkpointDirectory, checkpointPath, numberedFiles } from '../../journal/paths.ts';
@@ -23,7 +23,7 @@ export class CheckpointStore {
   /**
    * The newest sound checkpoint of a file at or before `lastFile`.
    *
-   * @param passedOver told of each damaged one, which stays where it is.
+   * @param passedOver told of each that cannot be used, with its path and the reason; it stays where it is.
    */
   async newest(lastFile: number, passedOver: (problem: string) => void): Promise<Checkpoint | undefined> {
     for (const file of (await this.#files()).toReversed()) {
@@ -32,7 +32,7 @@ export class CheckpointStore {
       try {
         return decodeCheckpoint(await readWhole(this.#disk, path, mappedBytes), path);
       } catch (error) {
-        passedOver(asMillraceError(error, 'STORE_IO').message);
+        passedOver(problemOf(path, error));
       }
     }
     return undefined;
@@ -59,4 +59,11 @@ export class CheckpointStore {
   async #files(): Promise<number[]> {
     return numberedFiles(await this.#disk.list(checkpointDirectory(this.#directory)), 'checkpoint');
   }
+}
+
+/** What the disk refuses with need not name the file. */
+function problemOf(path: string, error: unknown): string {
+  const { message } = error as Error;
+  if (error instanceof MillraceError && message.includes(path)) return message;
+  return `Checkpoint ${path} cannot be read: ${message.replace(/\.$/, '')}.`;
 }

@@ -255,6 +255,9 @@ export class Checkpointer implements FileHoldParty {
         }
         this.#answerAwaited(message.file, true);
         break;
+      case 'passed-over':
+        this.#options.report(`The checkpoint worker passes over a checkpoint: ${message.problem}`);
+        break;
       case 'progress':
         this.writingBytes += message.sizeBytes;
         this.sealedBytes += message.sizeBytes;

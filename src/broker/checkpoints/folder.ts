@@ -69,10 +69,19 @@ export class Folder {
   #soundBefore: number | undefined;
 
   readonly #memory: FolderMemory;
+  readonly #passedOver: (problem: string) => void;
 
-  constructor(disk: Disk, directory: string, settings: BrokerSettings, memory: FolderMemory = NOBODY) {
+  /** @param passedOver told of checkpoints that could not be used when the state was loaded. */
+  constructor(
+    disk: Disk,
+    directory: string,
+    settings: BrokerSettings,
+    memory: FolderMemory = NOBODY,
+    passedOver: (problem: string) => void = () => undefined,
+  ) {
     this.#disk = disk;
     this.#memory = memory;
+    this.#passedOver = passedOver;
     this.#directory = directory;
     this.#settings = settings;
     this.#checkpoints = new CheckpointStore(disk, directory);
@@ -282,6 +291,7 @@ export class Folder {
         },
       );
     }
+    for (const problem of problems) this.#passedOver(problem);
     if (checkpoint !== undefined) state.restore(checkpoint.sections);
     this.#file = checkpoint?.file ?? 0;
     this.#commit = checkpoint?.commit ?? 0;

@@ -54,6 +54,8 @@ export type FromWorker =
       readonly removed: readonly number[];
       readonly removedOrders: readonly number[];
     }
+  /** For the log: a checkpoint that could not be used, when the state was loaded. */
+  | { readonly kind: 'passed-over'; readonly problem: string }
   /** A chunk of the round that runs is there. */
   | { readonly kind: 'progress'; readonly sizeBytes: number }
   /** Put a chunk of the round that runs into the object store. Its bytes are the worker's again with the answer. */

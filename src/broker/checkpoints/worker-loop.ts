@@ -8,7 +8,7 @@ import type { ToStore } from '../chunks/chunk-writer.ts';
 import { SealPace } from '../chunks/seal-pace.ts';
 import { NOTHING_SEALED, type SealedRound } from '../chunks/seal-round.ts';
 import type { TieredPlace } from '../tiering/messages.ts';
-import { Folder, type Removed } from './folder.ts';
+import { Folder, type FolderMemory, type Removed } from './folder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 export interface WorkerPort {
@@ -41,11 +41,19 @@ export class WorkerLoop {
   constructor(disk: Disk, clock: Clock, start: WorkerStart, port: WorkerPort) {
     this.#pace = new SealPace(clock);
     const { directory, settings, keys } = start;
-    this.#folder = new Folder(diskWith(disk, keys, settings.storageCompression), directory, settings, {
+    const memory: FolderMemory = {
       stepped: () => port.stepped(),
       // What is removed beside is removed by the same state.
       letGo: () => void this.#removing.then(() => port.letGo()),
-    });
+    };
+    const passedOver = (problem: string): void => port.say({ kind: 'passed-over', problem });
+    this.#folder = new Folder(
+      diskWith(disk, keys, settings.storageCompression),
+      directory,
+      settings,
+      memory,
+      passedOver,
+    );
     this.#folder.held = start.held;
     this.#port = port;
   }
