@@ -132,6 +132,10 @@ test('deleting the key of a prefix takes the sealed records under it, and no oth
   const before = await readTopics(broker);
   await broker.close();
   assert.equal(await shredKeys(disk, SEALING_DIRECTORY, 'small.', clock.now()), 1);
+  // It was damage, and a backup was said to mend it.
+  const gone = await tiered.problems(FIRST_MASTER);
+  assert.ok(gone.length > 0);
+  for (const { path, harmless, shredded } of gone) assert.deepEqual([harmless, shredded], [true, true], path);
   const after = await tiered.open(FIRST_MASTER);
   for (const name of ['large', 'sized']) {
     const topic = after.topics.find(name);

@@ -26,6 +26,7 @@ import { plural, printJson, printLine } from './output.ts';
 import { Progress } from './progress.ts';
 import { sendBatch } from './send-batch.ts';
 import type { TopicDetail } from './topic-answers.ts';
+import { describeProblem } from './verify.ts';
 
 interface Options extends ClientOptions, KeyOptions {
   readonly from: readonly string[];
@@ -105,16 +106,17 @@ async function restoreAll(directory: string, options: Options): Promise<void> {
   const { files, bytes, clusterId, problems } = restored;
   for (const problem of problems) {
     if (options.json) await printJson(problem);
-    else await printLine(`DAMAGED ${problem.path}: ${problem.problem}`);
+    else await printLine(describeProblem(problem));
   }
-  if (options.json) await printJson({ kind: 'summary', files, bytes, clusterId, damaged: problems.length });
+  const damaged = problems.filter(({ harmless }) => !harmless).length;
+  if (options.json) await printJson({ kind: 'summary', files, bytes, clusterId, damaged });
   else await printLine(`restored ${directory}: ${plural(files, 'file')}, ${bytes.toLocaleString('en-US')} bytes`);
-  if (problems.length === 0) return;
+  if (damaged === 0) return;
   throw new MillraceError(
     'STORE_CORRUPT',
-    `${plural(problems.length, 'damaged place')} in ${directory}, named above, which the broker had already when the backup was ` +
+    `${plural(damaged, 'damaged place')} in ${directory}, named above, which the broker had already when the backup was ` +
       'made. Everything else is sound, and a broker starts on it.',
-    { details: { directory, count: problems.length } },
+    { details: { directory, count: damaged } },
   );
 }
 

@@ -24,7 +24,8 @@ Reads every byte: journal files, their indexes, chunks and checkpoints, every ba
 no partition has a hole in its offsets. Without --repair it changes nothing and may run beside a broker; with it, the broker
 must be stopped: indexes are built again from their journal files. What is in an object store alone is not read.
 
-Exit code 1 when something is damaged and was not repaired. An unfinished write at the end of the journal is no damage.`;
+Exit code 1 when something is damaged and was not repaired. An unfinished write at the end of the journal is no damage,
+and neither is what was shredded with its key.`;
 
 export function register(program: Command): void {
   withKeyOption(program.command('verify [directory]'))
@@ -65,7 +66,7 @@ async function report(directory: string, disk: Disk, options: Options): Promise<
     if (item.repaired) counts.repaired += 1;
     else if (!item.harmless) counts.damaged += 1;
     if (options.json) await printJson(item);
-    else await printLine(describe(item));
+    else await printLine(describeProblem(item));
   }
   progress.end();
   if (options.json) await printJson({ kind: 'summary', ...counts });
@@ -81,7 +82,8 @@ async function report(directory: string, disk: Disk, options: Options): Promise<
   );
 }
 
-function describe({ path, position, problem, harmless, repaired }: VerifyProblem): string {
-  const word = repaired ? 'REPAIRED' : harmless ? 'TORN' : 'DAMAGED';
+/** One line: what it is, where, and what is wrong. */
+export function describeProblem({ path, position, problem, harmless, shredded, repaired }: VerifyProblem): string {
+  const word = repaired ? 'REPAIRED' : shredded ? 'SHREDDED' : harmless ? 'TORN' : 'DAMAGED';
   return `${word} ${path}${position === undefined ? '' : `, position ${position}`}: ${problem}`;
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { openRestored } from '../../src/broker/backup/restore-directory.ts';
 import type { Broker } from '../../src/broker/broker.ts';
 import type { BrokerSettings } from '../../src/broker/settings.ts';
-import { verifyDirectory } from '../../src/broker/verify/verify-directory.ts';
+import { type VerifyProblem, type VerifyReport, verifyDirectory } from '../../src/broker/verify/verify-directory.ts';
 import type { MasterKeys } from '../../src/journal/encryption/master-keys.ts';
 import { FakeDisk } from './fake-disk.ts';
 import { inProcessTier } from './in-process-tier.ts';
@@ -33,12 +33,20 @@ export class TieredDisk {
 
   /** Every file is sound, with these keys. */
   async assertVerified(masterKeys?: MasterKeys): Promise<void> {
-    let sound = 0;
+    const reports = await this.#verify(masterKeys);
+    for (const item of reports) assert.equal(item.kind, 'sound', JSON.stringify(item));
+    assert.ok(reports.length > 3);
+  }
+
+  /** What `millrace verify` names. */
+  async problems(masterKeys?: MasterKeys): Promise<VerifyProblem[]> {
+    return (await this.#verify(masterKeys)).filter((item) => item.kind === 'problem');
+  }
+
+  async #verify(masterKeys?: MasterKeys): Promise<VerifyReport[]> {
     const opened = await openRestored(this.disk, SEALING_DIRECTORY, masterKeys);
-    for await (const item of verifyDirectory(opened, SEALING_DIRECTORY, false)) {
-      assert.equal(item.kind, 'sound', JSON.stringify(item));
-      sound += 1;
-    }
-    assert.ok(sound > 3);
+    const reports: VerifyReport[] = [];
+    for await (const item of verifyDirectory(opened, SEALING_DIRECTORY, false)) reports.push(item);
+    return reports;
   }
 }

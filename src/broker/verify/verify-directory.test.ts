@@ -76,6 +76,17 @@ test('a changed byte is found and its file named, wherever it is', async () => {
   assert.deepEqual((await verified(disk)).problems, []);
 });
 
+// It was named, and counted among the sound ones nevertheless.
+test('a damaged journal file is not sound', async () => {
+  const disk = await closedDirectory();
+  const [path] = filesOf(disk, 'journal');
+  assert.ok(path);
+  await flip(disk, path, 100);
+  const { sound, problems } = await verified(disk);
+  assert.deepEqual([...new Set(problems.map((each) => each.path))], [path]);
+  assert.ok(!sound.includes(path) && sound.length > 0);
+});
+
 test('indexes are built again, chunks that are missing are told', async () => {
   const disk = await closedDirectory();
   const [index] = filesOf(disk, 'index');

@@ -9,10 +9,12 @@
  * | order files | header, every block | no: subscriptions over many topics begin behind it |
  * | chunks | header, directory, rows, every batch, offsets without a gap | no |
  * | checkpoints | every section; the newest can be restored | no: the one before is used |
+ * | chunks under a shredded key | nothing | no: what is in them is gone, as was asked |
  * | views | each partition's ranges, by the newest checkpoint: no gap, files there, the same offsets in the chunks | no |
  */
 import { asMillraceError } from '../../base/errors.ts';
 import type { Disk } from '../../journal/disk.ts';
+import { listKeyFiles } from '../../journal/encryption/key-files.ts';
 import { scanFile } from '../../journal/file-scan.ts';
 import {
   checkpointDirectory,
@@ -50,8 +52,10 @@ export interface VerifyProblem {
   /** Place in the file; undefined where it is about the whole. */
   readonly position: number | undefined;
   readonly problem: string;
-  /** An unfinished write at the journal's end, which the next start cuts off: no damage. */
+  /** No damage: an unfinished write at the journal's end, which the next start cuts off, or what was shredded. */
   readonly harmless: boolean;
+  /** Its data key was deleted on purpose (`millrace keys shred`), so nobody can say more of it. */
+  readonly shredded: boolean;
   readonly repaired: boolean;
 }
 
@@ -66,13 +70,14 @@ export async function* verifyDirectory(
   directory: string,
   repair: boolean,
 ): AsyncGenerator<VerifyReport, void, undefined> {
+  const damaged = new Set<string>();
   for await (const item of verifyJournal({ disk, directory, fromFile: 1 })) {
-    if (item.kind === 'file') yield { kind: 'sound', path: item.path, sizeBytes: item.sizeBytes };
-    else {
+    if (item.kind === 'problem') {
       const path = journalPath(directory, item.file);
       const harmless = item.severity !== 'corrupt';
-      yield { kind: 'problem', path, position: item.position, problem: item.problem, harmless, repaired: false };
-    }
+      if (!harmless) damaged.add(path);
+      yield { ...damage(path, item.position, item.problem), harmless };
+    } else if (!damaged.has(item.path)) yield { kind: 'sound', path: item.path, sizeBytes: item.sizeBytes };
   }
   yield* verifyIndexes(disk, directory, repair);
   yield* verifyOrders(disk, directory);
@@ -137,6 +142,8 @@ async function* verifyChunks(
   directory: string,
   ranges: ChunkRanges,
 ): AsyncGenerator<VerifyReport, void, undefined> {
+  const keys = (await listKeyFiles(disk, directory)).filter(({ state }) => state === 'shredded');
+  const shreddedKeys = new Set<unknown>(keys.map(({ number }) => number));
   for (const chunk of numberedFiles(await disk.list(chunkDirectory(directory)), 'chunk')) {
     const path = chunkPath(directory, chunk);
     const byPartition = new Map<number, FileRange>();
@@ -153,9 +160,17 @@ async function* verifyChunks(
         }
       }
     } catch (error) {
-      ranges.delete(chunk);
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-      yield damage(path, undefined, `it cannot be read: ${String(error)}`);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+        ranges.delete(chunk);
+        continue;
+      }
+      // It is there, whatever is in it: no view misses it.
+      byPartition.clear();
+      const { code, message, details } = asMillraceError(error);
+      const isShredded = code === 'STORE_KEY_MISSING' && shreddedKeys.has(details['dataKey']);
+      yield isShredded
+        ? { ...damage(path, undefined, 'the key of its records was deleted'), harmless: true, shredded: true }
+        : damage(path, undefined, `it cannot be read: ${message}`);
       continue;
     }
     if (problems === 0) yield { kind: 'sound', path, sizeBytes };
@@ -226,5 +241,5 @@ function nameOf(state: BrokerState, { number, index }: Partition): string {
 }
 
 function damage(path: string, position: number | undefined, problem: string, repaired = false): VerifyProblem {
-  return { kind: 'problem', path, position, problem, harmless: false, repaired };
+  return { kind: 'problem', path, position, problem, harmless: false, shredded: false, repaired };
 }
