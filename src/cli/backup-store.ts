@@ -17,9 +17,9 @@ const PART_BYTES = 16 * 1024 * 1024;
 const MAX_TRIES = 4;
 const FIRST_PAUSE_MS = 250;
 
-/** A place that is a URL is a store; everything else is a file. */
+/** A place that is a URL is a store, also one that is written wrong, which is refused then; everything else is a file. */
 export function isStoreUrl(place: string): boolean {
-  return /^(s3|dir):\/\//.test(place);
+  return /^(?:(?:s3|dir):|[a-z][a-z0-9+.-]*:\/\/)/.test(place);
 }
 
 export class BackupStore {

@@ -95,6 +95,10 @@ test('a file, an incremental one on it, and both restored', TIMEOUT, async () =>
   assert.match(await failed('restore', '--from', at('more'), '--data', at('half')), /BACKUP_INCOMPLETE/);
   assert.match(await failed('restore', '--from', at('full'), '--data', at('restored')), /BACKUP_RESTORE_REFUSED/);
   assert.match(await failed('backup', '--to', at('full')), /there already/);
+  // These became files of that name.
+  for (const place of ['s3:bucket', 'dir:relative', 's4://bucket']) {
+    assert.match(await failed('backup', '--to', place), /is no object store/);
+  }
 });
 
 test('one topic comes back under another name, into the running broker and into a stopped one', TIMEOUT, async () => {
