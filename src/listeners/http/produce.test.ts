@@ -420,3 +420,20 @@ test('a client that leaves while its records are written: they are written, noth
   await kit.idle();
   assert.equal((await stored(kit, 'a')).records.length, 20);
 });
+
+// The words were a code, and what to do about it was anybody's guess.
+test('what a topic asks of records is said where one is refused for it', OPTIONS, async () => {
+  await using kit = await HttpKit.start();
+  const limits = { 'message.timestamp.before.max.ms': '1000' };
+  await kit.broker.topics.create({ name: 'compacted', config: { 'cleanup.policy': 'compact' } });
+  await kit.broker.topics.create({ name: 'timely', config: limits });
+  const write = (topic: string, record: object): ReturnType<HttpKit['post']> =>
+    kit.post(`/v1/topics/${topic}/records`, record);
+  const keyless = await write('compacted', { value: 'x' });
+  assert.deepEqual([keyless.status, keyless.json.code], [422, 'MODEL_RECORD_INVALID']);
+  assert.match(keyless.json.detail, /^Nothing was written for compacted: .*has no key/);
+  const late = await write('timely', { value: 'x', timestamp: 1 });
+  assert.deepEqual([late.status, late.json.code], [400, 'BROKER_TIMESTAMP_INVALID']);
+  assert.match(late.json.detail, /message\.timestamp\.before\.max\.ms is 1000/);
+  assert.equal((await write('compacted', { key: 'k', value: 'x' })).status, 200);
+});

@@ -5,6 +5,7 @@ import { type ErrorCode, MillraceError } from '../../base/errors.ts';
 import type { Broker } from '../../broker/broker.ts';
 import type { WrittenTopic } from '../../broker/idempotency/idempotency-keys-state.ts';
 import type { ExpectedEnd, KeyedRequest, WriteCondition } from '../../broker/idempotency/write-condition.ts';
+import { MAX_MESSAGE_ID_BYTES, MESSAGE_ID_HEADER } from '../../broker/message-ids/batch-ids.ts';
 import { ProduceItem } from '../../broker/produce.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { Degree } from '../../journal/journal.ts';
@@ -310,7 +311,19 @@ function* offsetsIn({ items }: Part): Generator<number, void, undefined> {
   }
 }
 
-/** What was encoded here a moment ago is refused only when the topic went away meanwhile, or the disk is almost full. */
+/** By what a topic asks of records. */
+const REFUSALS: Readonly<Partial<Record<ErrorCode, (topic: Topic) => string>>> = {
+  MODEL_RECORD_INVALID: () => 'it is compacted (cleanup.policy), and a record has no key',
+  BROKER_TIMESTAMP_INVALID: ({ limits: { timestampBeforeMs, timestampAfterMs } }) =>
+    "a timestamp is further from the broker's clock than it allows: message.timestamp.before.max.ms is " +
+    `${timestampBeforeMs}, message.timestamp.after.max.ms is ${timestampAfterMs}`,
+  BROKER_STREAM_CLOSED: () => 'it is a stream that was closed, and takes no more records',
+  BROKER_MESSAGE_ID_INVALID: () => `a header ${MESSAGE_ID_HEADER} is longer than ${MAX_MESSAGE_ID_BYTES} bytes`,
+  BROKER_MESSAGE_ID_PENDING: () =>
+    `an open transaction has brought a record with the same ${MESSAGE_ID_HEADER}; send again when it has ended`,
+};
+
+/** What was encoded here a moment ago is refused for what the topic asks of records, or for what happened meanwhile. */
 function itemError(topic: Topic, code: ErrorCode): MillraceError {
   if (topic.deleted) return topicNotFound(topic.name);
   if (code === 'BROKER_DISK_FULL') {
@@ -321,7 +334,6 @@ function itemError(topic: Topic, code: ErrorCode): MillraceError {
       { details: { topic: topic.name } },
     );
   }
-  return new MillraceError(code, `Records for ${topic.name} were refused (${code}); nothing was written.`, {
-    details: { topic: topic.name },
-  });
+  const why = REFUSALS[code]?.(topic) ?? `the broker answered ${code}`;
+  return new MillraceError(code, `Nothing was written for ${topic.name}: ${why}.`, { details: { topic: topic.name } });
 }
