@@ -6,10 +6,10 @@ import type { Clock } from '../../base/clock.ts';
 import { asMillraceError, MillraceError } from '../../base/errors.ts';
 import { Semaphore } from '../../base/semaphore.ts';
 import { BLOCK_CODEC, freeBlock } from '../../journal/compression/block-packer.ts';
-import type { Disk, DiskFile } from '../../journal/disk.ts';
+import type { Disk } from '../../journal/disk.ts';
 import type { DataKey, DataKeys } from '../../journal/encryption/data-keys.ts';
 import { encryptionOf } from '../../journal/open-disk.ts';
-import { cacheDirectory, cachePath, chunkPath } from '../../journal/paths.ts';
+import { chunkPath } from '../../journal/paths.ts';
 import { readWhole } from '../../journal/whole-file.ts';
 import { hasSoundBatches } from '../../store/chunk-check.ts';
 import {
@@ -31,6 +31,7 @@ import {
   type TierEncoding,
   tierTailBytes,
 } from '../../store/tiered-chunk.ts';
+import { CacheFiles } from './cache-files.ts';
 import type { FromTierWorker, TieredPlace, TierJob, TierResults, ToTierWorker } from './messages.ts';
 
 /** Kept of the memory that blocks are fetched into which have to be opened: of a few requests. */
@@ -58,13 +59,13 @@ export class TierLoop {
   readonly #uploads = new Semaphore(MAX_UPLOADS);
   readonly #pool = new BufferPool(MAX_FREE_BYTES);
   readonly #tables = new Map<string, Promise<readonly TierBlock[]>>();
-  /** Open cache files; one that is being removed is there until it is gone. */
-  readonly #cacheFiles = new Map<number, Promise<DiskFile | undefined>>();
+  readonly #cacheFiles: CacheFiles;
 
   constructor(store: ObjectStore, disk: Disk, directory: string, clock: Clock, port: TierPort) {
     this.#store = store;
     this.#disk = disk;
     this.#directory = directory;
+    this.#cacheFiles = new CacheFiles(disk, directory);
     this.#clock = clock;
     this.#port = port;
   }
@@ -81,8 +82,7 @@ export class TierLoop {
 
   /** Closes the cache files. */
   async close(): Promise<void> {
-    for (const file of this.#cacheFiles.values()) await (await file.catch(() => undefined))?.close();
-    this.#cacheFiles.clear();
+    await this.#cacheFiles.close();
   }
 
   async #handle(job: TierJob): Promise<TierResults[TierJob['kind']]> {
@@ -101,10 +101,10 @@ export class TierLoop {
       case 'fetch':
         return await this.#fetch(job);
       case 'keep':
-        await (await this.#cacheFile(job.place)).write([job.bytes], job.firstBlock * TIER_BLOCK_BYTES);
+        await this.#cacheFiles.write(job.place, job.bytes, job.firstBlock * TIER_BLOCK_BYTES);
         return null;
       case 'drop':
-        await this.#drop(job.chunk);
+        await this.#cacheFiles.drop(job.chunk);
         return null;
       case 'delete':
         await this.#store.delete(job.object);
@@ -221,57 +221,6 @@ export class TierLoop {
     const table = decodeTierTail(tail, chunk, rawBytes, storedBytes, this.#keys);
     if (typeof table === 'string') throw this.#corrupt(place, table);
     return table;
-  }
-
-  async #cacheFile({ chunk, rawBytes }: TieredPlace): Promise<DiskFile> {
-    for (;;) {
-      const known = this.#cacheFiles.get(chunk);
-      if (known !== undefined) {
-        const file = await known;
-        if (file !== undefined) return file;
-        continue;
-      }
-      const opening = this.#openCacheFile(chunk, rawBytes);
-      this.#cacheFiles.set(chunk, opening);
-      opening.catch(() => this.#forget(chunk, opening));
-      return await opening;
-    }
-  }
-
-  /** Unless it is another one by now. */
-  #forget(chunk: number, file: Promise<DiskFile | undefined>): void {
-    if (this.#cacheFiles.get(chunk) === file) this.#cacheFiles.delete(chunk);
-  }
-
-  async #openCacheFile(chunk: number, rawBytes: number): Promise<DiskFile> {
-    const path = cachePath(this.#directory, chunk);
-    await this.#disk.makeDirectory(cacheDirectory(this.#directory));
-    await this.#disk.remove(path);
-    const file = await this.#disk.open(path, 'create');
-    // The blocks that are not there yet are holes; the length is that of the chunk, as readers expect.
-    await file.truncate(rawBytes);
-    return file;
-  }
-
-  /** Who wants the chunk again meanwhile waits until it is gone, and begins with an empty file. */
-  async #drop(chunk: number): Promise<void> {
-    const file = this.#cacheFiles.get(chunk);
-    const dropping = this.#removeCacheFile(chunk, file);
-    const gone = dropping.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#cacheFiles.set(chunk, gone);
-    try {
-      await dropping;
-    } finally {
-      this.#forget(chunk, gone);
-    }
-  }
-
-  async #removeCacheFile(chunk: number, file: Promise<DiskFile | undefined> | undefined): Promise<void> {
-    await (await file?.catch(() => undefined))?.close();
-    await this.#disk.remove(cachePath(this.#directory, chunk));
   }
 
   async #list(prefix: string): Promise<readonly ObjectInfo[]> {
