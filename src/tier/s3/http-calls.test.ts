@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { HttpCalls } from './http-calls.ts';
 
@@ -127,6 +127,20 @@ test(
     );
   },
 );
+
+// Nobody was told, not even when the time was over: what waited for the object waited for ever.
+test('a server that changes the protocol unasked is an error', DEADLINE, async () => {
+  const server = net.createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
+    );
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/a`);
+  await assert.rejects(new HttpCalls().call({ ...GET, url }), /without an answer/);
+  server.close();
+});
 
 // The memory of a chunk is used again when its put has failed: the server got the next chunk's bytes as the end of this one.
 test('nothing is sent any more once an answer that came early is read', DEADLINE, async () => {

@@ -2,7 +2,6 @@
  * HTTP requests to an object store over kept connections, through node's own client: for bodies of many MiB it takes a third of the
  * processor time of `fetch`, whose streams hand on every piece through promises.
  */
-import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { copyShared, lengthOf } from '../../base/bytes.ts';
@@ -45,14 +44,24 @@ export class HttpCalls {
       headers: body === undefined ? headers : { ...headers, 'content-length': lengthOf(body) },
       signal: AbortSignal.timeout(timeoutMs),
     });
-    // Behind the answer's head the body's reader is told, and nobody listens here.
-    request.on('error', () => undefined);
-    request.on('response', readsAnswer);
+    const answer = answerTo(request);
     for (const piece of body ?? []) request.write(piece);
     request.end();
-    const [message] = (await once(request, 'response')) as [IncomingMessage];
-    return new HttpAnswer(message, request);
+    return new HttpAnswer(await answer, request);
   }
+}
+
+async function answerTo(request: ClientRequest): Promise<IncomingMessage> {
+  return await new Promise((resolve, reject) => {
+    request.on('response', (message: IncomingMessage) => {
+      readsAnswer(message);
+      resolve(message);
+    });
+    // Behind the answer's head the body's reader is told, and nobody listens here.
+    request.on('error', reject);
+    // Where a server changes the protocol unasked, node closes the connection, and gives neither an answer nor an error.
+    request.on('close', () => reject(new Error('the connection was closed without an answer')));
+  });
 }
 
 /**
