@@ -51,7 +51,19 @@ export async function writeParts(
 ): Promise<void> {
   const temporary = `${path}.tmp`;
   await disk.remove(temporary);
-  const file = await disk.open(temporary, 'create');
+  try {
+    await writeSynced(disk, temporary, parts);
+    await disk.rename(temporary, path);
+  } catch (error) {
+    // A disk that is full needs the room. Where it cannot be removed, the next start does it.
+    await disk.remove(temporary).catch(() => undefined);
+    throw error;
+  }
+  await disk.syncDirectory(directory);
+}
+
+async function writeSynced(disk: Disk, path: string, parts: Iterable<readonly Uint8Array[]>): Promise<void> {
+  const file = await disk.open(path, 'create');
   try {
     let position = 0;
     for (const pieces of parts) {
@@ -62,6 +74,4 @@ export async function writeParts(
   } finally {
     await file.close();
   }
-  await disk.rename(temporary, path);
-  await disk.syncDirectory(directory);
 }
