@@ -101,17 +101,20 @@ export class HttpAnswer {
     return (await this.bytes(MAX_TEXT_BYTES)).toString();
   }
 
-  /** @returns as many bytes as came, which may be more than `into` has: what is too much is not read. */
-  async readInto(into: Uint8Array): Promise<number> {
-    let count = 0;
+  /**
+   * @param skippedBytes that stand before.
+   * @returns as many bytes as came behind them, which may be more than `into` has: what is too much is not read.
+   */
+  async readInto(into: Uint8Array, skippedBytes = 0): Promise<number> {
+    let count = -skippedBytes;
     await this.#read((piece) => {
       const from = count;
       count += piece.length;
-      if (count > into.length) return false;
-      copyShared(piece, into.subarray(from));
-      return true;
+      if (count > 0)
+        copyShared(piece.subarray(Math.max(0, -from), into.length - from), into.subarray(Math.max(0, from)));
+      return count <= into.length;
     });
-    return count;
+    return Math.max(0, count);
   }
 
   /** All of it, in memory of its own. */

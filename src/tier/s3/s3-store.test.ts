@@ -166,6 +166,39 @@ test('cut bodies, broken connections and whole objects instead of ranges', async
   );
 });
 
+// The whole of it was kept in memory first, however much came.
+test('of a server that does not know ranges no more is kept than was asked for', { timeout: 60_000 }, async () => {
+  const unit = Buffer.from(Array.from({ length: 250 }, (_, at) => at));
+  const piece = Buffer.concat(Array.from({ length: 400 }, () => unit));
+  let isEndless = true;
+  await withServer(
+    (request, response) => {
+      request.resume();
+      response.writeHead(200);
+      const write = (): void => {
+        while (!response.destroyed && response.write(piece));
+      };
+      if (!isEndless) return void response.end(piece);
+      response.on('drain', write);
+      write();
+    },
+    async (store) => {
+      for (const position of [0, 3, 1_000_001]) {
+        const into = new Uint8Array(new SharedArrayBuffer(300_000)).fill(255);
+        const bytes = await store.get('k', { position, sizeBytes: 250_001 }, into);
+        assert.deepEqual([bytes?.length, bytes?.buffer], [250_001, into.buffer]);
+        assert.ok(bytes?.every((byte, at) => byte === (position + at) % 250));
+        assert.ok(into.subarray(250_001).every((byte) => byte === 255));
+      }
+      isEndless = false;
+      const range = { position: piece.length - 5, sizeBytes: 5 };
+      assert.deepEqual([...((await store.get('k', range)) ?? [])], [245, 246, 247, 248, 249]);
+      await assert.rejects(store.get('k', { position: piece.length - 4, sizeBytes: 5 }), { code: 'TIER_CORRUPT' });
+      await assert.rejects(store.get('k', { position: piece.length + 9, sizeBytes: 5 }), { code: 'TIER_CORRUPT' });
+    },
+  );
+});
+
 function page(keys: readonly string[], token?: string): string {
   const entries = keys.map(
     (key) =>

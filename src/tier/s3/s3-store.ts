@@ -84,12 +84,14 @@ export class S3Store implements ObjectStore {
       if (answer.status === 416) throw tierError('TIER_CORRUPT', this.url, key, 'it ends before what was asked for');
       throw this.#refused(answer, text, key, 'TIER_UNAVAILABLE');
     }
-    // A server that does not know ranges gives the whole object.
-    if (range === undefined || answer.status === 200) return await this.#whole(answer, key, range);
-    const bytes = into?.subarray(0, range.sizeBytes) ?? new Uint8Array(range.sizeBytes);
-    const count = await this.#unbroken(key, () => answer.readInto(bytes));
-    if (count === range.sizeBytes) return bytes;
-    throw wrongLength(this.url, key, count, range.sizeBytes);
+    if (range === undefined) return await this.#whole(answer, key);
+    const { position, sizeBytes } = range;
+    const bytes = into?.subarray(0, sizeBytes) ?? new Uint8Array(sizeBytes);
+    // A server that does not know ranges gives the whole object, of which no more is taken than was asked for.
+    const isWhole = answer.status === 200 && answer.contentBytes !== sizeBytes;
+    const count = await this.#unbroken(key, () => answer.readInto(bytes, isWhole ? position : 0));
+    if (count === sizeBytes || (isWhole && count > sizeBytes)) return bytes;
+    throw wrongLength(this.url, key, count, sizeBytes);
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
@@ -149,13 +151,10 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async #whole(answer: HttpAnswer, key: string, range: ByteRange | undefined): Promise<Uint8Array> {
+  async #whole(answer: HttpAnswer, key: string): Promise<Uint8Array> {
     const bytes = await this.#unbroken(key, () => answer.bytes());
-    const wanted = range?.sizeBytes ?? answer.contentBytes ?? bytes.length;
+    const wanted = answer.contentBytes ?? bytes.length;
     if (bytes.length === wanted) return bytes;
-    if (range !== undefined && bytes.length >= range.position + range.sizeBytes) {
-      return bytes.subarray(range.position, range.position + range.sizeBytes);
-    }
     throw wrongLength(this.url, key, bytes.length, wanted);
   }
 
