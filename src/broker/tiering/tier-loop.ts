@@ -164,7 +164,8 @@ export class TierLoop {
         return await this.#tryFetch(job);
       } catch (error) {
         const { kind, code } = asMillraceError(error);
-        this.#tables.delete(job.place.object);
+        // The table may say where blocks are not. A store that has no time is not asked for it once more.
+        if (code === 'TIER_CORRUPT') this.#tables.delete(job.place.object);
         if (attempt === MAX_TRIES || (kind !== 'retry' && code !== 'TIER_CORRUPT')) throw error;
         await new Promise<void>((resolve) => {
           this.#clock.schedule(FIRST_PAUSE_MS * 4 ** (attempt - 1), resolve);
@@ -208,7 +209,8 @@ export class TierLoop {
     if (known !== undefined) return known;
     const loading = this.#loadTable(place);
     this.#tables.set(place.object, loading);
-    loading.catch(() => this.#tables.delete(place.object));
+    // Unless it is another one by now.
+    loading.catch(() => this.#tables.get(place.object) === loading && this.#tables.delete(place.object));
     if (this.#tables.size > MAX_TABLES) this.#tables.delete(this.#tables.keys().next().value as string);
     return loading;
   }
