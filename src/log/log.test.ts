@@ -199,6 +199,11 @@ describe('millrace/log', OPTIONS, () => {
       assert.equal(await log.deleteRecords('t', 0, 4), 4);
       assert.deepEqual(await values(log.read('t')), ['4', '5', '6', '7', '8', '9']);
       await assert.rejects(values(log.read('t', { from: 1 })), { code: 'STORE_OFFSET_OUT_OF_RANGE' });
+      assert.deepEqual(await values(log.read('t', { from: 10 })), []);
+      // Without `follow` it was an empty topic.
+      for (const follow of [false, true]) {
+        await assert.rejects(values(log.read('t', { from: 11, follow })), /Offset 11 .* 4 to 10 \(exclusive\)/);
+      }
       await log.configure('t', { 'retention.records': null });
       assert.deepEqual(log.topic('t')?.config, {});
       assert.deepEqual(

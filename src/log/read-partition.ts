@@ -29,6 +29,8 @@ export async function* readPartition(
 ): AsyncGenerator<LogRecord, void, undefined> {
   const { signal, follow = false, limit = Number.POSITIVE_INFINITY } = options;
   let offset = await placeOf(broker, partition, options.from ?? 'earliest');
+  // Where nothing is to be waited for, no fetch would say so.
+  if (offset > partition.highWatermark) throw outOfRange(offset, partition.logStartOffset, partition.highWatermark);
   const end = follow ? Number.POSITIVE_INFINITY : partition.lastStableOffset;
   let left = limit;
   while (left > 0 && offset < end && !isAborted(signal)) {
@@ -91,7 +93,7 @@ async function fetch(
 function outOfRange(offset: number, startOffset: number, endOffset: number): MillraceError {
   return new MillraceError(
     'STORE_OFFSET_OUT_OF_RANGE',
-    `Offset ${offset} is not there: the partition has ${startOffset} to ${endOffset - 1}. Read from earliest or latest.`,
+    `Offset ${offset} is not there: the partition has ${startOffset} to ${endOffset} (exclusive). Read from earliest or latest.`,
     { details: { offset, startOffset, endOffset } },
   );
 }
