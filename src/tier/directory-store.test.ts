@@ -1,6 +1,6 @@
 /** Proves that a directory is an object store, and that it says what it cannot do. */
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
@@ -30,6 +30,25 @@ test('a file where a directory should be is refused with the key', async () => {
     assert.match(error.message, /object 'a\/b'/);
     return true;
   });
+});
+
+// Objects were missing, which is damage; new ones went to the disk below, and local files with them.
+test('a share that goes away is a store that is down, until it is back', async () => {
+  using directory = new TempDirectory();
+  const [mounted, away] = [join(directory.path, 'share'), join(directory.path, 'away')];
+  const store = new DirectoryStore(mounted, systemClock);
+  await store.put('cluster/chunk/1', new Uint8Array([7]));
+  renameSync(mounted, away);
+  mkdirSync(mounted);
+  const gone = { code: 'TIER_UNAVAILABLE', message: /cluster was there and is gone/ };
+  await assert.rejects(store.get('cluster/chunk/1'), gone);
+  await assert.rejects(store.put('cluster/chunk/2', new Uint8Array(1)), gone);
+  assert.deepEqual(readdirSync(mounted), []);
+  rmdirSync(mounted);
+  renameSync(away, mounted);
+  assert.deepEqual(await store.get('cluster/chunk/1'), new Uint8Array([7]));
+  assert.equal(await store.get('cluster/chunk/2'), undefined);
+  assert.equal(await store.put('cluster/chunk/2', new Uint8Array(1)), 'stored');
 });
 
 // Node's recursive mkdir tried for ever there.

@@ -28,6 +28,8 @@ export class DirectoryStore implements ObjectStore {
   readonly #root: string;
   readonly #clock: Clock;
   #isNear: boolean | undefined;
+  /** First parts of keys whose directories were there: one that is gone was not removed by us, so the share is. */
+  readonly #seen = new Set<string>();
 
   constructor(root: string, clock: Clock) {
     this.#root = root;
@@ -40,7 +42,10 @@ export class DirectoryStore implements ObjectStore {
     const folder = dirname(path);
     const temporary = join(folder, `${TEMPORARY}${randomUUID()}`);
     return await this.#guarded(key, async () => {
+      // Made anew it would be on the disk below the mount point, and hidden once the share is back.
+      await this.#refuseGone(key);
       await makeDirectories(folder, DIRECTORY_MODE);
+      this.#saw(key);
       try {
         await writeSynced(temporary, piecesOf(body));
         if (options.ifAbsent === true) await link(temporary, path);
@@ -62,7 +67,11 @@ export class DirectoryStore implements ObjectStore {
         if (isMissing(error)) return undefined;
         throw error;
       });
-      if (file === undefined) return undefined;
+      if (file === undefined) {
+        await this.#refuseGone(key);
+        return undefined;
+      }
+      this.#saw(key);
       try {
         const wanted = range ?? { position: 0, sizeBytes: (await file.stat()).size };
         const bytes = into?.subarray(0, wanted.sizeBytes) ?? new Uint8Array(wanted.sizeBytes);
@@ -114,6 +123,28 @@ export class DirectoryStore implements ObjectStore {
     });
   }
 
+  #saw(key: string): void {
+    const top = topOf(key);
+    if (top !== undefined) this.#seen.add(top);
+  }
+
+  /** @throws TIER_UNAVAILABLE. */
+  async #refuseGone(key: string): Promise<void> {
+    const top = topOf(key);
+    if (top === undefined || !this.#seen.has(top)) return;
+    const path = this.#path(top);
+    await stat(path).catch((error: unknown) => {
+      if (!isMissing(error)) throw error;
+      throw tierError(
+        'TIER_UNAVAILABLE',
+        this.url,
+        key,
+        `${path} was there and is gone: the share may not be mounted`,
+        error,
+      );
+    });
+  }
+
   #path(key: string): string {
     return join(this.#root, ...key.split('/'));
   }
@@ -132,6 +163,12 @@ export class DirectoryStore implements ObjectStore {
     const refused = code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR';
     return tierError(refused ? 'TIER_REFUSED' : 'TIER_UNAVAILABLE', this.url, key, String(error), error);
   }
+}
+
+/** The first directory of a key; undefined where it has none. */
+function topOf(key: string): string | undefined {
+  const slash = key.indexOf('/');
+  return slash < 0 ? undefined : key.slice(0, slash);
 }
 
 async function writeSynced(path: string, pieces: readonly Uint8Array[]): Promise<void> {
