@@ -104,9 +104,8 @@ function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
     const blocks: Record<number, number[]> = {};
     for (const job of asked.splice(0)) {
       if (job.kind !== 'fetch') continue;
-      const { place: of, firstBlock, blockCount } = job;
-      blocks[of.chunk] ??= [];
-      for (let i = 0; i < blockCount; i++) blocks[of.chunk]?.push(firstBlock + i);
+      const { chunk } = job.place;
+      blocks[chunk] = [...(blocks[chunk] ?? []), ...blocksOf(job)];
     }
     return blocks;
   };
@@ -119,6 +118,10 @@ function setUp(maxBytes = 1024 * TIER_BLOCK_BYTES) {
   const lease = async (chunk: number, position: number, sizeBytes: number): Promise<ColdLease> =>
     await cache.lease({ chunk, position, sizeBytes, holds: 'records' }, pool);
   return { cache, clock, pool, asked, worker, files, fetched, read, lease, fileReads: () => fileReads };
+}
+
+function blocksOf({ firstBlock, blockCount }: Job<'fetch'>): number[] {
+  return Array.from({ length: blockCount }, (_, i) => firstBlock + i);
 }
 
 type Job<K extends TierJob['kind']> = Extract<TierJob, { kind: K }>;
@@ -325,6 +328,28 @@ test('a reader right behind another is given what that one fetched', async () =>
   assert.equal(new Set(requests).size, requests.length, 'each once');
   await settle();
   assert.ok((files.get(1)?.size ?? 0) <= BLOCKS);
+});
+
+// Each of them ended what was known of the other: blocks were fetched one by one, and all of them written into the file.
+test('readers at several places of one chunk each find the next blocks on their way', async () => {
+  const { cache, asked, files, read } = setUp();
+  for (let block = 0; block < BLOCKS / 2; block++) {
+    await read(1, block);
+    await read(1, BLOCKS / 2 + block);
+  }
+  await settle();
+  const blocks: number[] = [];
+  for (const job of asked) if (job.kind === 'fetch') blocks.push(...blocksOf(job));
+  assert.equal(new Set(blocks).size, BLOCKS);
+  assert.equal(blocks.length, BLOCKS, 'each once');
+  const requests = kinds(asked).filter((kind) => kind === 'fetch').length;
+  assert.ok(requests <= 12, `${requests}`);
+  assert.ok((files.get(1)?.size ?? 0) < BLOCKS);
+  // The first comes to what was fetched for the second, which is in the file.
+  asked.length = 0;
+  for (let block = BLOCKS / 2; block < BLOCKS; block++) await read(1, block);
+  assert.ok(!kinds(asked).includes('fetch'));
+  assert.equal(cache.counters.unkeptBytes, 0);
 });
 
 // What was fetched ahead of one gave way to what was fetched ahead of another as soon as its first block was read.

@@ -30,6 +30,7 @@ import { FetchedBlocks } from './fetched-blocks.ts';
 import type { TieredPlace } from './messages.ts';
 import type { TierLink } from './tier-link.ts';
 import type { TierState } from './tier-state.ts';
+import { type Trail, Trails } from './trails.ts';
 
 /** Of one request to the store. */
 const MAX_FETCH_BLOCKS = COLD_RUN_BYTES / TIER_BLOCK_BYTES;
@@ -57,10 +58,7 @@ interface Entry {
   users: number;
   /** Writes among them. */
   writes: number;
-  /** Last block of records that a reader asked for. */
-  lastBlock: number;
-  /** How far ahead of it others are fetched. */
-  aheadBlocks: number;
+  readonly trails: Trails;
   /** Chunks in which a reader in order goes on. */
   following: readonly number[];
 }
@@ -153,10 +151,10 @@ export class ChunkCache implements ColdChunks {
     const first = blockAt(position);
     const last = blockAt(position + Math.max(1, sizeBytes) - 1);
     entry.users += 1;
-    const isInOrder = holds === 'records' && (first === entry.lastBlock || first === entry.lastBlock + 1);
-    const runs = this.#bring(entry, first, last, isInOrder);
+    const trail = holds === 'records' ? entry.trails.find(first) : undefined;
+    const runs = this.#bring(entry, first, last, trail !== undefined);
     try {
-      if (holds === 'records') this.#readOn(entry, last, isInOrder);
+      if (holds === 'records') this.#readOn(entry, last, trail);
       if (runs.every(({ bytes }) => bytes !== undefined)) this.counters.hits += 1;
       else await Promise.all(runs.map(({ arrived }) => arrived));
       for (const run of runs) {
@@ -239,9 +237,7 @@ export class ChunkCache implements ColdChunks {
       bytes: 0,
       users: 0,
       writes: 0,
-      // The first block is the first in order; a reader that begins elsewhere shows itself with its second read.
-      lastBlock: -1,
-      aheadBlocks: 0,
+      trails: new Trails(),
       following: [],
     };
     this.#entries.set(chunk, entry);
@@ -277,16 +273,17 @@ export class ChunkCache implements ColdChunks {
     return true;
   }
 
-  #readOn(entry: Entry, last: number, isInOrder: boolean): void {
-    entry.lastBlock = last;
+  /** @param trail undefined: the reader does not go on, as far as is known. */
+  #readOn(entry: Entry, last: number, trail: Trail | undefined): void {
     const most = Math.min(MAX_AHEAD_BLOCKS, Math.floor(this.#options.maxBytes / TIER_BLOCK_BYTES / 4));
-    entry.aheadBlocks = isInOrder ? Math.min(most, Math.max(FIRST_AHEAD_BLOCKS, entry.aheadBlocks * 2)) : 0;
-    if (isInOrder) this.#readAhead(entry, last + 1);
+    const aheadBlocks = trail === undefined ? 0 : Math.min(most, Math.max(FIRST_AHEAD_BLOCKS, trail.aheadBlocks * 2));
+    entry.trails.goOn(trail, { lastBlock: last, aheadBlocks });
+    if (trail !== undefined) this.#readAhead(entry, last + 1, aheadBlocks);
   }
 
-  #readAhead(entry: Entry, from: number): void {
+  #readAhead(entry: Entry, from: number, aheadBlocks: number): void {
     const end = entry.present.length - 1;
-    const wanted = from + entry.aheadBlocks - 1;
+    const wanted = from + aheadBlocks - 1;
     // In whole runs, as long as there are so many blocks.
     const last = wanted >= end ? end : runStart(wanted + 1) - 1;
     let hasRoom = this.#bringAhead(entry, from, last);
@@ -294,7 +291,7 @@ export class ChunkCache implements ColdChunks {
     for (const chunk of entry.following) {
       const next = left > 0 && hasRoom && this.sizeOf(chunk) !== undefined ? this.#entry(chunk) : undefined;
       if (next === undefined) return;
-      next.aheadBlocks = Math.max(next.aheadBlocks, entry.aheadBlocks);
+      next.trails.expect(aheadBlocks);
       hasRoom = this.#readAheadChunk(next, left);
       left -= next.present.length;
     }
@@ -311,7 +308,7 @@ export class ChunkCache implements ColdChunks {
     return hasRoom;
   }
 
-  /** @param isInOrder for a reader in order, who comes by once. */
+  /** @param isInOrder for a reader in order, who comes by once: where others come behind it, the file is for them. */
   #fetch(entry: Entry, firstBlock: number, blockCount: number, isInOrder: boolean): BlockRun {
     this.counters.fetches += 1;
     const { rawBytes } = entry.place;
@@ -319,13 +316,14 @@ export class ChunkCache implements ColdChunks {
     const run = new BlockRun(firstBlock, blockCount, sizeBytes, (given) => this.#givenUp(entry, given));
     for (let i = 0; i < blockCount; i++) entry.runs.set(firstBlock + i, run);
     this.#memory.reserve(run);
-    run.arrived = this.#fetches.run(() => this.#memory.load(run, (into) => this.#load(entry, run, isInOrder, into)));
+    const isForOne = isInOrder && entry.trails.countBefore(firstBlock) <= 1;
+    run.arrived = this.#fetches.run(() => this.#memory.load(run, (into) => this.#load(entry, run, isForOne, into)));
     // Nobody may wait for it.
     run.arrived.catch(() => undefined);
     return run;
   }
 
-  async #load(entry: Entry, run: BlockRun, isInOrder: boolean, into: Uint8Array): Promise<void> {
+  async #load(entry: Entry, run: BlockRun, isForOne: boolean, into: Uint8Array): Promise<void> {
     const { place } = entry;
     const { firstBlock, blockCount } = run;
     try {
@@ -333,7 +331,7 @@ export class ChunkCache implements ColdChunks {
       this.counters.fetchedBytes += fetched.fetchedBytes;
       run.isChecked = fetched.isChecked;
       const isAgain = this.#fetched.add(place.chunk, entry.present.length, firstBlock, blockCount);
-      if (!fetched.isNear && (!isInOrder || isAgain)) this.#keep(entry, run, into);
+      if (!fetched.isNear && (!isForOne || isAgain)) this.#keep(entry, run, into);
     } catch (error) {
       this.counters.failures += 1;
       throw error;
