@@ -2,6 +2,7 @@
 import type { Clock } from '../../../base/clock.ts';
 import { ERROR_KINDS, type ErrorCode, type ErrorDetails, MillraceError } from '../../../base/errors.ts';
 import { abortError, delay } from '../../abort.ts';
+import { failureMessage } from '../../failure-message.ts';
 
 export interface Api {
   readonly origin: string;
@@ -86,7 +87,7 @@ function networkError(api: Api, error: unknown, signal: AbortSignal | undefined)
   if (signal?.aborted === true) return abortError(signal);
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new MillraceError('CLIENT_NETWORK', `No answer from ${api.origin}: ${why}`, {
+  return new MillraceError('CLIENT_NETWORK', failureMessage(`No answer from ${api.origin}`, why), {
     details: { address: api.origin },
     cause: error,
   });

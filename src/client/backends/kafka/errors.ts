@@ -1,5 +1,6 @@
 /** What the library throws, as our own errors: the same codes that Millrace itself has, where it has one. */
 import { type ErrorCode, MillraceError } from '../../../base/errors.ts';
+import { failureMessage } from '../../failure-message.ts';
 
 /** Kafka's name of an error to ours. What is not here is CLIENT_REFUSED with the name in `details`. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -100,7 +101,7 @@ export function fromKafka(error: unknown, what: string): MillraceError {
       cause: error,
     });
   const code = all.some((part) => /timed? ?out/i.test(part.message)) ? 'CLIENT_TIMED_OUT' : 'CLIENT_NETWORK';
-  return new MillraceError(code, `${what}: ${deepest}`, { cause: error });
+  return new MillraceError(code, failureMessage(what, deepest), { cause: error });
 }
 
 /** An error that the broker named. */

@@ -2,6 +2,7 @@
 import type { Command, Redis, RedisOptions } from 'ioredis';
 import { MillraceError } from '../../../base/errors.ts';
 import type { BackendContext } from '../../backend.ts';
+import { failureMessage } from '../../failure-message.ts';
 import { hostsOf, numberOption, type UriForm, wordOption } from '../../uri.ts';
 
 export const REDIS_FORM: UriForm = {
@@ -117,5 +118,7 @@ export function redisError(error: unknown, what: string): MillraceError {
   const message = error instanceof Error ? error.message : String(error);
   // Answers of the server begin with a word in capitals: WRONGTYPE, NOAUTH, OOM...
   const refused = /^[A-Z]+ /.test(message) && !message.startsWith('LOADING');
-  return new MillraceError(refused ? 'CLIENT_REFUSED' : 'CLIENT_NETWORK', `${what}: ${message}`, { cause: error });
+  return new MillraceError(refused ? 'CLIENT_REFUSED' : 'CLIENT_NETWORK', failureMessage(what, message), {
+    cause: error,
+  });
 }
