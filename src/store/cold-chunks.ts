@@ -16,10 +16,17 @@ export interface ColdChunks {
   read(stretch: ColdStretch, into: Uint8Array): Promise<void>;
 
   /** Who reads its records in order goes on in these chunks: some of them may be on their way before they are read. */
-  expect(chunk: number, following: readonly number[]): void;
+  expect(chunk: number, following: readonly ExpectedChunk[]): void;
 
   /** As `read`, into memory that is there already, or from `pool`, taken once the bytes are at hand: reads that wait hold none. */
   lease(stretch: ColdStretch, pool: BufferPool): Promise<ColdLease>;
+}
+
+/** A chunk in which a reader goes on. */
+export interface ExpectedChunk {
+  readonly chunk: number;
+  /** So much of its beginning has what is read of it; 0: that is elsewhere in it, as its index says. */
+  readonly frontBytes: number;
 }
 
 export interface ColdLease {

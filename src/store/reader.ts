@@ -11,7 +11,8 @@ import type { BufferPool, Lease } from '../base/buffer-pool.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { CheckedPieces } from './checked-pieces.ts';
-import type { ColdChunks } from './cold-chunks.ts';
+import { CHUNK_HEADER_BYTES } from './chunk-file.ts';
+import type { ColdChunks, ExpectedChunk } from './cold-chunks.ts';
 import type { Course } from './course.ts';
 import { type FileHandles, isMissingFile } from './file-handles.ts';
 import { describeFile, type FileNumber, isChunk } from './file-number.ts';
@@ -265,9 +266,11 @@ export class PartitionReader {
     const at = ranges?.find(offset) ?? 0;
     if (ranges === undefined || at >= ranges.count || !this.#isCold(ranges.file(at))) return;
     const chunk = -ranges.file(at);
-    const following: number[] = [];
+    const following: ExpectedChunk[] = [];
     for (let i = at + 1; i < ranges.count && following.length < MAX_EXPECTED && isChunk(ranges.file(i)); i++) {
-      following.push(-ranges.file(i));
+      const { file, firstRow, sizeBytes } = ranges.at(i);
+      // Partitions that share a chunk stand one behind the other.
+      following.push({ chunk: -file, frontBytes: firstRow === 0 ? CHUNK_HEADER_BYTES + sizeBytes : 0 });
     }
     this.#paths.cold?.expect(chunk, following);
   }

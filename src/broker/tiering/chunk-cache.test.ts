@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { ManualClock } from '../../../test/kit/manual-clock.ts';
 import { PoisoningPool } from '../../../test/kit/poisoning-pool.ts';
 import { MillraceError } from '../../base/errors.ts';
-import type { ColdLease } from '../../store/cold-chunks.ts';
+import type { ColdLease, ExpectedChunk } from '../../store/cold-chunks.ts';
 import { TIER_BLOCK_BYTES } from '../../store/tiered-chunk.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import type { TieredPlace, TierJob } from './messages.ts';
@@ -16,6 +16,11 @@ const BLOCKS = 40;
 /** Chunks 1 to 3 are in the store, of 40 blocks each. */
 function place(chunk: number): TieredPlace | undefined {
   return chunk <= 3 ? { chunk, object: `o${chunk}`, rawBytes: BLOCKS * TIER_BLOCK_BYTES, storedBytes: 1 } : undefined;
+}
+
+/** All of it is one partition's. */
+function whole(chunk: number): ExpectedChunk {
+  return { chunk, frontBytes: BLOCKS * TIER_BLOCK_BYTES };
 }
 
 /** What a byte of a block is. */
@@ -178,7 +183,7 @@ test('looking into the index is not reading on, and does not end it', async () =
 
 test('who comes to the end of a chunk finds the one that was expected, and its index, and not its neighbour', async () => {
   const { cache, asked, fetched, read } = setUp();
-  cache.expect(1, [3]);
+  cache.expect(1, [whole(3)]);
   assert.deepEqual(opened(asked), [3]);
   for (let block = 0; block < BLOCKS; block++) await read(1, block);
   const { 2: neighbour, 3: next = [] } = fetched();
@@ -191,13 +196,24 @@ test('who comes to the end of a chunk finds the one that was expected, and its i
 
 test('of chunks that are expected the next ones are opened early, and several are on their way where they are short', async () => {
   const { cache, asked, fetched, read } = setUp();
-  cache.expect(1, [2, 3, 4]);
+  cache.expect(1, [2, 3, 4].map(whole));
   assert.deepEqual(opened(asked), [2, 3]);
   for (let block = 0; block < BLOCKS; block++) await read(1, block);
   const { 2: next = [], 3: second = [] } = fetched();
   assert.equal(next.length, BLOCKS);
   assert.deepEqual(second.slice(0, 9), [39, 0, 1, 2, 3, 4, 5, 6, 7]);
   assert.ok(cache.memoryBytes <= 72 * TIER_BLOCK_BYTES, `${cache.memoryBytes}`);
+});
+
+// The beginning of the next chunk was fetched, whoever's it was.
+test('of a chunk that others share as much is fetched ahead as its front has of what is read, and its index', async () => {
+  const { cache, fetched, read } = setUp();
+  const front = { chunk: 2, frontBytes: 3 * TIER_BLOCK_BYTES + 1 };
+  const elsewhere = { chunk: 3, frontBytes: 0 };
+  cache.expect(1, [front, elsewhere, whole(1)]);
+  for (let block = 0; block < BLOCKS; block++) await read(1, block);
+  const { 1: own = [], 2: next, 3: second } = fetched();
+  assert.deepEqual([own.length, next, second], [BLOCKS, [39, 0, 1, 2, 3], [39]]);
 });
 
 test('a small cache is not filled by one reader', async () => {
@@ -296,7 +312,7 @@ async function scan({ clock, worker, read }: ReturnType<typeof setUp>, chunks: r
 test('who reads through once leaves in the cache what others use; what is fetched again is kept', async () => {
   const kit = setUp(120 * TIER_BLOCK_BYTES);
   const { cache, asked, files, read } = kit;
-  cache.expect(1, [2]);
+  cache.expect(1, [whole(2)]);
   await read(2, 17);
   await settle();
   assert.deepEqual([...(files.get(2)?.keys() ?? [])], [17]);

@@ -22,7 +22,7 @@ import { copyShared } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { Semaphore } from '../../base/semaphore.ts';
-import type { ColdChunks, ColdLease, ColdStretch } from '../../store/cold-chunks.ts';
+import type { ColdChunks, ColdLease, ColdStretch, ExpectedChunk } from '../../store/cold-chunks.ts';
 import { COLD_RUN_BYTES } from '../../store/read-plan.ts';
 import { TIER_BLOCK_BYTES, tierBlockCount } from '../../store/tiered-chunk.ts';
 import { BlockMemory, BlockRun, memoryFor } from './block-memory.ts';
@@ -60,7 +60,7 @@ interface Entry {
   writes: number;
   readonly trails: Trails;
   /** Chunks in which a reader in order goes on. */
-  following: readonly number[];
+  following: readonly ExpectedChunk[];
 }
 
 export interface ChunkCacheOptions {
@@ -116,12 +116,12 @@ export class ChunkCache implements ColdChunks {
     await this.#with(stretch, (entry, runs) => this.#copy(entry, runs, stretch.position, into));
   }
 
-  expect(chunk: number, following: readonly number[]): void {
+  expect(chunk: number, following: readonly ExpectedChunk[]): void {
     const entry = this.#entry(chunk);
     if (entry === undefined) return;
     entry.following = following;
     for (const next of following.slice(0, OPENED_AHEAD)) {
-      const place = this.#coldPlace(next);
+      const place = this.#coldPlace(next.chunk);
       if (place !== undefined) this.#options.link.ask({ kind: 'open', place }).catch(() => undefined);
     }
   }
@@ -288,22 +288,23 @@ export class ChunkCache implements ColdChunks {
     const last = wanted >= end ? end : runStart(wanted + 1) - 1;
     let hasRoom = this.#bringAhead(entry, from, last);
     let left = wanted - end;
-    for (const chunk of entry.following) {
+    for (const { chunk, frontBytes } of entry.following) {
       const next = left > 0 && hasRoom && this.sizeOf(chunk) !== undefined ? this.#entry(chunk) : undefined;
       if (next === undefined) return;
-      next.trails.expect(aheadBlocks);
-      hasRoom = this.#readAheadChunk(next, left);
-      left -= next.present.length;
+      const frontBlocks = tierBlockCount(frontBytes);
+      if (frontBlocks > 0) next.trails.expect(aheadBlocks);
+      hasRoom = this.#readAheadChunk(next, Math.min(frontBlocks, runStart(left - 1) + MAX_FETCH_BLOCKS));
+      // Behind records that stand anywhere nobody knows how far it is.
+      left = frontBlocks > 0 ? left - frontBlocks : 0;
     }
   }
 
-  /** Its last block says where its records are, and is read long before them. @returns false where there is no room. */
+  /** The last block says where its records are, and is read long before them. @param count first ones. @returns false where there is no room. */
   #readAheadChunk(entry: Entry, count: number): boolean {
     const end = entry.present.length - 1;
-    const last = Math.min(end, runStart(count - 1) + MAX_FETCH_BLOCKS - 1);
     // Making room must not forget it meanwhile.
     entry.users += 1;
-    const hasRoom = this.#bringAhead(entry, end, end, false) && this.#bringAhead(entry, 0, last);
+    const hasRoom = this.#bringAhead(entry, end, end, false) && this.#bringAhead(entry, 0, count - 1);
     entry.users -= 1;
     return hasRoom;
   }
