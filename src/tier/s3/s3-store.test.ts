@@ -54,7 +54,10 @@ test('a URL says bucket, prefix, server and style', () => {
     's3://A',
     's3://ok/pre fix',
     's3://ok?style=x',
-    's3://ok?endpoint=ftp://h',
+    's3://abc?endpoint=ftp://h',
+    // These two were `Invalid URL`, and nothing else.
+    's3://abc?endpoint=127.0.0.1:9000',
+    's3://abc?endpoint=http://',
     's3://ok?nope=1',
     'x',
   ]) {
@@ -134,6 +137,31 @@ test('each answer has its code', async () => {
       }
     },
   );
+});
+
+/** What a put is refused with by a store that answers 403 and this. */
+async function refusedWith(body: string): Promise<string> {
+  let message = '';
+  await withServer(
+    (request, response) => {
+      request.resume().on('end', () => response.writeHead(403).end(body));
+    },
+    async (store) => {
+      message = await store.put('k', new Uint8Array(3)).then(String, (error: Error) => error.message);
+    },
+  );
+  return message.slice(message.indexOf('the store'));
+}
+
+// The bucket was not there, and all that was said of it was 404: the message was empty.
+test('what the store says is in the error: its code, and its words where it has some', async () => {
+  for (const [body, words] of [
+    ['<Error><Code>NoSuchBucket</Code><Message></Message></Error>', 'the store answers 403: NoSuchBucket.'],
+    ['<Error><Code>AccessDenied</Code><Message>no</Message></Error>', 'the store answers 403: AccessDenied: no.'],
+    ['', 'the store answers 403.'],
+  ] as const) {
+    assert.equal(await refusedWith(body), words);
+  }
 });
 
 test('cut bodies, broken connections and whole objects instead of ranges', async () => {

@@ -177,8 +177,10 @@ export class S3Store implements ObjectStore {
 
   #refused(answer: HttpAnswer, text: string, key: string, unclear: 'TIER_OUTCOME_UNKNOWN' | 'TIER_UNAVAILABLE'): Error {
     const { status } = answer;
-    const said = /<Message>([^<]*)<\/Message>/.exec(text)?.[1] ?? /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? '';
-    const problem = `the store answers ${status}${said === '' ? '' : `: ${said.slice(0, MAX_ERROR_CHARS)}`}`;
+    // Some stores leave the message empty, and a message alone cannot be looked up.
+    const said = ['Code', 'Message'].map((name) => new RegExp(`<${name}>([^<]+)</${name}>`).exec(text)?.[1]);
+    const words = said.filter((part) => part !== undefined).join(': ');
+    const problem = `the store answers ${status}${words === '' ? '' : `: ${words.slice(0, MAX_ERROR_CHARS)}`}`;
     const mayPass = status === 408 || status === 409 || status === 412 || status === 429 || status >= 500;
     return tierError(mayPass ? unclear : 'TIER_REFUSED', this.url, key, problem);
   }

@@ -28,7 +28,10 @@ const PARAMETERS = ['endpoint', 'region', 'style'];
 /** @throws CONFIG_INVALID. */
 export function parseS3Url(text: string, environment: Environment): S3Place {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== 's3:' || !BUCKET.test(url.hostname)) throw invalid(text, 's3://BUCKET/PREFIX');
+  if (url?.protocol !== 's3:') throw invalid(text, 's3://BUCKET/PREFIX');
+  if (!BUCKET.test(url.hostname)) {
+    throw invalid(text, 's3://BUCKET/PREFIX, the bucket with 3 to 63 of a-z, 0-9, dots and hyphens');
+  }
   const unknown = [...url.searchParams.keys()].find((name) => !PARAMETERS.includes(name));
   if (unknown !== undefined) throw invalid(text, `parameters ${PARAMETERS.join(', ')}, and not ${unknown}`);
   const bucket = url.hostname;
@@ -39,9 +42,11 @@ export function parseS3Url(text: string, environment: Environment): S3Place {
     url.searchParams.get('endpoint') ?? environment['AWS_ENDPOINT_URL_S3'] ?? environment['AWS_ENDPOINT_URL'];
   const style = url.searchParams.get('style') ?? (endpoint === undefined ? 'host' : 'path');
   if (style !== 'path' && style !== 'host') throw invalid(text, 'style=path or style=host');
-  const server = new URL(endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`);
-  if (server.protocol !== 'http:' && server.protocol !== 'https:')
-    throw invalid(text, 'an endpoint with http or https');
+  const address = endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`;
+  if (!/^https?:/.test(address) || !URL.canParse(address)) {
+    throw invalid(text, 'an endpoint (here, or of AWS_ENDPOINT_URL) such as https://s3.example.org:9000');
+  }
+  const server = new URL(address);
   const base =
     style === 'path'
       ? `${server.origin}${server.pathname.replace(/\/+$/, '')}/${bucket}`
