@@ -453,6 +453,20 @@ test('many readers of one block share one fetch; its failure is told to each, an
   );
 });
 
+// While a store was down, each chunk that somebody asked for stayed in the cache's table, with nothing in it.
+test('of chunks that could not be read nothing stays', async () => {
+  const { cache, asked, worker, read } = setUp();
+  worker.refusesFetches = true;
+  for (const chunk of [1, 2, 3]) {
+    cache.expect(chunk, []);
+    for (const block of [0, 1, 17]) await assert.rejects(read(chunk, block), { code: 'TIER_UNAVAILABLE' });
+  }
+  await settle();
+  cache.forgetAll();
+  assert.equal(cache.counters.dropped, 0);
+  assert.ok(!kinds(asked).includes('drop'));
+});
+
 // The next worker made the file anew, and what the cache took to be in it was read as zeros.
 test('of files whose worker has died nothing is read any more', async () => {
   const { cache, clock, worker, files, fetched, read, fileReads } = setUp();

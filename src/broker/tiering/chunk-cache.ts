@@ -165,6 +165,7 @@ export class ChunkCache implements ColdChunks {
       return await work(entry, runs);
     } finally {
       for (const each of [entry, ...runs]) each.users -= 1;
+      this.#leaveEmpty(entry);
     }
   }
 
@@ -379,6 +380,11 @@ export class ChunkCache implements ColdChunks {
 
   #givenUp(entry: Entry, run: BlockRun): void {
     for (let block = run.firstBlock; block < run.firstBlock + run.blockCount; block++) entry.runs.delete(block);
+    this.#leaveEmpty(entry);
+  }
+
+  /** Of a chunk of which nothing is here, and which nobody reads, nothing is known. */
+  #leaveEmpty(entry: Entry): void {
     const { chunk } = entry.place;
     const isEmpty = entry.runs.size === 0 && entry.bytes === 0 && entry.users === 0;
     if (isEmpty && this.#entries.get(chunk) === entry) this.#entries.delete(chunk);
