@@ -225,7 +225,7 @@ function aad(number: number, prefix: string): Uint8Array {
 function masterMissing(directory: string, { number, master }: WrappedKey, given: string): MillraceError {
   return new MillraceError(
     'STORE_KEY_MISSING',
-    `${keyPath(directory, number)} is wrapped by master key '${master}', and ${given}. Set encryption.key.source to a source ` +
+    `${keyPath(directory, number)} is wrapped by master key '${master}', and ${given}. Set encryption.key.source, or --key-source, to a source ` +
       'that has it; a line behind the first is enough.',
     { details: { directory, dataKey: number, masterKey: master } },
   );
