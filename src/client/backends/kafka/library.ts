@@ -3,6 +3,7 @@ import type { BaseOptions } from '@platformatic/kafka';
 import { MillraceError } from '../../../base/errors.ts';
 import type { BackendContext } from '../../backend.ts';
 import { booleanOption, hostsOf, numberOption, type UriForm, wordOption } from '../../uri.ts';
+import type { Server } from './foreign-server.ts';
 
 export type KafkaLibrary = typeof import('@platformatic/kafka');
 
@@ -32,6 +33,8 @@ export async function loadKafkaLibrary(): Promise<KafkaLibrary> {
 
 export interface KafkaSettings {
   readonly base: BaseOptions;
+  /** Of the URI. Undefined: they are reached over TLS, or the library was given others. */
+  readonly plainServers: readonly Server[] | undefined;
   /** A member that is silent for so long is taken for dead. */
   readonly sessionTimeoutMs: number;
   readonly heartbeatMs: number;
@@ -52,14 +55,18 @@ export function kafkaSettings({ uri, clientId, library }: BackendContext): Kafka
       'CLIENT_URI_INVALID',
       `heartbeat-ms is ${heartbeatMs}, longer than session-timeout-ms with ${sessionTimeoutMs}: a third of it is a good value.`,
     );
+  const servers = hostsOf(uri, DEFAULT_PORT);
+  const isTls = booleanOption(uri, 'tls', false);
+  const isPlain = !isTls && library['tls'] === undefined && library['bootstrapBrokers'] === undefined;
   return {
+    plainServers: isPlain ? servers : undefined,
     base: {
       clientId,
-      bootstrapBrokers: hostsOf(uri, DEFAULT_PORT),
+      bootstrapBrokers: servers,
       retries: 3,
       retryDelay: RETRY_DELAY_MS,
       autocreateTopics: booleanOption(uri, 'auto-create', true),
-      ...(booleanOption(uri, 'tls', false) ? { tls: {} } : {}),
+      ...(isTls ? { tls: {} } : {}),
       ...(mechanism === 'none'
         ? {}
         : { sasl: { mechanism, username: uri.username ?? '', password: uri.password ?? '' } }),
