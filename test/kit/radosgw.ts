@@ -208,5 +208,8 @@ if (import.meta.main) {
   await createBucket(server, 'millrace');
   const keys = Object.entries(server.credentials).map(([name, value]) => `${name}=${value}`);
   process.stdout.write(`${keys.join(' ')} bin/millrace serve --set 'tier.store=${server.url('millrace')}'\n`);
-  process.once('SIGINT', () => void server[Symbol.asyncDispose]());
+  // Its servers are processes of their own, and would stay.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => void server[Symbol.asyncDispose]());
+  }
 }
