@@ -27,6 +27,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const RENEW_BEFORE_MS = 5 * 60 * 1000;
 const METADATA_HOST = 'http://169.254.169.254';
 const CONTAINER_HOST = 'http://169.254.170.2';
+const TOKEN_FILE = 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE';
 const METADATA_TIMEOUT_MS = 2_000;
 
 export class CredentialChain {
@@ -101,10 +102,17 @@ async function fromContainer(environment: Environment): Promise<Credentials | un
   const path = environment['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'];
   const url = path === undefined ? environment['AWS_CONTAINER_CREDENTIALS_FULL_URI'] : `${CONTAINER_HOST}${path}`;
   if (url === undefined) return undefined;
-  const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
-  const token =
-    file === undefined ? environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'] : (await readFile(file, 'utf8')).trim();
+  const file = environment[TOKEN_FILE];
+  const token = file === undefined ? environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'] : await tokenOf(file);
   return decode(await ask(url, token === undefined ? {} : { authorization: token }));
+}
+
+async function tokenOf(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    throw new MillraceError('TIER_REFUSED', `${TOKEN_FILE} cannot be read: ${String(error)}`, { cause: error });
+  }
 }
 
 async function fromMachine(environment: Environment): Promise<Credentials | undefined> {

@@ -87,6 +87,15 @@ test('credentials come from the environment, then from the profile, or not at al
     systemClock,
   );
   await assert.rejects(none.get(), { code: 'TIER_REFUSED' });
+  const lost = new CredentialChain(
+    {
+      AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
+      AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/role',
+      AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: '/nowhere/token',
+    },
+    systemClock,
+  );
+  await assert.rejects(lost.get(), { code: 'TIER_REFUSED', message: /_TOKEN_FILE cannot be read: .*\/nowhere\/token/ });
 });
 
 test('requests are signed, carry the MD5, and keep the condition', async () => {
