@@ -1,6 +1,6 @@
 /** Proves that a directory is an object store, and that it says what it cannot do. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MemoryObjectStore } from '../../test/kit/memory-object-store.ts';
@@ -49,6 +49,22 @@ test('a share that goes away is a store that is down, until it is back', async (
   assert.deepEqual(await store.get('cluster/chunk/1'), new Uint8Array([7]));
   assert.equal(await store.get('cluster/chunk/2'), undefined);
   assert.equal(await store.put('cluster/chunk/2', new Uint8Array(1)), 'stored');
+});
+
+test('what a put left that was killed is removed by a list, an hour later', async () => {
+  using directory = new TempDirectory();
+  const store = new DirectoryStore(directory.path, systemClock);
+  await store.put('chunk/1', new Uint8Array(3));
+  const names = ['.tmp-old', '.tmp-of-now', '1'];
+  for (const name of names) writeFileSync(join(directory.path, 'chunk', name), 'x');
+  const twoHoursAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  for (const name of ['.tmp-old', '1']) utimesSync(join(directory.path, 'chunk', name), twoHoursAgo, twoHoursAgo);
+  const keys = [];
+  for await (const { key } of store.list('other/')) keys.push(key);
+  assert.equal(readdirSync(join(directory.path, 'chunk')).length, 3, 'what others have is left alone');
+  for await (const { key } of store.list('chunk/')) keys.push(key);
+  assert.deepEqual(keys, ['chunk/1']);
+  assert.deepEqual(readdirSync(join(directory.path, 'chunk')).sort(), ['.tmp-of-now', '1']);
 });
 
 // Node's recursive mkdir tried for ever there.

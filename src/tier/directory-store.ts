@@ -13,6 +13,8 @@ import { type ByteRange, type ObjectBody, type ObjectInfo, type ObjectStore, pie
 import { tierError } from './tier-errors.ts';
 
 const TEMPORARY = '.tmp-';
+/** One that is older was left by a process that died: no body takes so long to write. */
+const TEMPORARY_MS = 60 * 60 * 1000;
 /** Written and synced at once: where the journal is on the same disk, its syncs wait behind what is written here. */
 const STEP_BYTES = 4 * 1024 * 1024;
 /** Before the umask: a share may have other readers. */
@@ -50,7 +52,9 @@ export class DirectoryStore implements ObjectStore {
         await writeSynced(temporary, piecesOf(body));
         if (options.ifAbsent === true) await link(temporary, path);
         else await rename(temporary, path);
-        await syncDirectory(folder);
+        await syncDirectory(folder).catch((error: unknown) => {
+          throw tierError('TIER_OUTCOME_UNKNOWN', this.url, key, String(error), error);
+        });
         return 'stored';
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') return 'exists';
@@ -98,6 +102,7 @@ export class DirectoryStore implements ObjectStore {
     return this.#isNear;
   }
 
+  /** Also removes what puts left that were killed: this alone looks through all directories, now and then. */
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
     // Files come and go while the list is read: what is gone is left out.
     const entries = await readdir(this.#root, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
@@ -105,13 +110,15 @@ export class DirectoryStore implements ObjectStore {
       throw this.#translate(prefix, error);
     });
     for (const entry of entries) {
-      if (!entry.isFile() || entry.name.startsWith(TEMPORARY)) continue;
+      if (!entry.isFile()) continue;
       const path = join(entry.parentPath, entry.name);
       const key = relative(this.#root, path).split(sep).join('/');
       if (!key.startsWith(prefix)) continue;
       const info = await stat(path).catch(() => undefined);
       if (info === undefined) continue;
-      yield { key, sizeBytes: info.size, ageMs: Math.max(0, this.#clock.now() - info.mtimeMs) };
+      const ageMs = Math.max(0, this.#clock.now() - info.mtimeMs);
+      if (!entry.name.startsWith(TEMPORARY)) yield { key, sizeBytes: info.size, ageMs };
+      else if (ageMs >= TEMPORARY_MS) await unlink(path).catch(() => undefined);
     }
   }
 
