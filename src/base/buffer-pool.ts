@@ -89,18 +89,18 @@ export class BufferPool implements LeaseOwner {
   /** Called by the last release of a lease only. */
   takeBack(bytes: Uint8Array): void {
     if (bytes.length > this.#maxFreeBytes) return;
-    this.keepAtMost(this.#maxFreeBytes - bytes.length);
+    this.#makeRoom(bytes.length);
     const list = this.#free.get(bytes.length);
     if (list === undefined) this.#free.set(bytes.length, [bytes]);
     else list.push(bytes);
     this.#freeBytes += bytes.length;
   }
 
-  /** What is more than so much of the free goes. The sizes of an hour ago must not keep those of now out: theirs goes first. */
-  keepAtMost(freeBytes: number): void {
+  /** The sizes of an hour ago must not keep those of now out. */
+  #makeRoom(bytes: number): void {
     for (const [size, list] of this.#free) {
-      while (this.#freeBytes > freeBytes && list.pop() !== undefined) this.#freeBytes -= size;
-      if (this.#freeBytes <= freeBytes) return;
+      while (this.#freeBytes + bytes > this.#maxFreeBytes && list.pop() !== undefined) this.#freeBytes -= size;
+      if (this.#freeBytes + bytes <= this.#maxFreeBytes) return;
       this.#free.delete(size);
     }
   }

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { ROOT } from './source-tree.ts';
 
 /** Of ours. Whoever has to raise it says in the commit why a start cannot do without. */
-const MOST_MODULES = 396;
+const MOST_MODULES = 397;
 
 /** Files and directories, and when they are loaded instead. */
 const LATER: readonly (readonly [place: string, when: string])[] = [

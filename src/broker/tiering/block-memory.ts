@@ -9,20 +9,17 @@
  *      └ bytes count from here on
  * ```
  */
-import { BufferPool, Lease } from '../../base/buffer-pool.ts';
+import { Lease } from '../../base/buffer-pool.ts';
 import type { Clock } from '../../base/clock.ts';
-import { powerOfTwo } from '../../store/block-pool.ts';
+import { COLD_RUN_BYTES } from '../../store/read-plan.ts';
+import { TIER_BLOCK_BYTES } from '../../store/tiered-chunk.ts';
+import { SharedArena } from './shared-arena.ts';
 import { TierJobError } from './tier-link.ts';
 
 /** What one reader in order has on its way and holds, and some for others. */
 const MAX_BYTES = 72 * 1024 * 1024;
 /** What was fetched ahead, and for so long not read, was for somebody who has left. */
 const IDLE_MS = 1_000;
-
-/** Memory of a run, of one of few sizes, so that runs of about as many blocks use each other's: the last ones of chunks have any number. */
-export function memoryFor(sizeBytes: number): number {
-  return powerOfTwo(sizeBytes);
-}
 
 /** Neighbouring blocks of one chunk, fetched by one request. */
 export class BlockRun {
@@ -47,13 +44,13 @@ export class BlockRun {
     this.firstBlock = firstBlock;
     this.blockCount = blockCount;
     this.sizeBytes = sizeBytes;
-    this.memoryBytes = memoryFor(sizeBytes);
+    this.memoryBytes = blockCount * TIER_BLOCK_BYTES;
     this.givenUp = givenUp;
   }
 
   /** Undefined: it is not there yet, or not any more. */
   get bytes(): Uint8Array | undefined {
-    return this.#lease?.bytes.subarray(0, this.sizeBytes);
+    return this.#lease?.bytes;
   }
 
   /** For `BlockMemory`. */
@@ -71,21 +68,16 @@ export class BlockRun {
 export class BlockMemory {
   readonly #clock: Clock;
   readonly #maxBytes: number;
-  /**
-   * What was given up is kept for the next runs, as far as it and what is used have room: fresh memory costs a quarter of a fetch, and what
-   * threads share is collected late, since no collector knows how large it is.
-   */
-  readonly #pool: BufferPool;
+  /** With some more than runs may have, for holes between them. */
+  #arena: SharedArena;
   /** The one touched longest ago first. */
   readonly #filled = new Set<BlockRun>();
   #sizeBytes = 0;
-  /** Of runs that are filled, or being filled. */
-  #usedBytes = 0;
 
   constructor(clock: Clock, maxBytes = MAX_BYTES) {
     this.#clock = clock;
     this.#maxBytes = maxBytes;
-    this.#pool = new BufferPool(maxBytes, (sizeBytes) => new Uint8Array(new SharedArrayBuffer(sizeBytes)));
+    this.#arena = newArena(maxBytes);
   }
 
   /** Memory of all runs, those included that are yet to be filled. */
@@ -100,12 +92,8 @@ export class BlockMemory {
 
   /** Gives up what it may. @returns false where so much would still be too much. */
   hasRoom(sizeBytes: number): boolean {
-    const before = this.#clock.monotonic() - IDLE_MS;
-    for (const run of this.#filled) {
-      if (this.#sizeBytes + sizeBytes <= this.#maxBytes) break;
-      if (run.users === 0 && (run.mayGo || run.touchedAt < before)) this.#giveUp(run);
-    }
-    return this.#sizeBytes + sizeBytes <= this.#maxBytes;
+    while (this.#sizeBytes + sizeBytes > this.#maxBytes) if (!this.#giveUpOne()) return false;
+    return true;
   }
 
   /** The run counts from now on, also where there is no room: somebody waits for it. */
@@ -118,18 +106,17 @@ export class BlockMemory {
   async load<T>(run: BlockRun, work: (into: Uint8Array) => Promise<T>): Promise<T> {
     // Where many wait, there was no room when they came.
     this.hasRoom(0);
-    const lease = this.#pool.acquire(run.memoryBytes);
-    this.#use(run.memoryBytes);
+    const lease = this.#take(run.sizeBytes);
     try {
-      const result = await work(lease.bytes.subarray(0, run.sizeBytes));
+      const result = await work(lease.bytes);
       run.filled(lease);
       this.touch(run);
       return result;
     } catch (error) {
       this.#sizeBytes -= run.memoryBytes;
-      // A worker that died may have left a read behind that still ends there. All that fails must not: no collector sees how much it is.
+      // A worker that died may have left a read behind that still ends there: those who read beside it keep what they have.
       if (error instanceof TierJobError) lease.release();
-      this.#use(-run.memoryBytes);
+      else this.#arena = newArena(this.#maxBytes);
       run.givenUp(run);
       throw error;
     }
@@ -153,16 +140,28 @@ export class BlockMemory {
     this.#filled.add(run);
   }
 
-  #giveUp(run: BlockRun): void {
-    this.#filled.delete(run);
-    this.#sizeBytes -= run.memoryBytes;
-    run.release();
-    this.#use(-run.memoryBytes);
-    run.givenUp(run);
+  #take(sizeBytes: number): Lease {
+    let lease = this.#arena.take(sizeBytes);
+    while (lease === undefined && this.#giveUpOne()) lease = this.#arena.take(sizeBytes);
+    // More is waited for than there is, or it is cut up by what is used.
+    return lease ?? new Lease(new Uint8Array(new SharedArrayBuffer(sizeBytes)));
   }
 
-  #use(bytes: number): void {
-    this.#usedBytes += bytes;
-    this.#pool.keepAtMost(Math.max(0, this.#maxBytes - this.#usedBytes));
+  /** The one touched longest ago of those that may go. @returns false: there is none. */
+  #giveUpOne(): boolean {
+    const before = this.#clock.monotonic() - IDLE_MS;
+    for (const run of this.#filled) {
+      if (run.users > 0 || !(run.mayGo || run.touchedAt < before)) continue;
+      this.#filled.delete(run);
+      this.#sizeBytes -= run.memoryBytes;
+      run.release();
+      run.givenUp(run);
+      return true;
+    }
+    return false;
   }
+}
+
+function newArena(maxBytes: number): SharedArena {
+  return new SharedArena(TIER_BLOCK_BYTES, Math.ceil((maxBytes + COLD_RUN_BYTES) / TIER_BLOCK_BYTES));
 }

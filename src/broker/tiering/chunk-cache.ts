@@ -25,7 +25,7 @@ import { Semaphore } from '../../base/semaphore.ts';
 import type { ColdChunks, ColdLease, ColdStretch, ExpectedChunk } from '../../store/cold-chunks.ts';
 import { COLD_RUN_BYTES } from '../../store/read-plan.ts';
 import { TIER_BLOCK_BYTES, tierBlockCount } from '../../store/tiered-chunk.ts';
-import { BlockMemory, BlockRun, memoryFor } from './block-memory.ts';
+import { BlockMemory, BlockRun } from './block-memory.ts';
 import { FetchedBlocks } from './fetched-blocks.ts';
 import type { TieredPlace } from './messages.ts';
 import type { TierLink } from './tier-link.ts';
@@ -266,7 +266,7 @@ export class ChunkCache implements ColdChunks {
     for (let block = first; block <= last && block < entry.present.length; ) {
       const count = missingFrom(entry, block, last);
       if (count > 0) {
-        if (!this.#memory.hasRoom(memoryFor(count * TIER_BLOCK_BYTES))) return false;
+        if (!this.#memory.hasRoom(count * TIER_BLOCK_BYTES)) return false;
         this.#fetch(entry, block, count, isInOrder);
       }
       block += Math.max(1, count);

@@ -11,8 +11,10 @@ export interface TierWorker {
   terminate(): Promise<unknown>;
 }
 
-/** What the worker answered: it has ended what it was asked, and touches nothing of it any more. */
+/** The worker has answered, or was never asked: nobody touches what the job was given any more. */
 export class TierJobError extends MillraceError {}
+
+const CLOSED = 'The broker is closing; the object store is not read any more.';
 
 interface Asked {
   readonly resolve: (result: never) => void;
@@ -33,10 +35,10 @@ export class TierLink {
     this.#startWorker = startWorker;
   }
 
-  /** @throws a `TierJobError` where the job failed; TIER_UNAVAILABLE where the worker died; TIER_REFUSED without a store; STORE_CLOSED. */
+  /** @throws a `TierJobError`: what the job failed with, TIER_REFUSED without a store, STORE_CLOSED; another where the worker died or was ended. */
   ask<K extends TierJob['kind']>(job: Extract<TierJob, { kind: K }>): Promise<TierResults[K]> {
     const startWorker = this.#startWorker;
-    if (this.#closed) return Promise.reject(closedError());
+    if (this.#closed) return Promise.reject(new TierJobError('STORE_CLOSED', CLOSED));
     if (startWorker === undefined) return Promise.reject(noStore());
     return new Promise<TierResults[K]>((resolve, reject) => {
       const id = this.#nextId++;
@@ -56,7 +58,7 @@ export class TierLink {
     this.#closed = true;
     const worker = this.#worker;
     this.#worker = undefined;
-    this.#failAll(closedError());
+    this.#failAll(new MillraceError('STORE_CLOSED', CLOSED));
     await worker?.terminate();
   }
 
@@ -90,10 +92,6 @@ export class TierLink {
   }
 }
 
-function noStore(): MillraceError {
-  return new MillraceError('TIER_REFUSED', 'The records are in an object store, and tier.store is not set.');
-}
-
-function closedError(): MillraceError {
-  return new MillraceError('STORE_CLOSED', 'The broker is closing; the object store is not read any more.');
+function noStore(): TierJobError {
+  return new TierJobError('TIER_REFUSED', 'The records are in an object store, and tier.store is not set.');
 }
