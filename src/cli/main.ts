@@ -23,9 +23,10 @@ async function main(args: readonly string[]): Promise<number> {
   const program = createProgram();
   // Taken out here, because commander would accept it before the command's name alone.
   const debug = args.includes('--debug');
-  const rest = args.filter((arg) => arg !== '--debug');
+  const given = args.filter((arg) => arg !== '--debug');
+  const rest = spelledOut(given);
   try {
-    checkHelp(rest);
+    checkHelp(given);
     await registerCommands(program, rest);
     if (rest.length === 0) program.help({ error: true });
     await program.parseAsync(rest, { from: 'user' });
@@ -70,6 +71,13 @@ function checkHelp(args: readonly string[]): void {
   throw new UsageError(
     `There is no command \`${name}\`.${suggestion(name, names) || ' `millrace --help` lists them.'}`,
   );
+}
+
+/** `help chunk dump` is about `dump`: commander looks at the first name alone. */
+function spelledOut(args: readonly string[]): readonly string[] {
+  const [asked, ...names] = args;
+  const isAboutVerb = asked === 'help' && names.length > 1 && !names.some((name) => name.startsWith('-'));
+  return isAboutVerb ? [...names, '--help'] : args;
 }
 
 /** The command that is asked for, or about. */

@@ -408,6 +408,7 @@ test('a wrong command line ends with exit code 2', TIMEOUT, async () => {
     [],
     ['topic'],
     ['help', 'topic'],
+    ['help', 'topic', 'create'],
     ['topics'],
     ['topics', 'create'],
     ['topics', 'create', 'x', '--partitions', '0'],
@@ -438,4 +439,6 @@ test('help is there in every way to ask; src/cli/commands.test.ts looks at all o
     assert.deepEqual([outcome.code, outcome.stderr], [0, ''], args.join(' '));
     assert.match(outcome.stdout, /^Usage: millrace /);
   }
+  const verb = await millrace(['help', 'chunk', 'dump']);
+  assert.match(verb.stdout, /^Usage: millrace chunk dump /);
 });
