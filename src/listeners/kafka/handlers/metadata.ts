@@ -46,7 +46,9 @@ function findTopics(request: MetadataRequest, call: Call, view: TopicView): Topi
     return Array.from(broker.topics.list(), (topic) => view.found(topic, topic.name));
   }
   const asked = distinct(request.topics, ({ name, topicId }) => name ?? `id ${topicId}`);
-  const answers = asked.map((each) => findTopic(each, broker, view));
+  // Before version 12 an answer has a name, and a topic that nobody knows has none.
+  const noName = version >= 12 ? null : '';
+  const answers = asked.map((each) => findTopic(each, noName, broker, view));
   if (!request.allowAutoTopicCreation || !broker.settings.autoCreateTopics) return answers;
   const missing = asked.flatMap((each, index) => {
     const isMissing = answers[index]?.errorCode === ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION && each.name !== null;
@@ -55,11 +57,12 @@ function findTopics(request: MetadataRequest, call: Call, view: TopicView): Topi
   return missing.length === 0 ? answers : createMissing(asked, missing, answers, broker, view);
 }
 
-function findTopic(asked: TopicAsked, broker: Broker, view: TopicView): TopicAnswer {
+function findTopic(asked: TopicAsked, noName: string | null, broker: Broker, view: TopicView): TopicAnswer {
   const { name, topicId } = asked;
   if (name === null) {
     const topic = broker.topics.byId(topicId);
-    return topic === undefined ? view.refused('BROKER_TOPIC_ID_UNKNOWN', null, topicId) : view.found(topic, topic.name);
+    if (topic === undefined) return view.refused('BROKER_TOPIC_ID_UNKNOWN', noName, topicId);
+    return view.found(topic, topic.name);
   }
   const canonical = tryFoldTopicName(name);
   if (canonical === undefined) return view.refused('MODEL_TOPIC_NAME_INVALID', name, ZERO_UUID);
