@@ -146,6 +146,12 @@ export async function readersUnderFire({ rounds, readers, producers }: ReadersPl
   }
   state.stopped = true;
   await producing;
+  // Readers look whether they have enough when something comes, which may have been before this.
+  await fetch(`http://${address}/v1/topics/${TOPIC}/records`, {
+    method: 'POST',
+    headers: json,
+    body: JSON.stringify({ valueText: 'the end' }),
+  });
   await reading;
 
   const stored = new Reader();

@@ -51,10 +51,15 @@ class Worker {
   }
 
   async kill9(): Promise<void> {
+    assert.equal(await this.end(), null, 'the worker was killed and did not fail by itself');
+  }
+
+  /** @returns its exit code; null: it was killed. */
+  async end(): Promise<number | null> {
     const child = this.#child as ChildProcess;
     child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-    assert.equal(child.exitCode, null, 'the worker was killed and did not fail by itself');
+    return child.exitCode;
   }
 
   processed(): string[] {
@@ -112,7 +117,13 @@ async function rounds(server: Server, mode: Mode): Promise<void> {
   } finally {
     stop.abort();
     await producing;
-    for (const worker of workers) await worker.kill9();
+    const codes = await Promise.all(workers.map(async (worker) => await worker.end()));
+    // Behind the others, so that none is left that keeps this process.
+    assert.deepEqual(
+      codes,
+      workers.map(() => null),
+      'no worker failed by itself',
+    );
   }
 }
 
