@@ -54,16 +54,11 @@ export class BufferPool implements LeaseOwner {
   /** By size; the size that was asked for longest ago first. */
   readonly #free = new Map<number, Uint8Array[]>();
   readonly #maxFreeBytes: number;
-  readonly #allocate: (sizeBytes: number) => Uint8Array;
   #freeBytes = 0;
 
-  /**
-   * @param maxFreeBytes most bytes kept for reuse; beyond them what nobody asked for lately goes to the collector.
-   * @param allocate for memory of another kind, such as what threads share.
-   */
-  constructor(maxFreeBytes: number, allocate = (sizeBytes: number): Uint8Array => Buffer.allocUnsafeSlow(sizeBytes)) {
+  /** @param maxFreeBytes most bytes kept for reuse; beyond them what nobody asked for lately goes to the collector. */
+  constructor(maxFreeBytes: number) {
     this.#maxFreeBytes = maxFreeBytes;
-    this.#allocate = allocate;
   }
 
   get freeBytes(): number {
@@ -83,7 +78,7 @@ export class BufferPool implements LeaseOwner {
       this.#freeBytes -= rounded;
       return new Lease(reused, this);
     }
-    return new Lease(this.#allocate(rounded), this);
+    return new Lease(Buffer.allocUnsafeSlow(rounded), this);
   }
 
   /** Called by the last release of a lease only. */
